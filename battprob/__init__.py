@@ -1,0 +1,80 @@
+"""battprob: predictions for batteries whose uncertainty is true, and split in two.
+
+    records -> features -> Dataset -> model.fit -> Posterior -> predict -> Predictive
+
+Every answer is a `Predictive`: a mean, an **aleatoric** variance (no further test of this
+kind removes it) and an **epistemic** variance (more tests would).
+"""
+
+import importlib
+from importlib.metadata import version
+
+from battprob._errors import (
+    BattprobError,
+    DataError,
+    FitError,
+    LeakageWarning,
+    PrecisionWarning,
+)
+from battprob.dataset import Dataset
+from battprob.predictive import Predictive
+
+__version__ = version("battprob")
+
+_SUBMODULES = frozenset(
+    [
+        "data",
+        "evaluate",
+        "features",
+        "inference",
+        "kernels",
+        "models",
+        "noise",
+        "plots",
+        "targets",
+        "transforms",
+    ]
+)
+
+__all__ = [
+    "BattprobError",
+    "DataError",
+    "Dataset",
+    "FitError",
+    "LeakageWarning",
+    "PrecisionWarning",
+    "Predictive",
+    "data",
+    "enable_x64",
+    "evaluate",
+    "features",
+    "inference",
+    "kernels",
+    "models",
+    "noise",
+    "plots",
+    "targets",
+    "transforms",
+]
+
+
+def enable_x64() -> None:
+    """Compute in float64 from here on; call it once, before any array is made.
+
+    JAX computes in float32 unless told otherwise. Fits of Gaussian processes and of
+    circuits want float64; `battprob` never changes this switch by itself.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+
+
+def __getattr__(name):
+    """Load a submodule when it is first used: `import battprob` stays light."""
+    if name in _SUBMODULES:
+        return importlib.import_module(f"battprob.{name}")
+    raise AttributeError(f"module 'battprob' has no attribute {name!r}")
+
+
+def __dir__():
+    return __all__

@@ -1,0 +1,319 @@
+"""`Dataset`: a design matrix, its targets, and what is known of their errors."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from battprob._errors import DataError
+from battprob._padding import bucket, pad_rows
+from battprob._typing import Array, ArrayLike, Bool, Float, Int
+from battprob.transforms import AbstractTransform, Identity
+
+EXACT, LOWER_BOUND, UPPER_BOUND = 0, 1, -1
+UNKNOWN = -1
+
+
+class Dataset(eqx.Module):
+    """Rows of features and targets, validated when made.
+
+    Args:
+        x: features, one row a cell (or spectrum, or experiment); 1-D means one feature.
+        y: targets, in their own unit.
+        noise_variance: variance of each target's own measurement error, on the scale of
+            `transform` (log units for `transforms.Log`): from replicates, or from the
+            standard error of a label that was itself estimated. None: not measured.
+        groups: batch of each row (names or numbers), rows that share what is unrecorded.
+        protocol: protocol of each row as an integer; -1 where it is not known.
+        censored: False or 0 where y is exact, True or 1 where it is a lower bound (the
+            test was stopped), -1 where it is an upper bound.
+        y_upper: upper end of rows known only to lie in [y, y_upper]; equal to y elsewhere.
+        feature_names, feature_units, target_name, target_unit: for tables and plots.
+        transform: scale on which targets vary evenly; `transforms.Log()` for lives.
+
+    Raises:
+        DataError: shapes disagree, a value is not finite, or a target lies outside the
+            transform's domain; the message names the column and the rows.
+
+    Example:
+        >>> import numpy as np
+        >>> data = Dataset(np.eye(3), [400.0, 900.0, 1200.0], target_unit="cycles")
+        >>> data.num_rows, data.num_features
+        (3, 3)
+    """
+
+    x: Float[Array, "n d"]
+    y: Float[Array, " n"]
+    noise_variance: Float[Array, " n"] | None
+    groups: Int[Array, " n"] | None
+    protocol: Int[Array, " n"] | None
+    censored: Int[Array, " n"]
+    y_upper: Float[Array, " n"] | None
+    mask: Bool[Array, " n"]
+    feature_names: tuple[str, ...] = eqx.field(static=True)
+    feature_units: tuple[str, ...] = eqx.field(static=True)
+    target_name: str = eqx.field(static=True)
+    target_unit: str = eqx.field(static=True)
+    group_names: tuple[Any, ...] = eqx.field(static=True)
+    transform: AbstractTransform = eqx.field(static=True)
+
+    def __init__(
+        self,
+        x: ArrayLike,
+        y: ArrayLike,
+        *,
+        noise_variance: ArrayLike | None = None,
+        groups: Sequence | ArrayLike | None = None,
+        protocol: ArrayLike | None = None,
+        censored: ArrayLike | None = None,
+        y_upper: ArrayLike | None = None,
+        feature_names: Sequence[str] | None = None,
+        feature_units: Sequence[str] | None = None,
+        target_name: str = "target",
+        target_unit: str = "",
+        transform: AbstractTransform | None = None,
+    ):
+        x = _numbers("x", x)
+        x = x[:, None] if x.ndim == 1 else x
+        if x.ndim != 2 or x.size == 0:
+            raise DataError(f"x must be [rows, features] and not empty; got {x.shape}")
+        n, d = x.shape
+        names = tuple(feature_names or (f"x{j}" for j in range(d)))
+        units = tuple(feature_units or ("",) * d)
+        if len(names) != d or len(units) != d or len(set(names)) != d:
+            raise DataError(
+                f"x has {d} columns; feature_names and feature_units need as many entries, "
+                f"the names all different; got names {names} and units {units}"
+            )
+        transform = Identity() if transform is None else transform
+        y = _column("y", y, n)
+        _require_finite(x, names)
+        _require_finite(y[:, None], (target_name,))
+        _require_domain(y, transform, target_name)
+        self.x, self.y = jnp.asarray(x), jnp.asarray(y)
+        self.noise_variance = _noise_variance(noise_variance, n)
+        self.groups, self.group_names = _encode_groups(groups, n)
+        self.protocol = _integers("protocol", protocol, n)
+        flags = _integers("censored", censored, n)
+        self.censored = jnp.zeros(n, jnp.int32) if flags is None else flags
+        self.y_upper = _upper(y_upper, y, n)
+        self.mask = jnp.ones(n, bool)
+        self.feature_names, self.feature_units = names, units
+        self.target_name, self.target_unit = target_name, target_unit
+        self.transform = transform
+
+    @classmethod
+    def from_dataframe(
+        cls,
+        frame: Any,
+        *,
+        target: str,
+        features: Sequence[str] | None = None,
+        group: str | None = None,
+        noise_variance: str | None = None,
+        censored: str | None = None,
+        target_unit: str = "",
+        transform: AbstractTransform | None = None,
+    ) -> Self:
+        """Make a dataset from named columns of a pandas-like table.
+
+        Args:
+            frame: any table with `columns` and `frame[name]`.
+            target, group, noise_variance, censored: column names.
+            features: column names; default every column not named above.
+
+        Raises:
+            DataError: a named column is not there; the message lists those that are.
+        """
+        special = [target, group, noise_variance, censored]
+        columns = list(frame.columns)
+        features = (
+            [c for c in columns if c not in special] if features is None else features
+        )
+        absent = [
+            c for c in (*features, *special) if c is not None and c not in columns
+        ]
+        if absent:
+            raise DataError(f"no column {absent[0]!r}; the table has {columns}")
+        optional = {
+            name: None if column is None else frame[column].to_numpy()
+            for name, column in [
+                ("groups", group),
+                ("noise_variance", noise_variance),
+                ("censored", censored),
+            ]
+        }
+        stack = np.stack([_numbers(c, frame[c].to_numpy()) for c in features], axis=1)
+        return cls(
+            stack,
+            _numbers(target, frame[target].to_numpy()),
+            feature_names=[str(c) for c in features],
+            target_name=str(target),
+            target_unit=target_unit,
+            transform=transform,
+            **optional,
+        )
+
+    @property
+    def num_rows(self) -> int:
+        """Length of the arrays; of a padded dataset, padding included."""
+        return self.x.shape[0]
+
+    @property
+    def num_features(self) -> int:
+        """Number of columns of x."""
+        return self.x.shape[1]
+
+    def take(self, indices: Int[ArrayLike, " m"] | slice) -> Self:
+        """The rows at `indices`, in that order."""
+        return jax.tree.map(lambda leaf: leaf[indices], self)
+
+    def padded(self, length: int | None = None) -> Self:
+        """The same rows and enough masked ones to fill `length` (default: the bucket)."""
+        length = bucket(self.num_rows) if length is None else length
+        padded = jax.tree.map(lambda leaf: pad_rows(leaf, length), self)
+        mask = jnp.arange(length) < self.num_rows
+        return eqx.tree_at(lambda data: data.mask, padded, mask & padded.mask)
+
+    def append(self, other: Self) -> Self:
+        """Rows of this dataset, then rows of `other`, groups matched by name.
+
+        Raises:
+            DataError: features, target, transform or the known errors differ.
+        """
+        for field in ("feature_names", "target_name", "target_unit", "transform"):
+            mine, theirs = getattr(self, field), getattr(other, field)
+            if mine != theirs:
+                raise DataError(
+                    f"cannot append: {field} is {mine!r} here, {theirs!r} there"
+                )
+        optional = {}
+        for field in ("noise_variance", "protocol", "y_upper"):
+            mine, theirs = getattr(self, field), getattr(other, field)
+            if (mine is None) != (theirs is None):
+                raise DataError(f"cannot append: {field} is given on one side only")
+            optional[field] = None if mine is None else jnp.concatenate([mine, theirs])
+        if (self.groups is None) != (other.groups is None):
+            raise DataError("cannot append: groups are given on one side only")
+        groups = (self.group_labels or []) + (other.group_labels or []) or None
+        return type(self)(
+            jnp.concatenate([self.x, other.x]),
+            jnp.concatenate([self.y, other.y]),
+            groups=groups,
+            censored=jnp.concatenate([self.censored, other.censored]),
+            feature_names=self.feature_names,
+            feature_units=self.feature_units,
+            target_name=self.target_name,
+            target_unit=self.target_unit,
+            transform=self.transform,
+            **optional,
+        )
+
+    @property
+    def group_labels(self) -> list[Any] | None:
+        """Name of every row's group, or None."""
+        if self.groups is None:
+            return None
+        return [self.group_names[code] for code in np.asarray(self.groups)]
+
+
+def _numbers(name, values):
+    """A floating array of JAX's default precision; text and objects are refused."""
+    array = np.asarray(values)
+    if array.dtype == object or array.dtype.kind not in "fiub":
+        try:
+            array = array.astype(float)
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"{name} must be numeric: {error}. Encode categories first, for "
+                "example as one column of 0 and 1 per level."
+            ) from None
+    return array.astype(jnp.result_type(float))
+
+
+def _column(name, values, n):
+    array = _numbers(name, values)
+    if array.shape != (n,):
+        raise DataError(
+            f"{name} must have one value a row, shape ({n},); got {array.shape}"
+        )
+    return array
+
+
+def _require_finite(table, names):
+    bad = ~np.isfinite(table)
+    if not bad.any():
+        return
+    column = int(np.flatnonzero(bad.any(axis=0))[0])
+    raise DataError(
+        f"column {names[column]!r} is not finite in rows {_rows(bad[:, column])} (counting "
+        "from 0): drop those rows or fill them in, knowing why they are missing"
+    )
+
+
+def _require_domain(y, transform, name):
+    with np.errstate(all="ignore"):
+        bad = ~np.isfinite(np.asarray(transform.inverse(jnp.asarray(y))))
+    if bad.any():
+        raise DataError(
+            f"target {name!r} is outside the domain of {type(transform).__name__} in rows "
+            f"{_rows(bad)}: {y[bad][:3]}"
+        )
+
+
+def _rows(flags, most=8):
+    rows = [str(r) for r in np.flatnonzero(flags)]
+    return ", ".join(rows[:most]) + (
+        f" and {len(rows) - most} more" if len(rows) > most else ""
+    )
+
+
+def _noise_variance(values, n):
+    if values is None:
+        return None
+    array = _column("noise_variance", values, n)
+    bad = ~(np.isfinite(array) & (array >= 0))
+    if bad.any():
+        raise DataError(
+            f"noise_variance must be finite and not negative; rows {_rows(bad)} are not"
+        )
+    return jnp.asarray(array)
+
+
+def _integers(name, values, n):
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.shape != (n,) or not np.all(array == np.asarray(array, int)):
+        raise DataError(
+            f"{name} must be {n} integers or flags, one a row; got {values!r}"
+        )
+    if name == "censored" and not np.isin(array.astype(int), (-1, 0, 1)).all():
+        raise DataError(
+            "censored must be 0 (exact), 1 (lower bound) or -1 (upper bound)"
+        )
+    return jnp.asarray(array, jnp.int32)
+
+
+def _upper(values, y, n):
+    if values is None:
+        return None
+    array = _column("y_upper", values, n)
+    if not np.all(array >= y):
+        raise DataError(f"y_upper is below y in rows {_rows(~(array >= y))}")
+    return jnp.asarray(array)
+
+
+def _encode_groups(groups, n):
+    if groups is None:
+        return None, ()
+    labels = np.asarray(groups)
+    if labels.shape != (n,):
+        raise DataError(
+            f"groups must have one name a row, shape ({n},); got {labels.shape}"
+        )
+    names, codes = np.unique(labels, return_inverse=True)
+    return jnp.asarray(codes, jnp.int32), tuple(names.tolist())

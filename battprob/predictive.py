@@ -1,0 +1,355 @@
+"""`Predictive`: what every model answers, a Gaussian mixture whose variance is split.
+
+The mixture has two axes. **Draws** (s) are posterior draws, or quadrature nodes of what
+is not known: where their means disagree, more data would settle it, so the disagreement
+is *epistemic*. **Components** (k) are latent protocols or batches: where their means
+disagree the next cell really may be either, so the disagreement is *aleatoric*. Inside
+component k of draw s,
+
+    f ~ N(location, function_variance)     epistemic: the function is not known
+    z | f ~ N(f, noise_variance)           aleatoric: cells and instruments vary
+    y = transform.forward(z)
+
+With W_s the weight of draw s and w_sk the weights inside it, the law of total variance
+gives, functions of different components being independent a posteriori,
+
+    m_s       = Σ_k w_sk loc_sk
+    within_s  = Σ_k w_sk noise_sk
+    between_s = Σ_k w_sk (loc_sk - m_s)² + Σ_k w_sk (1 - w_sk) fvar_sk
+    mean      = Σ_s W_s m_s
+    aleatoric = Σ_s W_s (within_s + between_s)
+    epistemic = Σ_s W_s (m_s - mean)² + Σ_s W_s Σ_k w_sk² fvar_sk
+
+and aleatoric + epistemic is exactly the variance of the mixture. Under a transform loc,
+noise and fvar are replaced by E E[y|f], E Var(y|f) and Var E[y|f]: the same formulas
+then hold for y (see `battprob.transforms`).
+"""
+
+from functools import partial
+from typing import NamedTuple, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import log_ndtr, logsumexp, ndtr, ndtri
+
+from battprob._numerics import safe_sqrt
+from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
+from battprob.transforms import AbstractTransform, Identity
+
+_ROOT_STEPS = 100
+
+
+class Predictive(eqx.Module):
+    """Predictive distribution of `*b` targets, each a Gaussian mixture.
+
+    Args:
+        location: means of the components, on the model's scale.
+        noise_variance: aleatoric variance inside each component (model's scale, squared).
+        function_variance: epistemic variance of each component's mean.
+        log_weight: log weights, joint over draws and components; normalised here.
+        transform: strictly increasing map from the model's scale to the target's.
+
+    Example:
+        >>> pred = Predictive.gaussian(mean=500.0, aleatoric=900.0, epistemic=1600.0)
+        >>> float(pred.std)
+        50.0
+    """
+
+    location: Float[Array, "s k *b"]
+    noise_variance: Float[Array, "s k *b"]
+    function_variance: Float[Array, "s k *b"]
+    log_weight: Float[Array, "s k *b"]
+    transform: AbstractTransform
+
+    def __init__(
+        self,
+        location: ArrayLike,
+        noise_variance: ArrayLike,
+        function_variance: ArrayLike,
+        log_weight: ArrayLike,
+        transform: AbstractTransform | None = None,
+    ):
+        fields = jnp.broadcast_arrays(
+            *(
+                jnp.asarray(a, jnp.result_type(float))
+                for a in (location, noise_variance, function_variance, log_weight)
+            )
+        )
+        if fields[0].ndim < 2:
+            raise ValueError(
+                "Predictive fields need the axes [draws, components, *batch]; got shape "
+                f"{fields[0].shape}. For a plain Gaussian use Predictive.gaussian(...)."
+            )
+        self.location, self.noise_variance, self.function_variance, weight = fields
+        self.log_weight = weight - logsumexp(weight, axis=(0, 1), keepdims=True)
+        self.transform = Identity() if transform is None else transform
+
+    @classmethod
+    def gaussian(
+        cls,
+        mean: ArrayLike,
+        aleatoric: ArrayLike,
+        epistemic: ArrayLike = 0.0,
+        transform: AbstractTransform | None = None,
+    ) -> Self:
+        """One draw, one component: N(mean, aleatoric + epistemic) of any shape."""
+        lift = [
+            jnp.asarray(a, jnp.result_type(float)) for a in (mean, aleatoric, epistemic)
+        ]
+        location, noise, function = (a[None, None] for a in jnp.broadcast_arrays(*lift))
+        return cls(location, noise, function, jnp.zeros_like(location), transform)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the targets, `*b`."""
+        return self.location.shape[2:]
+
+    @property
+    def mean(self) -> Float[Array, "*b"]:
+        """Expected target."""
+        return _split(self).mean
+
+    @property
+    def aleatoric(self) -> Float[Array, "*b"]:
+        """Variance that no further test of this kind removes: within + between."""
+        split = _split(self)
+        return split.within + split.between
+
+    @property
+    def epistemic(self) -> Float[Array, "*b"]:
+        """Variance that more data would remove."""
+        return _split(self).epistemic
+
+    @property
+    def within(self) -> Float[Array, "*b"]:
+        """Aleatoric part: noise inside a component."""
+        return _split(self).within
+
+    @property
+    def between(self) -> Float[Array, "*b"]:
+        """Aleatoric part: which component (protocol, batch) a new cell is on."""
+        return _split(self).between
+
+    @property
+    def variance(self) -> Float[Array, "*b"]:
+        """aleatoric + epistemic."""
+        split = _split(self)
+        return split.within + split.between + split.epistemic
+
+    @property
+    def std(self) -> Float[Array, "*b"]:
+        """Square root of `variance`."""
+        return safe_sqrt(self.variance)
+
+    def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """Log density of targets `y`, broadcast against `*b`, per unit of y."""
+        return _log_prob(self, jnp.asarray(y, self.location.dtype))
+
+    def cdf(self, y: ArrayLike) -> Float[Array, "..."]:
+        """P(target <= y)."""
+        return _cdf(self, jnp.asarray(y, self.location.dtype))
+
+    def quantile(self, p: ArrayLike) -> Float[Array, "..."]:
+        """Targets below which probability `p` lies; shape of p, then `*b`.
+
+        Newton's method on the log distribution function, inside a bracket that always
+        shrinks; differentiable once, in p and in every field.
+        """
+        return _quantile(self, jnp.asarray(p, self.location.dtype))
+
+    def interval(
+        self, level: float = 0.9
+    ) -> tuple[Float[Array, "*b"], Float[Array, "*b"]]:
+        """Central interval that holds probability `level`: (low, high)."""
+        low, high = self.quantile(jnp.array([0.5 * (1 - level), 0.5 * (1 + level)]))
+        return low, high
+
+    def crps(self, y: ArrayLike) -> Float[Array, "..."]:
+        r"""Continuous ranked probability score, in units of y; smaller is better.
+
+        $E|Y - y| - \frac12 E|Y - Y'|$, in closed form for Gaussian and lognormal
+        mixtures (Grimit et al. 2006, Q. J. R. Meteorol. Soc. 132, 2925, eq. 5,
+        doi:10.1256/qj.05.235).
+        """
+        return _crps(self, jnp.asarray(y, self.location.dtype))
+
+    def sample(self, *, key: PRNGKey, num: int) -> Float[Array, "num *b"]:
+        """`num` independent draws of every target (marginal: not joint over `*b`)."""
+        return _sample(self, key, num)
+
+    def take(self, indices: Int[ArrayLike, "..."] | slice) -> Self:
+        """The targets at `indices` of the first batch axis."""
+        return jax.tree.map(lambda leaf: leaf[:, :, indices], self)
+
+    def reweight(self, weights: ArrayLike) -> Self:
+        """Replace the component weights inside every draw by `weights` [k] or [k *b].
+
+        This is what a stated mix of protocols at deployment does: the draws keep their
+        posterior weights.
+        """
+        weights = jnp.asarray(weights, self.location.dtype)
+        missing = self.location.ndim - 1 - weights.ndim
+        weights = weights.reshape((1, *weights.shape, *(1,) * missing))
+        draw = logsumexp(self.log_weight, axis=1, keepdims=True)
+        log_weight = draw + jnp.log(weights / weights.sum(1, keepdims=True))
+        return eqx.tree_at(
+            lambda pred: pred.log_weight,
+            self,
+            jnp.broadcast_to(log_weight, self.location.shape),
+        )
+
+
+class _Split(NamedTuple):
+    mean: Float[Array, "*b"]
+    within: Float[Array, "*b"]
+    between: Float[Array, "*b"]
+    epistemic: Float[Array, "*b"]
+
+
+@eqx.filter_jit
+def _split(pred: Predictive) -> _Split:
+    location, noise, function = pred.transform.moments(
+        pred.location, pred.noise_variance, pred.function_variance
+    )
+    draw = jnp.exp(logsumexp(pred.log_weight, axis=1, keepdims=True))
+    inside = jax.nn.softmax(pred.log_weight, axis=1)
+    average = partial(jnp.sum, axis=1, keepdims=True)
+    mean_s = average(inside * location)
+    between_s = average(
+        inside * (location - mean_s) ** 2 + inside * (1 - inside) * function
+    )
+    mean = (draw * mean_s).sum(0, keepdims=True)
+    epistemic_s = (mean_s - mean) ** 2 + average(inside**2 * function)
+    return _Split(
+        mean=mean[0, 0],
+        within=(draw * average(inside * noise)).sum((0, 1)),
+        between=(draw * between_s).sum((0, 1)),
+        epistemic=(draw * epistemic_s).sum((0, 1)),
+    )
+
+
+class _Mixture(NamedTuple):
+    """The mixture on the model's scale, draws and components on one axis `j`."""
+
+    location: Float[Array, "j *b"]
+    variance: Float[Array, "j *b"]
+    log_weight: Float[Array, "j *b"]
+
+
+def _flat(pred: Predictive, ndim: int = 0) -> _Mixture:
+    """The mixture, with batch axes of length one put in front to reach `ndim`."""
+    axes = (-1, *(1,) * (ndim - len(pred.shape)), *pred.shape)
+    total = pred.noise_variance + pred.function_variance
+    return _Mixture(*(a.reshape(axes) for a in (pred.location, total, pred.log_weight)))
+
+
+def _log_density(z, mixture):
+    square = (z[None] - mixture.location) ** 2 / mixture.variance
+    log_normal = -0.5 * (square + jnp.log(2 * jnp.pi * mixture.variance))
+    return logsumexp(mixture.log_weight + log_normal, axis=0)
+
+
+def _log_distribution(z, mixture):
+    standard = (z[None] - mixture.location) / jnp.sqrt(mixture.variance)
+    return logsumexp(mixture.log_weight + log_ndtr(standard), axis=0)
+
+
+def _aligned(pred, y):
+    """`y` on the model's scale, broadcast with the batch, and the mixture to match."""
+    y = jnp.broadcast_to(y, jnp.broadcast_shapes(y.shape, pred.shape))
+    return y, pred.transform.inverse(y), _flat(pred, y.ndim)
+
+
+@eqx.filter_jit
+def _log_prob(pred, y):
+    y, z, mixture = _aligned(pred, y)
+    return _log_density(z, mixture) + pred.transform.log_slope(y)
+
+
+@eqx.filter_jit
+def _cdf(pred, y):
+    _, z, mixture = _aligned(pred, y)
+    standard = (z[None] - mixture.location) / jnp.sqrt(mixture.variance)
+    return (jnp.exp(mixture.log_weight) * ndtr(standard)).sum(0)
+
+
+@eqx.filter_jit
+def _quantile(pred, p):
+    z = jax.vmap(partial(_mixture_quantile, _flat(pred)))(p.ravel())
+    return pred.transform.forward(z.reshape(p.shape + z.shape[1:]))
+
+
+def _mixture_quantile(mixture, p):
+    """Quantile of each mixture on the model's scale, solved in the smaller tail."""
+    # The upper tail is the lower one of the mirrored mixture: log F loses no digits.
+    sign = jnp.where(p <= 0.5, 1.0, -1.0).astype(p.dtype)
+    mirrored = mixture._replace(location=sign * mixture.location)
+    tail = jnp.minimum(p, 1 - p)
+    target = jnp.log(jnp.where(tail > 0, tail, 0.5))
+    root = _solve_log_distribution(*jax.lax.stop_gradient((mirrored, target)))
+    # One Newton step at the root carries the implicit derivative to p and the fields.
+    excess = _log_distribution(root, mirrored) - target
+    slope = jnp.exp(_log_density(root, mirrored) - target)
+    root = root - excess / jax.lax.stop_gradient(slope)
+    return sign * jnp.where(tail > 0, root, -jnp.inf)
+
+
+def _solve_log_distribution(mixture, target):
+    """z with log F(z) = target, by Newton's method inside a shrinking bracket."""
+    scale = jnp.sqrt(mixture.variance)
+    alone = mixture.location + scale * ndtri(jnp.exp(target))
+    # A component of no weight must not widen the bracket.
+    present = mixture.log_weight > -jnp.inf
+    low = jnp.where(present, alone, jnp.inf).min(0)
+    high = jnp.where(present, alone, -jnp.inf).max(0)
+    tolerance = 4 * jnp.finfo(scale.dtype).eps * (jnp.abs(alone) + scale).max(0)
+
+    def unfinished(state):
+        step, _, _, z, last = state
+        return (step < _ROOT_STEPS) & jnp.any(jnp.abs(z - last) > tolerance)
+
+    def narrow(state):
+        step, low, high, z, _ = state
+        log_distribution = _log_distribution(z, mixture)
+        excess = log_distribution - target
+        newton = z - excess * jnp.exp(log_distribution - _log_density(z, mixture))
+        low, high = jnp.where(excess < 0, z, low), jnp.where(excess < 0, high, z)
+        inside = (newton >= low) & (newton <= high)
+        return step + 1, low, high, jnp.where(inside, newton, 0.5 * (low + high)), z
+
+    middle = 0.5 * (low + high)
+    first = narrow((0, low, high, middle, middle))
+    return jax.lax.while_loop(unfinished, narrow, first)[3]
+
+
+@eqx.filter_jit
+def _crps(pred, y):
+    _, z, mixture = _aligned(pred, y)
+    weight = jnp.exp(mixture.log_weight)
+    distance = pred.transform.mean_distance
+
+    # One component at a time: memory stays that of the predictive, not its square.
+    def add(total, one):
+        location, variance, own_weight = one
+        to_y = distance(*jnp.broadcast_arrays(location, variance, z, 0 * z))
+        others = (mixture.location, mixture.variance)
+        pair = distance(*jnp.broadcast_arrays(location[None], variance[None], *others))
+        return total + own_weight * (to_y - 0.5 * (weight * pair).sum(0)), None
+
+    columns = (mixture.location, mixture.variance, weight)
+    return jax.lax.scan(add, jnp.zeros_like(z), columns)[0]
+
+
+@eqx.filter_jit
+def _sample(pred, key, num):
+    mixture = _flat(pred)
+    key_component, key_noise = jax.random.split(key)
+    shape = (num, *pred.shape)
+    component = jax.random.categorical(
+        key_component, mixture.log_weight, axis=0, shape=shape
+    )
+    pick = partial(jnp.take_along_axis, indices=component, axis=0)
+    noise = jax.random.normal(key_noise, shape, mixture.location.dtype)
+    spread = safe_sqrt(pick(mixture.variance))
+    return pred.transform.forward(pick(mixture.location) + spread * noise)
