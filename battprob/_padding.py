@@ -1,6 +1,7 @@
 """Array sizes for data that grow: one compiled program serves a whole bucket."""
 
 import jax.numpy as jnp
+import numpy as np
 
 from battprob._typing import Array
 
@@ -25,7 +26,8 @@ def pad_rows(array: Array, length: int) -> Array:
     """Lengthen the first axis to `length` by repeating the last row.
 
     Repeated rows (not zeros) keep every padded value inside the data's range, so that
-    what is computed there and thrown away can neither overflow nor divide by zero.
+    what is computed there and thrown away can neither overflow nor divide by zero. Done
+    in NumPy: in JAX every new length would be a program to compile.
     """
     widths = [(0, length - array.shape[0])] + [(0, 0)] * (array.ndim - 1)
-    return jnp.pad(array, widths, "edge")
+    return jnp.asarray(np.pad(np.asarray(array), widths, "edge"))

@@ -175,8 +175,8 @@ class Dataset(eqx.Module):
         """The same rows and enough masked ones to fill `length` (default: the bucket)."""
         length = bucket(self.num_rows) if length is None else length
         padded = jax.tree.map(lambda leaf: pad_rows(leaf, length), self)
-        mask = jnp.arange(length) < self.num_rows
-        return eqx.tree_at(lambda data: data.mask, padded, mask & padded.mask)
+        mask = np.arange(length) < self.num_rows
+        return eqx.tree_at(lambda data: data.mask, padded, padded.mask & mask)
 
     def append(self, other: Self) -> Self:
         """Rows of this dataset, then rows of `other`, groups matched by name.

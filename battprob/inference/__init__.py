@@ -1,0 +1,8 @@
+"""Inference: one scalar log joint density in, draws and a report out."""
+
+from battprob.inference.base import AbstractInference
+from battprob.inference.laplace import Laplace
+from battprob.inference.map import MAP
+from battprob.inference.report import FitReport
+
+__all__ = ["MAP", "AbstractInference", "FitReport", "Laplace"]

@@ -1,0 +1,39 @@
+"""The one question all inference answers: draws from exp(log_joint(parameters, data))."""
+
+from abc import abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import equinox as eqx
+
+from battprob._typing import Array, Float, PRNGKey
+from battprob.inference.report import FitReport
+
+Parameters = TypeVar("Parameters")
+LogJoint = Callable[[Parameters, Any], Float[Array, ""]]
+
+
+class AbstractInference(eqx.Module):
+    """A way to explore a log joint density of unconstrained parameters."""
+
+    @abstractmethod
+    def run(
+        self,
+        log_joint: LogJoint,
+        initial: Parameters,
+        data: Any,
+        *,
+        key: PRNGKey,
+    ) -> tuple[Parameters, FitReport]:
+        """Draws of the parameters (a leading axis on every leaf; a point is one draw).
+
+        Args:
+            log_joint: (parameters, data) -> scalar; a module-level function, so that
+                the compiled program is found again.
+            initial: parameters, all array leaves real and unconstrained.
+            data: arrays that the density depends on.
+            key: PRNG key for starts and draws.
+
+        Raises:
+            FitError: no start reached a finite density.
+        """

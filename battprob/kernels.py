@@ -1,0 +1,267 @@
+"""Kernels: covariance of a function between two rows of features.
+
+A kernel's array leaves are its parameters on an unconstrained scale (logarithms), and
+`log_prior` is their log density on that scale: whoever fits a kernel needs nothing else.
+Features come standardised and the target has unit variance, which is what the priors
+are made for.
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.stats import norm
+
+from battprob._columns import pick, resolve_columns
+from battprob._modules import replace
+from battprob._numerics import safe_sqrt
+from battprob._typing import Array, ArrayLike, Float
+
+
+class AbstractKernel(eqx.Module):
+    """Positive definite function of two rows.
+
+    To write your own: hold unconstrained parameters as arrays, and define `bind` (give
+    them their shapes), `log_prior`, `gram` and `diagonal`.
+    """
+
+    @abstractmethod
+    def bind(self, feature_names: Sequence[str]) -> Self:
+        """The same kernel with columns resolved and parameters shaped for these features."""
+
+    @abstractmethod
+    def log_prior(self) -> Float[Array, ""]:
+        """Log density of the unconstrained parameters."""
+
+    @abstractmethod
+    def gram(
+        self, x1: Float[Array, "n d"], x2: Float[Array, "m d"]
+    ) -> Float[Array, "n m"]:
+        """Covariance of the function between every row of `x1` and every row of `x2`."""
+
+    @abstractmethod
+    def diagonal(self, x: Float[Array, "n d"]) -> Float[Array, " n"]:
+        """Prior variance of the function at every row: the diagonal of `gram(x, x)`."""
+
+    def __add__(self, other: "AbstractKernel") -> "Sum":
+        return Sum(self, other)
+
+    def __mul__(self, other: "AbstractKernel") -> "Product":
+        return Product(self, other)
+
+
+class AbstractStationary(AbstractKernel):
+    r"""$s^2\,\rho(r^2)$ with $r^2 = \sum_j (x_j - x'_j)^2/\ell_j^2$.
+
+    Args:
+        lengthscale: where the search starts; one for all features, or one each.
+        variance: where the search for s² starts.
+        features: names or positions of the columns seen; default all.
+        ard: a lengthscale for every feature (automatic relevance determination); False
+            shares one.
+
+    Priors, on standardised features: log ℓ ~ N(log 2√d, 1²), the √d because distances
+    grow so (Hvarfner et al. 2024, arXiv:2402.02229), and log s² ~ N(0, 1²).
+    """
+
+    log_lengthscale: Float[Array, "..."]
+    log_variance: Float[Array, ""]
+    features: tuple[str | int, ...] | None = eqx.field(static=True)
+    ard: bool = eqx.field(static=True)
+
+    def __init__(
+        self,
+        lengthscale: ArrayLike = 1.0,
+        variance: ArrayLike = 1.0,
+        *,
+        features: Sequence[str | int] | None = None,
+        ard: bool = True,
+    ):
+        self.log_lengthscale = _log(lengthscale)
+        self.log_variance = _log(variance)
+        self.features = None if features is None else tuple(features)
+        self.ard = ard
+
+    @abstractmethod
+    def correlation(self, squared: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """ρ as a function of the squared scaled distance r²; ρ(0) = 1."""
+
+    @property
+    def lengthscale(self) -> Float[Array, "..."]:
+        """ℓ, in units of the features given."""
+        return jnp.exp(self.log_lengthscale)
+
+    @property
+    def variance(self) -> Float[Array, ""]:
+        """s², the prior variance of the function."""
+        return jnp.exp(self.log_variance)
+
+    def bind(self, feature_names):
+        columns = resolve_columns(self.features, feature_names)
+        start = self.log_lengthscale
+        if start.ndim == 0:
+            # With several features, one unit of distance along each adds up to √d.
+            start = start + 0.5 * math.log(len(columns))
+        shape = (len(columns),) if self.ard else ()
+        start = jnp.broadcast_to(start, shape)
+        return replace(self, features=columns, log_lengthscale=start)
+
+    def log_prior(self):
+        num_columns = 1 if self.features is None else len(self.features)
+        centre = math.log(2.0) + 0.5 * math.log(num_columns)
+        return jnp.sum(norm.logpdf(self.log_lengthscale, centre)) + norm.logpdf(
+            self.log_variance
+        )
+
+    def gram(self, x1, x2):
+        shrink = jnp.exp(-self.log_lengthscale)
+        z1, z2 = (pick(x, self.features) * shrink for x in (x1, x2))
+        return self.variance * self.correlation(squared_distance(z1, z2))
+
+    def diagonal(self, x):
+        return jnp.broadcast_to(self.variance, x.shape[:1])
+
+
+class RBF(AbstractStationary):
+    r"""Squared exponential, $\rho = e^{-r^2/2}$: infinitely smooth functions.
+
+    References:
+        Rasmussen and Williams, Gaussian Processes for Machine Learning (2006), eq. 4.9.
+    """
+
+    def correlation(self, squared):
+        return jnp.exp(-0.5 * squared)
+
+
+class Matern12(AbstractStationary):
+    r"""$\rho = e^{-r}$: continuous, rough functions (Ornstein-Uhlenbeck)."""
+
+    def correlation(self, squared):
+        return jnp.exp(-safe_sqrt(squared))
+
+
+class Matern32(AbstractStationary):
+    r"""$\rho = (1 + \sqrt3 r) e^{-\sqrt3 r}$: once differentiable functions."""
+
+    def correlation(self, squared):
+        r = safe_sqrt(3 * squared)
+        return (1 + r) * jnp.exp(-r)
+
+
+class Matern52(AbstractStationary):
+    r"""$\rho = (1 + \sqrt5 r + 5r^2/3) e^{-\sqrt5 r}$: twice differentiable functions.
+
+    References:
+        Rasmussen and Williams (2006), eq. 4.17.
+    """
+
+    def correlation(self, squared):
+        r = safe_sqrt(5 * squared)
+        return (1 + r + 5 / 3 * squared) * jnp.exp(-r)
+
+
+class Linear(AbstractKernel):
+    r"""$s^2\, x^\top x'$: straight lines through the mean of the data.
+
+    Args:
+        variance: where the search for s², the prior variance of a slope, starts.
+        features: names or positions of the columns seen; default all.
+
+    Prior: log s² ~ N(-log d, 1.5²), so that all slopes together have unit variance.
+    """
+
+    log_variance: Float[Array, ""]
+    features: tuple[str | int, ...] | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        variance: ArrayLike = 1.0,
+        *,
+        features: Sequence[str | int] | None = None,
+    ):
+        self.log_variance = _log(variance)
+        self.features = None if features is None else tuple(features)
+
+    def bind(self, feature_names):
+        columns = resolve_columns(self.features, feature_names)
+        start = self.log_variance - math.log(len(columns))
+        return replace(self, features=columns, log_variance=start)
+
+    def log_prior(self):
+        num_columns = 1 if self.features is None else len(self.features)
+        return norm.logpdf(self.log_variance, -math.log(num_columns), 1.5)
+
+    def gram(self, x1, x2):
+        z1, z2 = (pick(x, self.features) for x in (x1, x2))
+        return jnp.exp(self.log_variance) * (z1 @ z2.T)
+
+    def diagonal(self, x):
+        square = jnp.sum(pick(x, self.features) ** 2, axis=1)
+        return jnp.exp(self.log_variance) * square
+
+
+class Sum(AbstractKernel):
+    """k₁ + k₂: a function that is the sum of two independent ones."""
+
+    first: AbstractKernel
+    second: AbstractKernel
+
+    def bind(self, feature_names):
+        return Sum(self.first.bind(feature_names), self.second.bind(feature_names))
+
+    def log_prior(self):
+        return self.first.log_prior() + self.second.log_prior()
+
+    def gram(self, x1, x2):
+        return self.first.gram(x1, x2) + self.second.gram(x1, x2)
+
+    def diagonal(self, x):
+        return self.first.diagonal(x) + self.second.diagonal(x)
+
+
+class Product(AbstractKernel):
+    """k₁ k₂: interaction, similar only where both say so."""
+
+    first: AbstractKernel
+    second: AbstractKernel
+
+    def bind(self, feature_names):
+        return Product(self.first.bind(feature_names), self.second.bind(feature_names))
+
+    def log_prior(self):
+        return self.first.log_prior() + self.second.log_prior()
+
+    def gram(self, x1, x2):
+        return self.first.gram(x1, x2) * self.second.gram(x1, x2)
+
+    def diagonal(self, x):
+        return self.first.diagonal(x) * self.second.diagonal(x)
+
+
+@jax.custom_jvp
+def squared_distance(
+    z1: Float[Array, "n d"], z2: Float[Array, "m d"]
+) -> Float[Array, "n m"]:
+    """Squared Euclidean distance of every pair of rows, exactly zero between equal ones.
+
+    The value sums squared differences, which cannot cancel as |a|² + |b|² - 2ab does;
+    the derivative is written as matrix products, so that it needs no [n m d] array.
+    """
+    return jnp.sum((z1[:, None, :] - z2[None, :, :]) ** 2, axis=-1)
+
+
+@squared_distance.defjvp
+def _squared_distance_jvp(primals, tangents):
+    (z1, z2), (t1, t2) = primals, tangents
+    along1, along2 = jnp.sum(z1 * t1, axis=1), jnp.sum(z2 * t2, axis=1)
+    tangent = along1[:, None] + along2[None, :] - t1 @ z2.T - z1 @ t2.T
+    return squared_distance(z1, z2), 2 * tangent
+
+
+def _log(value: ArrayLike) -> Array:
+    """Logarithm of a positive setting, as an array so that changing it retraces nothing."""
+    return jnp.log(jnp.asarray(value, jnp.result_type(float)))

@@ -1,0 +1,14 @@
+"""Models: immutable specifications with `fit`, and the posteriors it returns."""
+
+from battprob.models.base import AbstractModel, AbstractPosterior
+from battprob.models.gp import GaussianProcess, GaussianProcessPosterior
+from battprob.models.linear import BayesianLinear, BayesianLinearPosterior
+
+__all__ = [
+    "AbstractModel",
+    "AbstractPosterior",
+    "BayesianLinear",
+    "BayesianLinearPosterior",
+    "GaussianProcess",
+    "GaussianProcessPosterior",
+]

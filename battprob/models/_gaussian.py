@@ -1,0 +1,42 @@
+"""Log density of a Gaussian vector, with the derivative that costs one inverse."""
+
+import jax
+import jax.numpy as jnp
+
+from battprob._numerics import cholesky, cholesky_solve
+from battprob._typing import Array, Float
+
+
+@jax.custom_vjp
+def log_density(
+    residual: Float[Array, " n"], covariance: Float[Array, "n n"]
+) -> Float[Array, ""]:
+    r"""$\log N(r;\,0, K) = -\tfrac12 r^\top\alpha - \tfrac12\log|K| - \tfrac n2\log 2\pi$.
+
+    Differentiated in closed form, with α = K⁻¹r:
+
+        ∂/∂K = ½ (ααᵀ - K⁻¹),   ∂/∂r = -α
+
+    (Rasmussen and Williams 2006, eq. 5.9): one factorisation and one inverse, where
+    differentiating through the factorisation would take several n³ passes.
+    """
+    return _forward(residual, covariance)[0]
+
+
+def _forward(residual, covariance):
+    factor = cholesky(covariance)
+    alpha = cholesky_solve(factor, residual)
+    half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor)))
+    constant = 0.5 * residual.size * jnp.log(2 * jnp.pi)
+    value = -0.5 * jnp.dot(residual, alpha) - half_log_det - constant
+    return value.astype(residual.dtype), (factor, alpha)
+
+
+def _backward(saved, cotangent):
+    factor, alpha = saved
+    inverse = cholesky_solve(factor, jnp.eye(alpha.size, dtype=alpha.dtype))
+    gradient = 0.5 * cotangent * (jnp.outer(alpha, alpha) - inverse)
+    return -cotangent * alpha, gradient
+
+
+log_density.defvjp(_forward, _backward)

@@ -1,0 +1,213 @@
+"""The two interfaces: a model is a specification, a posterior what `fit` made of it."""
+
+import warnings
+from abc import abstractmethod
+from typing import NamedTuple, Self
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from battprob._errors import DataError, PrecisionWarning
+from battprob._padding import bucket, pad_rows
+from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
+from battprob.dataset import Dataset
+from battprob.inference import FitReport
+from battprob.noise import AbstractNoise
+from battprob.predictive import Predictive
+
+
+class Rows(NamedTuple):
+    """A dataset as models see it: standardised, padded, masked."""
+
+    x: Float[Array, "n d"]
+    y: Float[Array, " n"]
+    known: Float[Array, " n"]
+    mask: Bool[Array, " n"]
+
+
+class Scaling(eqx.Module):
+    """Mean and scale of features and (transformed) target, taken from training rows.
+
+    A column that never varies keeps scale one: a new value of it is then far away.
+    """
+
+    x_mean: Float[Array, " d"]
+    x_scale: Float[Array, " d"]
+    y_mean: Float[Array, ""]
+    y_scale: Float[Array, ""]
+
+    def __init__(self, dataset: Dataset):
+        padded = dataset.padded()
+        z = padded.transform.inverse(padded.y)
+        self.x_mean, self.x_scale = _mean_and_scale(padded.x, padded.mask)
+        y_mean, y_scale = _mean_and_scale(z[:, None], padded.mask)
+        self.y_mean, self.y_scale = y_mean[0], y_scale[0]
+
+    def features(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
+        """Standardised features."""
+        return _standardised(x, self.x_mean[None], self.x_scale[None])
+
+    def rows(self, dataset: Dataset) -> Rows:
+        """The dataset standardised and padded to its bucket; masked targets are zero."""
+        padded = dataset.padded()
+        z = padded.transform.inverse(padded.y)
+        y = _standardised(z, self.y_mean, self.y_scale)
+        known = padded.noise_variance
+        known = jnp.zeros_like(y) if known is None else known / self.y_scale**2
+        return Rows(self.features(padded.x), y * padded.mask, known, padded.mask)
+
+
+class AbstractPosterior(eqx.Module):
+    """What is believed after the data; immutable, and the same interface for all models.
+
+    To write your own: hold the fields below and define `_standardised_predict`,
+    `_standardised_functions`, `condition` and `log_evidence`, all on standardised rows.
+    """
+
+    scaling: eqx.AbstractVar[Scaling]
+    dataset: eqx.AbstractVar[Dataset]
+    report: eqx.AbstractVar[FitReport]
+
+    @abstractmethod
+    def condition(self, dataset: Dataset) -> Self:
+        """Take in new rows with the hyper-parameters as they are: no refit."""
+
+    @property
+    @abstractmethod
+    def log_evidence(self) -> Float[Array, ""]:
+        """Log marginal likelihood of the targets, per unit of target each."""
+
+    @abstractmethod
+    def _standardised_predict(
+        self, x: Float[Array, "m d"], known: Float[Array, " m"]
+    ) -> Predictive:
+        """Predictive of the standardised target."""
+
+    @abstractmethod
+    def _standardised_functions(
+        self, x: Float[Array, "m d"], key: PRNGKey, num: int
+    ) -> Float[Array, "num m"]:
+        """Joint draws of the noise-free standardised target."""
+
+    def predict(
+        self, x: ArrayLike, *, noise_variance: ArrayLike | None = None
+    ) -> Predictive:
+        """Predictive distribution of the targets of new rows.
+
+        Args:
+            x: features [m d] in the units and order of the training data.
+            noise_variance: measured variance of each new label, for the `Known` head;
+                None answers for labels free of that error.
+
+        Raises:
+            DataError: wrong number of columns, or values that are not finite.
+        """
+        x, size = self._checked(x)
+        known = jnp.zeros(len(x), x.dtype)
+        if noise_variance is not None:
+            known = known.at[:size].set(jnp.asarray(noise_variance, x.dtype))
+        scale = self.scaling.y_scale
+        pred = self._standardised_predict(self.scaling.features(x), known / scale**2)
+        return Predictive(
+            pred.location[:, :, :size] * scale + self.scaling.y_mean,
+            pred.noise_variance[:, :, :size] * scale**2,
+            pred.function_variance[:, :, :size] * scale**2,
+            pred.log_weight[:, :, :size],
+            self.dataset.transform,
+        )
+
+    def sample_functions(
+        self, x: ArrayLike, *, key: PRNGKey, num: int = 1
+    ) -> Float[Array, "num m"]:
+        """`num` joint draws of the target without its noise at the rows of `x`.
+
+        Under a transform this is the transformed function (for `Log` the median life).
+        """
+        x, size = self._checked(x)
+        draws = self._standardised_functions(self.scaling.features(x), key, num)
+        z = draws[:, :size] * self.scaling.y_scale + self.scaling.y_mean
+        return self.dataset.transform.forward(z)
+
+    def _checked(self, x):
+        """Rows to predict, padded to their bucket, and how many there are."""
+        names = self.dataset.feature_names
+        x = np.asarray(x, self.scaling.x_mean.dtype)
+        x = x[:, None] if x.ndim == 1 and len(names) == 1 else x
+        if x.ndim != 2 or x.shape[1] != len(names) or len(x) == 0:
+            raise DataError(
+                f"x must be [rows, {len(names)}], columns {list(names)}; got {x.shape}"
+            )
+        bad = np.argwhere(~np.isfinite(x))
+        if len(bad):
+            row, column = bad[0]
+            raise DataError(f"x is not finite in row {row}, column {names[column]!r}")
+        return pad_rows(jnp.asarray(x), bucket(len(x))), len(x)
+
+
+class AbstractModel(eqx.Module):
+    """A specification: settings only, no data."""
+
+    @abstractmethod
+    def fit(self, dataset: Dataset, *, key: PRNGKey) -> AbstractPosterior:
+        """Learn from `dataset`.
+
+        Args:
+            dataset: rows and targets.
+            key: PRNG key (`jax.random.key(seed)`); the same key gives the same answer.
+
+        Raises:
+            DataError: the dataset says something this model cannot take in.
+            FitError: the fit failed; the error holds the report.
+        """
+
+
+def prepare(dataset: Dataset, noise: AbstractNoise) -> tuple[Scaling, Rows]:
+    """Check a dataset against a noise head, and standardise it.
+
+    Raises:
+        DataError: measured variances are missing, or given and not used; or labels are
+            censored.
+    """
+    if dataset.x.dtype == jnp.float32:
+        warnings.warn(
+            "fitting in float32: call battprob.enable_x64() first for float64",
+            PrecisionWarning,
+            stacklevel=3,
+        )
+    if noise.uses_known() and dataset.noise_variance is None:
+        raise DataError("noise.Known() needs Dataset(noise_variance=...)")
+    if dataset.noise_variance is not None and not noise.uses_known():
+        raise DataError(
+            "the dataset has noise_variance but the noise head does not use it: add "
+            "noise.Known() + to the head, or leave noise_variance out"
+        )
+    if np.any(np.asarray(dataset.censored) != 0) or dataset.y_upper is not None:
+        raise DataError(
+            "the dataset has censored or interval labels, which this model cannot take "
+            "in; dropping them would bias the fit towards short lives"
+        )
+    scaling = Scaling(dataset)
+    return scaling, scaling.rows(dataset)
+
+
+def bound(parts: tuple, dataset: Dataset) -> tuple:
+    """Kernels and heads bound to the features of a dataset, in its precision."""
+    parts = tuple(part.bind(dataset.feature_names) for part in parts)
+    return jax.tree.map(lambda leaf: leaf.astype(dataset.x.dtype), parts)
+
+
+@jax.jit
+def _standardised(values, mean, scale):
+    return (values - mean) / scale
+
+
+@jax.jit
+def _mean_and_scale(values, mask):
+    weight = mask.astype(values.dtype)[:, None] / jnp.maximum(mask.sum(), 1)
+    mean = (weight * values).sum(0)
+    scale = jnp.sqrt((weight * (values - mean[None]) ** 2).sum(0))
+    # Relative to its size a column that varies by rounding alone does not vary.
+    still = scale <= 8 * jnp.finfo(values.dtype).eps * jnp.abs(mean)
+    return mean, jnp.where(still, 1.0, scale)

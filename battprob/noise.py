@@ -1,0 +1,156 @@
+"""Noise heads: how the variance of a measurement depends on what is measured.
+
+A head's array leaves are its parameters on an unconstrained scale, and `log_prior` is
+their log density there (as for `battprob.kernels`). Heads see standardised features and
+a target of unit variance. Heads add: `Known() + LogLinear()` is the measured variance of
+each label plus a learned remainder.
+
+Models never plug the fitted parameters into σ²(x): they carry the head's own posterior
+uncertainty into the answer, so that the aleatoric variance is E[σ²(x) | data].
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import Self
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.scipy.stats import norm
+
+from battprob._columns import pick, resolve_columns
+from battprob._modules import replace
+from battprob._typing import Array, Float
+
+
+class AbstractNoise(eqx.Module):
+    """Variance of the noise as a function of the features.
+
+    To write your own: hold unconstrained parameters as arrays, and define `bind`,
+    `log_prior`, `variance` and `uses_known`.
+    """
+
+    @abstractmethod
+    def bind(self, feature_names: Sequence[str]) -> Self:
+        """The same head with columns resolved and parameters shaped for these features."""
+
+    @abstractmethod
+    def log_prior(self) -> Float[Array, ""]:
+        """Log density of the unconstrained parameters."""
+
+    @abstractmethod
+    def variance(
+        self, x: Float[Array, "n d"], known: Float[Array, " n"]
+    ) -> Float[Array, " n"]:
+        """σ² of every row; `known` is the measured variance of its label."""
+
+    @abstractmethod
+    def uses_known(self) -> bool:
+        """Whether the head asks for measured variances (`Dataset.noise_variance`)."""
+
+    def __add__(self, other: "AbstractNoise") -> "Sum":
+        return Sum(self, other)
+
+
+class Constant(AbstractNoise):
+    """σ² the same everywhere. Prior: log σ² ~ N(-2, 2²) for a target of unit variance."""
+
+    log_variance: Float[Array, ""]
+
+    def __init__(self):
+        self.log_variance = jnp.asarray(_CENTRE, jnp.result_type(float))
+
+    def bind(self, feature_names):
+        del feature_names
+        return self
+
+    def log_prior(self):
+        return norm.logpdf(self.log_variance, _CENTRE, _SPREAD)
+
+    def variance(self, x, known):
+        del known
+        return jnp.broadcast_to(jnp.exp(self.log_variance), x.shape[:1])
+
+    def uses_known(self):
+        return False
+
+
+class LogLinear(AbstractNoise):
+    r"""$\log\sigma^2(x) = a + w^\top x$ in the chosen features.
+
+    Args:
+        features: names or positions of the features that the noise depends on; default
+            all. With tens of cells, name one or two.
+
+    Prior: a ~ N(-2, 2²); each w_j ~ N(0, 1/d), so that the noise is taken to change by
+    a factor of e or so over the data unless they say otherwise.
+    """
+
+    intercept: Float[Array, ""]
+    slopes: Float[Array, " c"]
+    features: tuple[str | int, ...] | None = eqx.field(static=True)
+
+    def __init__(self, features: Sequence[str | int] | None = None):
+        self.features = None if features is None else tuple(features)
+        self.intercept = jnp.asarray(_CENTRE, jnp.result_type(float))
+        self.slopes = jnp.zeros(0 if features is None else len(features))
+
+    def bind(self, feature_names):
+        columns = resolve_columns(self.features, feature_names)
+        return replace(self, features=columns, slopes=jnp.zeros(len(columns)))
+
+    def log_prior(self):
+        slope_scale = 1 / max(self.slopes.size, 1) ** 0.5
+        return norm.logpdf(self.intercept, _CENTRE, _SPREAD) + jnp.sum(
+            norm.logpdf(self.slopes, 0.0, slope_scale)
+        )
+
+    def variance(self, x, known):
+        del known
+        return jnp.exp(self.intercept + pick(x, self.features) @ self.slopes)
+
+    def uses_known(self):
+        return False
+
+
+class Known(AbstractNoise):
+    """σ² measured for every label: replicates, or the error of an estimated label.
+
+    A new row whose label will be measured as well (`predict(x, noise_variance=...)`)
+    gets that variance; without it the answer is for the label free of this error.
+    """
+
+    def bind(self, feature_names):
+        del feature_names
+        return self
+
+    def log_prior(self):
+        return jnp.zeros(())
+
+    def variance(self, x, known):
+        del x
+        return known
+
+    def uses_known(self):
+        return True
+
+
+class Sum(AbstractNoise):
+    """Independent sources of noise: their variances add."""
+
+    first: AbstractNoise
+    second: AbstractNoise
+
+    def bind(self, feature_names):
+        return Sum(self.first.bind(feature_names), self.second.bind(feature_names))
+
+    def log_prior(self):
+        return self.first.log_prior() + self.second.log_prior()
+
+    def variance(self, x, known):
+        return self.first.variance(x, known) + self.second.variance(x, known)
+
+    def uses_known(self):
+        return self.first.uses_known() or self.second.uses_known()
+
+
+_CENTRE, _SPREAD = -2.0, 2.0
