@@ -1,6 +1,16 @@
 """Battery records as NumPy arrays: readers, repair of glitches, synthetic cells."""
 
+from battprob.data.capacity_csv import read_capacity_csv
 from battprob.data.despike import Repair, despike
+from battprob.data.matr import read_matr
+from battprob.data.pack import read_pack
 from battprob.data.records import Cell
 
-__all__ = ["Cell", "Repair", "despike"]
+__all__ = [
+    "Cell",
+    "Repair",
+    "despike",
+    "read_capacity_csv",
+    "read_matr",
+    "read_pack",
+]

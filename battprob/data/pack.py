@@ -1,0 +1,100 @@
+"""Read the compressed pack of early discharge curves of Severson et al. (2019)."""
+
+from os import PathLike
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from battprob._errors import DataError
+from battprob.data.records import Cell
+
+_KEYS = (
+    "Qdlin",
+    "scale",
+    "voltage",
+    "cycles",
+    "cycle_life",
+    "split",
+    "source_file",
+    "policy",
+    "charge_time_0_80_min",
+    "batch_date",
+    "barcode",
+)
+_CAPACITY_KEYS = ("capacity", "scale", "cycle", "row")
+
+
+def read_pack(
+    path: str | PathLike[str], *, capacity_path: str | PathLike[str] | None = None
+) -> tuple[Cell, ...]:
+    """Read the cells of a `.npz` pack of discharge curves Q(V), in the pack's order.
+
+    Cells are named after their source file (`train/cell1`), `protocol` is the charging
+    policy and `batch` the batch date. Nothing is repaired: see `despike`.
+
+    Args:
+        path: the pack: `Qdlin` [cell cycle voltage] integers times `scale` in Ah,
+            `voltage` in V, `cycles`, and one entry a cell of `cycle_life`, `split`,
+            `source_file`, `policy`, `charge_time_0_80_min`, `batch_date`, `barcode`.
+        capacity_path: a second `.npz` with the capacity of every cycle: `capacity` [row
+            cycle] integers times `scale` in Ah (-1 no value), `cycle` numbers of the same
+            shape, and `row`, the cell's place in the pack. Without it, and for cells that
+            it lacks, `capacity_ah` is the last value of each curve. The two differ: a
+            sequence counts the whole discharge, a curve ends at the last voltage (0.02 Ah
+            earlier in the pack of Severson et al.), so compare like with like.
+
+    Raises:
+        DataError: an array is absent; the message names it.
+
+    Example:
+        >>> cells = read_pack("severson.npz")  # doctest: +SKIP
+        >>> cells[0]  # doctest: +SKIP
+        Cell('train/cell1', 99 cycles from 2 to 100, 99 curves, cycle_life=2160)
+
+    References:
+        Severson et al. (2019), doi:10.1038/s41560-019-0356-8; Attia, Severson and Witmer
+        (2021), doi:10.1149/1945-7111/ac2704.
+    """
+    pack = _load(path, _KEYS)
+    curves = pack["Qdlin"] * float(pack["scale"])
+    sequences = {} if capacity_path is None else _sequences(capacity_path)
+    return tuple(_cell(pack, row, curves[row], sequences) for row in range(len(curves)))
+
+
+def _load(path, keys):
+    with np.load(path, allow_pickle=False) as file:
+        absent = [key for key in keys if key not in file.files]
+        if absent:
+            raise DataError(f"{path} has no array {absent[0]!r}; it has {file.files}")
+        return {key: file[key] for key in keys}
+
+
+def _sequences(path):
+    """Cycle numbers and capacities in Ah by row of the pack."""
+    file = _load(path, _CAPACITY_KEYS)
+    sequences = {}
+    rows = zip(file["row"], file["cycle"], file["capacity"], strict=True)
+    for row, cycle, capacity in rows:
+        known = capacity >= 0
+        sequences[int(row)] = cycle[known], capacity[known] * float(file["scale"])
+    return sequences
+
+
+def _cell(pack, row, curves, sequences):
+    cycle, capacity = sequences.get(row, (pack["cycles"], curves[:, -1]))
+    return Cell(
+        str(PurePosixPath(str(pack["source_file"][row])).with_suffix("")),
+        cycle,
+        capacity,
+        curve_cycle=pack["cycles"],
+        voltage_v=pack["voltage"],
+        curve_capacity_ah=curves,
+        cycle_life=float(pack["cycle_life"][row]),
+        protocol=str(pack["policy"][row]),
+        batch=str(pack["batch_date"][row]),
+        split=str(pack["split"][row]),
+        meta={
+            "barcode": str(pack["barcode"][row]),
+            "charge_time_0_80_min": float(pack["charge_time_0_80_min"][row]),
+        },
+    )
