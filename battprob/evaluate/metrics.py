@@ -169,7 +169,8 @@ def pit(pred: Predictive, y: ArrayLike) -> Float[Array, "*b"]:
         sharpness, J. R. Stat. Soc. B 69, 243 (2007),
         doi:10.1111/j.1467-9868.2007.00587.x.
     """
-    return pred.cdf(targets(pred, y))
+    # The weights of a mixture add up to one only to rounding.
+    return jnp.minimum(pred.cdf(targets(pred, y)), 1)
 
 
 def targets(pred: Predictive, y: ArrayLike) -> Float[Array, "*b"]:

@@ -1,0 +1,149 @@
+"""`cross_validate` predicts every row from the others, and scores what it predicted."""
+
+import jax
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+from sklearn.model_selection import KFold, LeaveOneOut, ShuffleSplit
+
+from battprob import DataError, Dataset, Predictive, evaluate, transforms
+from tests.fakes import FakeModel
+
+NUM = 13
+
+
+def _mean_of_training(dataset, key):
+    """The training mean for every row, with the training variance."""
+    mean, variance = dataset.y.mean(), dataset.y.var()
+    return lambda x, known: Predictive.gaussian(0 * x[:, 0] + mean, variance)
+
+
+model = FakeModel(_mean_of_training)
+
+
+@pytest.fixture
+def dataset():
+    rng = np.random.default_rng(0)
+    y = rng.normal(800.0, 200.0, NUM)
+    return Dataset(rng.normal(size=(NUM, 2)), y, target_unit="cycles")
+
+
+def test_predictions_are_of_models_that_have_not_seen_the_row(dataset, key):
+    splits = KFold(4)
+    result = evaluate.cross_validate(model, dataset, splits, key=key)
+    y = np.asarray(dataset.y)
+    for fold, (train, test) in zip(result.folds, splits.split(y), strict=True):
+        np.testing.assert_array_equal(fold.indices, test)
+        np.testing.assert_allclose(fold.predictive.mean, y[train].mean())
+        np.testing.assert_allclose(fold.predictive.aleatoric, y[train].var())
+
+
+def test_pooled_and_fold_scores_match_scikit_learn(dataset, key):
+    result = evaluate.cross_validate(model, dataset, KFold(4), key=key)
+    y, mean = np.asarray(result.y), np.asarray(result.predictive.mean)
+    np.testing.assert_allclose(y, np.asarray(dataset.y)[result.indices])
+    assert result.scores["r2"] == pytest.approx(sk.r2_score(y, mean))
+    assert result.scores["rmse"] == pytest.approx(sk.root_mean_squared_error(y, mean))
+    whole = evaluate.summary(result.predictive, result.y, unit="cycles")
+    assert result.scores.to_dict() == pytest.approx(whole.to_dict())
+    for fold, scores in zip(result.folds, result.fold_scores, strict=True):
+        own = evaluate.summary(fold.predictive, dataset.y[fold.indices])
+        assert scores.to_dict() == pytest.approx(own.to_dict())
+
+
+def test_folds_are_pooled_though_their_mixtures_differ_in_size(dataset, key):
+    def learn(part, key):
+        draws = part.num_rows  # 9 or 10 rows are trained on
+        return lambda x, known: Predictive(
+            np.full((draws, 1, len(x)), 800.0), 4e4, 0.0, 0.0
+        )
+
+    result = evaluate.cross_validate(FakeModel(learn), dataset, KFold(4), key=key)
+    y = np.asarray(dataset.y)
+    assert result.scores["mae"] == pytest.approx(np.abs(y - 800.0).mean())
+
+
+def test_default_split_holds_out_every_row_once_as_the_key_says(dataset, key):
+    first, same, other = (
+        evaluate.cross_validate(model, dataset, key=k)
+        for k in (key, key, jax.random.key(1))
+    )
+    assert len(first.folds) == 5
+    assert sorted(first.indices) == list(range(NUM))
+    np.testing.assert_array_equal(first.indices, same.indices)
+    assert not np.array_equal(first.indices, other.indices)
+
+
+def test_every_fold_is_fitted_with_a_key_of_its_own(dataset, key):
+    keys = []
+
+    def learn(part, key):
+        keys.append(tuple(jax.random.key_data(key).tolist()))
+        return _mean_of_training(part, key)
+
+    evaluate.cross_validate(FakeModel(learn), dataset, LeaveOneOut(), key=key)
+    assert len(keys) == NUM
+    assert len({*keys, tuple(jax.random.key_data(key).tolist())}) == NUM + 1
+
+
+def test_label_variances_of_the_held_out_rows_reach_the_prediction(key):
+    variance = np.arange(1.0, NUM + 1)
+    data = Dataset(np.ones((NUM, 1)), np.arange(13.0), noise_variance=variance)
+    noisy = FakeModel(
+        lambda part, key: lambda x, known: Predictive.gaussian(6.0, known)
+    )
+    result = evaluate.cross_validate(noisy, data, KFold(3), key=key)
+    np.testing.assert_allclose(result.predictive.aleatoric, variance[result.indices])
+
+
+def test_rows_held_out_twice_count_twice(dataset, key):
+    splits = ShuffleSplit(3, test_size=4, random_state=0)
+    result = evaluate.cross_validate(model, dataset, splits, key=key)
+    assert result.predictive.shape == result.y.shape == (12,)
+
+
+def test_censored_rows_are_predicted_but_not_scored_and_the_table_says_so(key):
+    y = np.arange(100.0, 1300.0, 100.0)
+    stopped = np.arange(12) % 6 == 5
+    data = Dataset(np.ones((12, 1)), y, censored=stopped, transform=transforms.Log())
+    result = evaluate.cross_validate(model, data, KFold(3), key=key)
+    exact = ~stopped[result.indices]
+    error = np.abs(np.asarray(result.y - result.predictive.mean))
+    assert result.scores["mae"] == pytest.approx(error[exact].mean())
+    assert "2 censored rows were predicted and are not scored" in result.table()
+
+
+def test_table_has_a_line_a_fold_and_one_for_all(dataset, key):
+    result = evaluate.cross_validate(model, dataset, KFold(4), key=key)
+    lines = result.table().splitlines()
+    assert lines[0].split()[:4] == ["fold", "rows", "mae", "rmse"]
+    assert lines[1].split()[:2] == ["cycles", "cycles"]
+    assert [line.split()[:2] for line in lines[2:]] == [
+        ["0", "4"],
+        ["1", "3"],
+        ["2", "3"],
+        ["3", "3"],
+        ["all", "13"],
+    ]
+    assert float(lines[-1].split()[2]) == pytest.approx(result.scores["mae"], rel=1e-3)
+
+
+def test_a_failed_fit_names_its_fold(dataset, key):
+    def learn(part, key):
+        if float(part.y[0]) != float(dataset.y[0]):
+            raise RuntimeError("no convergence")
+        return _mean_of_training(part, key)
+
+    with pytest.raises(RuntimeError, match="no convergence") as caught:
+        evaluate.cross_validate(FakeModel(learn), dataset, KFold(4), key=key)
+    assert caught.value.__notes__ == ["while fitting fold 0 of 4 (from 0)"]
+
+
+def test_a_padded_dataset_is_refused(dataset, key):
+    with pytest.raises(DataError, match="not padded"):
+        evaluate.cross_validate(model, dataset.padded(), key=key)
+
+
+def test_no_bar_is_shown_off_a_terminal(dataset, key, capsys):
+    evaluate.cross_validate(model, dataset, KFold(4), key=key)
+    assert capsys.readouterr() == ("", "")
