@@ -1,0 +1,17 @@
+"""Pictures of predictions; each function draws on an `Axes` and returns it.
+
+Nothing is computed here: a plot shows what `Predictive` and `battprob.evaluate` answer.
+"""
+
+try:
+    import matplotlib  # noqa: F401 - so that its absence is explained here
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        'battprob.plots draws with matplotlib: pip install "battprob[plots]"'
+    ) from error
+
+from battprob.plots.curves import delta_q
+from battprob.plots.predictions import parity, variance_split
+from battprob.plots.reliability import calibration, pit_histogram
+
+__all__ = ["calibration", "delta_q", "parity", "pit_histogram", "variance_split"]

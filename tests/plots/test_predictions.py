@@ -1,0 +1,94 @@
+"""`parity` and `variance_split` draw the numbers that `Predictive` answers."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.collections import LineCollection
+
+from battprob import DataError, Predictive, plots, transforms
+
+EPISTEMIC = np.array([0.01, 0.04, 0.02])
+NAMES = ["b1c0", "b1c1", "b2c0"]
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def lives():
+    location = np.log([400.0, 900.0, 1500.0])
+    return Predictive.gaussian(location, 0.02, EPISTEMIC, transforms.Log())
+
+
+def _bars(ax, label):
+    (lines,) = [
+        c
+        for c in ax.collections
+        if isinstance(c, LineCollection) and c.get_label() == label
+    ]
+    return np.array(lines.get_segments())
+
+
+def test_parity_draws_mean_interval_and_epistemic_apart(lives):
+    y = np.array([450.0, 700.0, 1600.0])
+    ax = plots.parity(lives, y, unit="cycles")
+    (points,) = [line for line in ax.lines if line.get_label() == "mean"]
+    np.testing.assert_allclose(points.get_xydata().T, [y, lives.mean])
+    total = _bars(ax, "90 % interval")
+    np.testing.assert_allclose(total[:, :, 0], np.stack([y, y], 1))
+    np.testing.assert_allclose(total[:, :, 1], np.stack(lives.interval(0.9), 1))
+    epistemic = _bars(ax, "mean ± epistemic s.d.")
+    np.testing.assert_allclose(epistemic[:, :, 1].mean(1), lives.mean)
+    half = 0.5 * np.diff(epistemic[:, :, 1], axis=1)[:, 0]
+    np.testing.assert_allclose(half**2, lives.epistemic)
+
+
+def test_parity_is_logarithmic_for_log_predictions_only(lives):
+    ax = plots.parity(lives, np.array([450.0, 700.0, 1600.0]), unit="cycles")
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert ax.get_xlabel() == "observed (cycles)"
+    assert ax.get_ylabel() == "predicted (cycles)"
+    linear = Predictive.gaussian(np.array([-1.0, 2.0]), 1.0)
+    ax = plots.parity(linear, np.array([0.0, 1.0]))
+    assert (ax.get_xscale(), ax.get_yscale()) == ("linear", "linear")
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("observed", "predicted")
+
+
+def test_parity_names_stand_at_their_points(lives):
+    y = np.array([450.0, 700.0, 1600.0])
+    ax = plots.parity(lives, y, names=NAMES)
+    assert [text.get_text() for text in ax.texts] == NAMES
+    np.testing.assert_allclose(
+        [text.xy for text in ax.texts], np.stack([y, lives.mean], 1)
+    )
+
+
+def test_variance_split_stacks_the_parts_largest_first(lives):
+    ax = plots.variance_split(lives, NAMES, unit="cycles")
+    order = np.argsort(-np.asarray(lives.variance))
+    assert [t.get_text() for t in ax.get_xticklabels()] == [NAMES[i] for i in order]
+    low, high = ax.containers
+    np.testing.assert_allclose(low.datavalues, lives.aleatoric[order])
+    np.testing.assert_allclose(high.datavalues, lives.epistemic[order])
+    np.testing.assert_allclose([bar.get_y() for bar in high], lives.aleatoric[order])
+    assert low.get_label().startswith("aleatoric")
+    assert low[0].get_facecolor() != high[0].get_facecolor()
+    assert ax.get_ylabel() == "variance (cycles²)"
+
+
+def test_plots_draw_on_the_axes_given(lives):
+    ax = plt.figure().add_subplot()
+    assert plots.parity(lives, np.array([450.0, 700.0, 1600.0]), ax=ax) is ax
+    assert plots.variance_split(lives, ax=ax) is ax
+
+
+def test_labels_and_targets_that_do_not_fit_are_refused(lives):
+    with pytest.raises(DataError, match="3 rows, 2 names"):
+        plots.variance_split(lives, NAMES[:2])
+    with pytest.raises(DataError, match="3 rows, 2 names"):
+        plots.parity(lives, np.array([450.0, 700.0, 1600.0]), names=NAMES[:2])
+    with pytest.raises(DataError, match=r"index \[2\]"):
+        plots.parity(lives, np.array([450.0, 700.0, np.nan]))
