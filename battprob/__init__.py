@@ -16,6 +16,7 @@ from battprob._errors import (
     LeakageWarning,
     PrecisionWarning,
 )
+from battprob._serialise import load
 from battprob.dataset import Dataset
 from battprob.predictive import Predictive
 
@@ -50,6 +51,7 @@ __all__ = [
     "features",
     "inference",
     "kernels",
+    "load",
     "models",
     "noise",
     "plots",

@@ -14,6 +14,7 @@ from typing import Self
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.stats import norm
 
 from battprob._columns import pick, resolve_columns
@@ -71,6 +72,7 @@ class AbstractStationary(AbstractKernel):
     log_lengthscale: Float[Array, "..."]
     log_variance: Float[Array, ""]
     features: tuple[str | int, ...] | None = eqx.field(static=True)
+    columns: tuple[int, ...] | None = eqx.field(static=True)
     ard: bool = eqx.field(static=True)
 
     def __init__(
@@ -84,6 +86,7 @@ class AbstractStationary(AbstractKernel):
         self.log_lengthscale = _log(lengthscale)
         self.log_variance = _log(variance)
         self.features = None if features is None else tuple(features)
+        self.columns = None
         self.ard = ard
 
     @abstractmethod
@@ -102,16 +105,16 @@ class AbstractStationary(AbstractKernel):
 
     def bind(self, feature_names):
         columns = resolve_columns(self.features, feature_names)
-        start = self.log_lengthscale
+        start = np.asarray(self.log_lengthscale)
         if start.ndim == 0:
             # With several features, one unit of distance along each adds up to √d.
             start = start + 0.5 * math.log(len(columns))
         shape = (len(columns),) if self.ard else ()
-        start = jnp.broadcast_to(start, shape)
-        return replace(self, features=columns, log_lengthscale=start)
+        start = jnp.asarray(np.broadcast_to(start, shape))
+        return replace(self, columns=columns, log_lengthscale=start)
 
     def log_prior(self):
-        num_columns = 1 if self.features is None else len(self.features)
+        num_columns = 1 if self.columns is None else len(self.columns)
         centre = math.log(2.0) + 0.5 * math.log(num_columns)
         return jnp.sum(norm.logpdf(self.log_lengthscale, centre)) + norm.logpdf(
             self.log_variance
@@ -119,7 +122,7 @@ class AbstractStationary(AbstractKernel):
 
     def gram(self, x1, x2):
         shrink = jnp.exp(-self.log_lengthscale)
-        z1, z2 = (pick(x, self.features) * shrink for x in (x1, x2))
+        z1, z2 = (pick(x, self.columns) * shrink for x in (x1, x2))
         return self.variance * self.correlation(squared_distance(z1, z2))
 
     def diagonal(self, x):
@@ -176,6 +179,7 @@ class Linear(AbstractKernel):
 
     log_variance: Float[Array, ""]
     features: tuple[str | int, ...] | None = eqx.field(static=True)
+    columns: tuple[int, ...] | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -185,22 +189,23 @@ class Linear(AbstractKernel):
     ):
         self.log_variance = _log(variance)
         self.features = None if features is None else tuple(features)
+        self.columns = None
 
     def bind(self, feature_names):
         columns = resolve_columns(self.features, feature_names)
-        start = self.log_variance - math.log(len(columns))
-        return replace(self, features=columns, log_variance=start)
+        start = np.asarray(self.log_variance) - math.log(len(columns))
+        return replace(self, columns=columns, log_variance=jnp.asarray(start))
 
     def log_prior(self):
-        num_columns = 1 if self.features is None else len(self.features)
+        num_columns = 1 if self.columns is None else len(self.columns)
         return norm.logpdf(self.log_variance, -math.log(num_columns), 1.5)
 
     def gram(self, x1, x2):
-        z1, z2 = (pick(x, self.features) for x in (x1, x2))
+        z1, z2 = (pick(x, self.columns) for x in (x1, x2))
         return jnp.exp(self.log_variance) * (z1 @ z2.T)
 
     def diagonal(self, x):
-        square = jnp.sum(pick(x, self.features) ** 2, axis=1)
+        square = jnp.sum(pick(x, self.columns) ** 2, axis=1)
         return jnp.exp(self.log_variance) * square
 
 
@@ -264,4 +269,4 @@ def _squared_distance_jvp(primals, tangents):
 
 def _log(value: ArrayLike) -> Array:
     """Logarithm of a positive setting, as an array so that changing it retraces nothing."""
-    return jnp.log(jnp.asarray(value, jnp.result_type(float)))
+    return jnp.asarray(np.log(value), jnp.result_type(float))

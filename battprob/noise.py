@@ -15,6 +15,7 @@ from typing import Self
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.stats import norm
 
 from battprob._columns import pick, resolve_columns
@@ -86,17 +87,20 @@ class LogLinear(AbstractNoise):
     """
 
     intercept: Float[Array, ""]
-    slopes: Float[Array, " c"]
+    slopes: Float[Array, "..."]
     features: tuple[str | int, ...] | None = eqx.field(static=True)
+    columns: tuple[int, ...] | None = eqx.field(static=True)
 
     def __init__(self, features: Sequence[str | int] | None = None):
         self.features = None if features is None else tuple(features)
+        self.columns = None
         self.intercept = jnp.asarray(_CENTRE, jnp.result_type(float))
-        self.slopes = jnp.zeros(0 if features is None else len(features))
+        self.slopes = jnp.asarray(0.0, jnp.result_type(float))
 
     def bind(self, feature_names):
         columns = resolve_columns(self.features, feature_names)
-        return replace(self, features=columns, slopes=jnp.zeros(len(columns)))
+        start = jnp.asarray(np.zeros(len(columns)), self.slopes.dtype)
+        return replace(self, columns=columns, slopes=start)
 
     def log_prior(self):
         slope_scale = 1 / max(self.slopes.size, 1) ** 0.5
@@ -106,7 +110,7 @@ class LogLinear(AbstractNoise):
 
     def variance(self, x, known):
         del known
-        return jnp.exp(self.intercept + pick(x, self.features) @ self.slopes)
+        return jnp.exp(self.intercept + pick(x, self.columns) @ self.slopes)
 
     def uses_known(self):
         return False

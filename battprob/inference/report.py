@@ -58,9 +58,10 @@ def _compile_seconds() -> list[float]:
     """A running total of the compiler's time; JAX offers it to listeners only."""
     total = [0.0]
 
-    def listen(event, seconds, **_):
+    def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:
+        del kwargs
         if event.startswith("/jax/core/compile/"):
-            total[0] += seconds
+            total[0] += duration_secs
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     return total

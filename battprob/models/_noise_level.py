@@ -21,7 +21,7 @@ from battprob._numerics import cholesky_solve, safe_sqrt
 _NODES = 7
 
 
-def noise_covariance(noise, rows, factor):
+def head_covariance(noise, rows, factor):
     """Posterior covariance [q q] of the noise head's parameters."""
     flat, unravel = ravel_pytree(noise)
 

@@ -1,5 +1,7 @@
 """The two interfaces: a model is a specification, a posterior what `fit` made of it."""
 
+import math
+import os
 import warnings
 from abc import abstractmethod
 from typing import NamedTuple, Self
@@ -8,9 +10,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError, PrecisionWarning
 from battprob._padding import bucket, pad_rows
+from battprob._serialise import save
 from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
@@ -38,46 +42,34 @@ class Scaling(eqx.Module):
     y_mean: Float[Array, ""]
     y_scale: Float[Array, ""]
 
-    def __init__(self, dataset: Dataset):
-        padded = dataset.padded()
-        z = padded.transform.inverse(padded.y)
-        self.x_mean, self.x_scale = _mean_and_scale(padded.x, padded.mask)
-        y_mean, y_scale = _mean_and_scale(z[:, None], padded.mask)
-        self.y_mean, self.y_scale = y_mean[0], y_scale[0]
-
     def features(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
         """Standardised features."""
-        return _standardised(x, self.x_mean[None], self.x_scale[None])
+        return (x - self.x_mean[None]) / self.x_scale[None]
 
-    def rows(self, dataset: Dataset) -> Rows:
-        """The dataset standardised and padded to its bucket; masked targets are zero."""
-        padded = dataset.padded()
+    def rows(self, padded: Dataset) -> Rows:
+        """A padded dataset standardised; masked targets are zero."""
         z = padded.transform.inverse(padded.y)
-        y = _standardised(z, self.y_mean, self.y_scale)
+        y = jnp.where(padded.mask, (z - self.y_mean) / self.y_scale, 0.0)
         known = padded.noise_variance
         known = jnp.zeros_like(y) if known is None else known / self.y_scale**2
-        return Rows(self.features(padded.x), y * padded.mask, known, padded.mask)
+        return Rows(self.features(padded.x), y, known, padded.mask)
 
 
 class AbstractPosterior(eqx.Module):
     """What is believed after the data; immutable, and the same interface for all models.
 
     To write your own: hold the fields below and define `_standardised_predict`,
-    `_standardised_functions`, `condition` and `log_evidence`, all on standardised rows.
+    `_standardised_functions` and `condition`.
     """
 
     scaling: eqx.AbstractVar[Scaling]
     dataset: eqx.AbstractVar[Dataset]
     report: eqx.AbstractVar[FitReport]
+    log_evidences: eqx.AbstractVar[Float[Array, " s"]]
 
     @abstractmethod
     def condition(self, dataset: Dataset) -> Self:
         """Take in new rows with the hyper-parameters as they are: no refit."""
-
-    @property
-    @abstractmethod
-    def log_evidence(self) -> Float[Array, ""]:
-        """Log marginal likelihood of the targets, per unit of target each."""
 
     @abstractmethod
     def _standardised_predict(
@@ -90,6 +82,16 @@ class AbstractPosterior(eqx.Module):
         self, x: Float[Array, "m d"], key: PRNGKey, num: int
     ) -> Float[Array, "num m"]:
         """Joint draws of the noise-free standardised target."""
+
+    @property
+    def log_evidence(self) -> Float[Array, ""]:
+        """Log marginal likelihood of the targets, as a density per unit of target.
+
+        Averaged over the draws of the hyper-parameters.
+        """
+        average = logsumexp(self.log_evidences) - math.log(len(self.log_evidences))
+        slope = jnp.sum(self.dataset.transform.log_slope(self.dataset.y))
+        return average - self.dataset.num_rows * jnp.log(self.scaling.y_scale) + slope
 
     def predict(
         self, x: ArrayLike, *, noise_variance: ArrayLike | None = None
@@ -108,15 +110,10 @@ class AbstractPosterior(eqx.Module):
         known = jnp.zeros(len(x), x.dtype)
         if noise_variance is not None:
             known = known.at[:size].set(jnp.asarray(noise_variance, x.dtype))
-        scale = self.scaling.y_scale
-        pred = self._standardised_predict(self.scaling.features(x), known / scale**2)
-        return Predictive(
-            pred.location[:, :, :size] * scale + self.scaling.y_mean,
-            pred.noise_variance[:, :, :size] * scale**2,
-            pred.function_variance[:, :, :size] * scale**2,
-            pred.log_weight[:, :, :size],
-            self.dataset.transform,
-        )
+        known = known / self.scaling.y_scale**2
+        pred = self._standardised_predict(self.scaling.features(x), known)
+        pred = _restored(pred, self.scaling, self.dataset.transform)
+        return pred.take(slice(size))
 
     def sample_functions(
         self, x: ArrayLike, *, key: PRNGKey, num: int = 1
@@ -129,6 +126,10 @@ class AbstractPosterior(eqx.Module):
         draws = self._standardised_functions(self.scaling.features(x), key, num)
         z = draws[:, :size] * self.scaling.y_scale + self.scaling.y_mean
         return self.dataset.transform.forward(z)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the posterior to one file; `battprob.load(path)` reads it back."""
+        save(self, path)
 
     def _checked(self, x):
         """Rows to predict, padded to their bucket, and how many there are."""
@@ -188,8 +189,12 @@ def prepare(dataset: Dataset, noise: AbstractNoise) -> tuple[Scaling, Rows]:
             "the dataset has censored or interval labels, which this model cannot take "
             "in; dropping them would bias the fit towards short lives"
         )
-    scaling = Scaling(dataset)
-    return scaling, scaling.rows(dataset)
+    return _standardised(dataset.padded())
+
+
+def standardise(dataset: Dataset, scaling: Scaling) -> Rows:
+    """Rows of a dataset on a scaling found before."""
+    return _rows(dataset.padded(), scaling)
 
 
 def bound(parts: tuple, dataset: Dataset) -> tuple:
@@ -198,12 +203,48 @@ def bound(parts: tuple, dataset: Dataset) -> tuple:
     return jax.tree.map(lambda leaf: leaf.astype(dataset.x.dtype), parts)
 
 
-@jax.jit
-def _standardised(values, mean, scale):
-    return (values - mean) / scale
+def mixture(
+    location: Float[Array, "s m"],
+    noise_variance: Float[Array, "s m"],
+    function_variance: Float[Array, "s m"],
+    log_weight: Float[Array, "s m"],
+) -> Predictive:
+    """A predictive of draws with one component each."""
+    return Predictive(
+        location[:, None],
+        noise_variance[:, None],
+        function_variance[:, None],
+        log_weight[:, None],
+    )
 
 
-@jax.jit
+@eqx.filter_jit
+def _standardised(padded):
+    x_mean, x_scale = _mean_and_scale(padded.x, padded.mask)
+    z = padded.transform.inverse(padded.y)
+    y_mean, y_scale = _mean_and_scale(z[:, None], padded.mask)
+    scaling = Scaling(x_mean, x_scale, y_mean[0], y_scale[0])
+    return scaling, scaling.rows(padded)
+
+
+@eqx.filter_jit
+def _rows(padded, scaling):
+    return scaling.rows(padded)
+
+
+@eqx.filter_jit
+def _restored(pred, scaling, transform):
+    """A predictive of the standardised target as one of the target."""
+    scale = scaling.y_scale
+    return Predictive(
+        pred.location * scale + scaling.y_mean,
+        pred.noise_variance * scale**2,
+        pred.function_variance * scale**2,
+        pred.log_weight,
+        transform,
+    )
+
+
 def _mean_and_scale(values, mask):
     weight = mask.astype(values.dtype)[:, None] / jnp.maximum(mask.sum(), 1)
     mean = (weight * values).sum(0)

@@ -1,7 +1,5 @@
 """Exact Gaussian process regression with a noise head."""
 
-from typing import Self
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -12,17 +10,18 @@ from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
 from battprob.kernels import AbstractKernel, Matern52
 from battprob.models._gaussian import log_density
-from battprob.models._noise_level import noise_covariance, noise_levels
+from battprob.models._noise_level import head_covariance, noise_levels
 from battprob.models.base import (
     AbstractModel,
     AbstractPosterior,
     Rows,
     Scaling,
     bound,
+    mixture,
     prepare,
+    standardise,
 )
 from battprob.noise import AbstractNoise, Constant
-from battprob.predictive import Predictive
 
 
 class GaussianProcess(AbstractModel):
@@ -72,21 +71,13 @@ class GaussianProcessPosterior(AbstractPosterior):
     log_evidences: Float[Array, " s"]
     scaling: Scaling
     dataset: Dataset
-    report: FitReport
+    report: FitReport = eqx.field(static=True)
 
-    def condition(self, dataset: Dataset) -> Self:
+    def condition(self, dataset):
         together = self.dataset.append(dataset)
-        rows = self.scaling.rows(together)
+        rows = standardise(together, self.scaling)
         draws = (self.kernel, self.noise)
         return _posterior(draws, rows, self.scaling, together, self.report)
-
-    @property
-    def log_evidence(self):
-        z_density = jax.scipy.special.logsumexp(self.log_evidences)
-        count = self.dataset.num_rows
-        slope = self.dataset.transform.log_slope(self.dataset.y).sum()
-        average = z_density - jnp.log(float(len(self.log_evidences)))
-        return average - count * jnp.log(self.scaling.y_scale) + slope
 
     def _standardised_predict(self, x, known):
         return _predict(
@@ -122,8 +113,20 @@ def _log_joint(parameters, rows):
 
 
 def _posterior(draws, rows, scaling, dataset, report):
-    cache = _factorise(draws, rows)
-    return GaussianProcessPosterior(*draws, rows, *cache, scaling, dataset, report)
+    kernel, noise = draws
+    factor, alpha, noise_covariance, log_evidences = _factorise(draws, rows)
+    return GaussianProcessPosterior(
+        kernel=kernel,
+        noise=noise,
+        rows=rows,
+        factor=factor,
+        alpha=alpha,
+        noise_covariance=noise_covariance,
+        log_evidences=log_evidences,
+        scaling=scaling,
+        dataset=dataset,
+        report=report,
+    )
 
 
 @eqx.filter_jit
@@ -137,7 +140,7 @@ def _factorise(draws, rows):
     # One draw at a time: memory stays that of the answer.
     factor, alpha, evidence = jax.lax.map(one, draws)
     noise = jax.tree.map(lambda leaf: leaf[0], draws[1])
-    return factor, alpha, noise_covariance(noise, rows, factor[0]), evidence
+    return factor, alpha, head_covariance(noise, rows, factor[0]), evidence
 
 
 def _function(kernel, rows, factor, alpha, x):
@@ -166,7 +169,7 @@ def _predict(draws, rows, cache, x, known):
         location, function = (
             jnp.broadcast_to(a, noise.shape) for a in (location, function)
         )
-    return Predictive(*(a[:, None] for a in (location, noise, function, weight)))
+    return mixture(location, noise, function, weight)
 
 
 @eqx.filter_jit

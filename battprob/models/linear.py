@@ -1,7 +1,5 @@
 """Bayesian linear regression with a noise head."""
 
-from typing import Self
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -17,10 +15,11 @@ from battprob.models.base import (
     Rows,
     Scaling,
     bound,
+    mixture,
     prepare,
+    standardise,
 )
 from battprob.noise import AbstractNoise, Constant
-from battprob.predictive import Predictive
 
 
 class BayesianLinear(AbstractModel):
@@ -79,23 +78,15 @@ class BayesianLinearPosterior(AbstractPosterior):
     log_evidences: Float[Array, " s"]
     scaling: Scaling
     dataset: Dataset
-    report: FitReport
+    report: FitReport = eqx.field(static=True)
 
-    def condition(self, dataset: Dataset) -> Self:
+    def condition(self, dataset):
         together = self.dataset.append(dataset)
-        rows = self.scaling.rows(together)
+        rows = standardise(together, self.scaling)
         axes = _axes(rows.x, rows.mask)
         return _posterior(
             self.parameters, rows, axes, self.scaling, together, self.report
         )
-
-    @property
-    def log_evidence(self):
-        average = jax.scipy.special.logsumexp(self.log_evidences) - jnp.log(
-            float(len(self.log_evidences))
-        )
-        slope = self.dataset.transform.log_slope(self.dataset.y).sum()
-        return average - self.dataset.num_rows * jnp.log(self.scaling.y_scale) + slope
 
     def _standardised_predict(self, x, known):
         return _predict(self.parameters, self.axes, self.factor, self.weights, x, known)
@@ -156,9 +147,17 @@ def _log_joint(parameters, data):
 
 
 def _posterior(parameters, rows, axes, scaling, dataset, report):
-    cache = _factorise(parameters, rows, axes)
+    factor, weights, log_evidences = _factorise(parameters, rows, axes)
     return BayesianLinearPosterior(
-        parameters, rows, axes, *cache, scaling, dataset, report
+        parameters=parameters,
+        rows=rows,
+        axes=axes,
+        factor=factor,
+        weights=weights,
+        log_evidences=log_evidences,
+        scaling=scaling,
+        dataset=dataset,
+        report=report,
     )
 
 
@@ -177,8 +176,7 @@ def _predict(parameters, axes, factor, weights, x, known):
         return columns @ weights, noise, jnp.sum(v**2, axis=0) + unseen
 
     location, noise, function = jax.vmap(one)((parameters, factor, weights))
-    fields = (location, noise, function, jnp.zeros_like(location))
-    return Predictive(*(a[:, None] for a in fields))
+    return mixture(location, noise, function, jnp.zeros_like(location))
 
 
 @eqx.filter_jit
