@@ -5,11 +5,21 @@ from battprob.data.despike import Repair, despike
 from battprob.data.matr import read_matr
 from battprob.data.pack import read_pack
 from battprob.data.records import Cell
+from battprob.data.synthetic import (
+    Population,
+    Regression,
+    heteroscedastic_regression,
+    population,
+)
 
 __all__ = [
     "Cell",
+    "Population",
+    "Regression",
     "Repair",
     "despike",
+    "heteroscedastic_regression",
+    "population",
     "read_capacity_csv",
     "read_matr",
     "read_pack",
