@@ -24,7 +24,7 @@ def resolve_columns(
     unknown = [f for f in features if f not in names and f not in range(len(names))]
     if unknown:
         raise DataError(f"no feature {unknown[0]!r}; the dataset has {names}")
-    return tuple(f if isinstance(f, int) else names.index(f) for f in features)
+    return tuple(names.index(f) if f in names else int(f) for f in features)
 
 
 def pick(

@@ -10,9 +10,14 @@ ModuleType = TypeVar("ModuleType", bound=eqx.Module)
 
 def from_fields(kind: type[ModuleType], fields: dict[str, Any]) -> ModuleType:
     """An instance of `kind` with exactly these fields; `__init__` is not called."""
+    names = {field.name for field in dataclasses.fields(kind)}
+    if names != set(fields):
+        raise TypeError(
+            f"{kind.__name__} has fields {sorted(names)}; got {list(fields)}"
+        )
     module = object.__new__(kind)
-    for field in dataclasses.fields(kind):
-        object.__setattr__(module, field.name, fields[field.name])
+    for name, value in fields.items():
+        object.__setattr__(module, name, value)
     return module
 
 

@@ -10,9 +10,13 @@
 | `*b` | any batch shape |
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import jax
+import jaxtyping
 import numpy as np
-from jaxtyping import Array, ArrayLike, Bool, Complex, Float, Int, Key
+from jaxtyping import Array, Bool, Complex, Float, Int, Key
 
 __all__ = [
     "Array",
@@ -27,4 +31,5 @@ __all__ = [
 ]
 
 Numeric = jax.Array | np.ndarray
+ArrayLike = jaxtyping.ArrayLike | Sequence[Any]  # plain lists too, at the public edge
 PRNGKey = Key[Array, ""]

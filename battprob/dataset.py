@@ -1,7 +1,7 @@
 """`Dataset`: a design matrix, its targets, and what is known of their errors."""
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -15,6 +15,7 @@ from battprob.transforms import AbstractTransform, Identity
 
 EXACT, LOWER_BOUND, UPPER_BOUND = 0, 1, -1
 UNKNOWN = -1
+_MISSING = ("None", "nan", "<NA>", "NaT")
 
 
 class Dataset(eqx.Module):
@@ -66,7 +67,7 @@ class Dataset(eqx.Module):
         y: ArrayLike,
         *,
         noise_variance: ArrayLike | None = None,
-        groups: Sequence | ArrayLike | None = None,
+        groups: ArrayLike | None = None,
         protocol: ArrayLike | None = None,
         censored: ArrayLike | None = None,
         y_upper: ArrayLike | None = None,
@@ -81,8 +82,8 @@ class Dataset(eqx.Module):
         if x.ndim != 2 or x.size == 0:
             raise DataError(f"x must be [rows, features] and not empty; got {x.shape}")
         n, d = x.shape
-        names = tuple(feature_names or (f"x{j}" for j in range(d)))
-        units = tuple(feature_units or ("",) * d)
+        names = _default(feature_names, [f"x{j}" for j in range(d)])
+        units = _default(feature_units, [""] * d)
         if len(names) != d or len(units) != d or len(set(names)) != d:
             raise DataError(
                 f"x has {d} columns; feature_names and feature_units need as many entries, "
@@ -96,9 +97,8 @@ class Dataset(eqx.Module):
         self.x, self.y = jnp.asarray(x), jnp.asarray(y)
         self.noise_variance = _noise_variance(noise_variance, n)
         self.groups, self.group_names = _encode_groups(groups, n)
-        self.protocol = _integers("protocol", protocol, n)
-        flags = _integers("censored", censored, n)
-        self.censored = jnp.zeros(n, jnp.int32) if flags is None else flags
+        self.protocol = _protocol(protocol, n)
+        self.censored = _censored(censored, n)
         self.y_upper = _upper(y_upper, y, n)
         self.mask = jnp.ones(n, bool)
         self.feature_names, self.feature_units = names, units
@@ -117,7 +117,7 @@ class Dataset(eqx.Module):
         censored: str | None = None,
         target_unit: str = "",
         transform: AbstractTransform | None = None,
-    ) -> Self:
+    ) -> "Dataset":
         """Make a dataset from named columns of a pandas-like table.
 
         Args:
@@ -138,6 +138,8 @@ class Dataset(eqx.Module):
         ]
         if absent:
             raise DataError(f"no column {absent[0]!r}; the table has {columns}")
+        if len(features) == 0:
+            raise DataError(f"no feature column is left; the table has {columns}")
         optional = {
             name: None if column is None else frame[column].to_numpy()
             for name, column in [
@@ -167,24 +169,36 @@ class Dataset(eqx.Module):
         """Number of columns of x."""
         return self.x.shape[1]
 
-    def take(self, indices: Int[ArrayLike, " m"] | slice) -> Self:
-        """The rows at `indices`, in that order."""
-        return jax.tree.map(lambda leaf: leaf[indices], self)
+    def take(self, indices: ArrayLike | slice) -> "Dataset":
+        """The rows at `indices`, in that order.
 
-    def padded(self, length: int | None = None) -> Self:
+        Raises:
+            IndexError: there is no such row. (JAX would answer with the last one.)
+        """
+        # In NumPy: in JAX every new number of rows would be a program to compile.
+        rows = indices if isinstance(indices, slice) else np.asarray(indices)
+        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[rows]), self)
+
+    def padded(self, length: int | None = None) -> "Dataset":
         """The same rows and enough masked ones to fill `length` (default: the bucket)."""
         length = bucket(self.num_rows) if length is None else length
         padded = jax.tree.map(lambda leaf: pad_rows(leaf, length), self)
         mask = np.arange(length) < self.num_rows
         return eqx.tree_at(lambda data: data.mask, padded, padded.mask & mask)
 
-    def append(self, other: Self) -> Self:
+    def append(self, other: "Dataset") -> "Dataset":
         """Rows of this dataset, then rows of `other`, groups matched by name.
 
         Raises:
             DataError: features, target, transform or the known errors differ.
         """
-        for field in ("feature_names", "target_name", "target_unit", "transform"):
+        for field in (
+            "feature_names",
+            "feature_units",
+            "target_name",
+            "target_unit",
+            "transform",
+        ):
             mine, theirs = getattr(self, field), getattr(other, field)
             if mine != theirs:
                 raise DataError(
@@ -199,7 +213,7 @@ class Dataset(eqx.Module):
         if (self.groups is None) != (other.groups is None):
             raise DataError("cannot append: groups are given on one side only")
         groups = (self.group_labels or []) + (other.group_labels or []) or None
-        return type(self)(
+        together = type(self)(
             jnp.concatenate([self.x, other.x]),
             jnp.concatenate([self.y, other.y]),
             groups=groups,
@@ -211,6 +225,9 @@ class Dataset(eqx.Module):
             transform=self.transform,
             **optional,
         )
+        # Padding stays padding.
+        mask = jnp.concatenate([self.mask, other.mask])
+        return eqx.tree_at(lambda data: data.mask, together, mask)
 
     @property
     def group_labels(self) -> list[Any] | None:
@@ -221,17 +238,22 @@ class Dataset(eqx.Module):
 
 
 def _numbers(name, values):
-    """A floating array of JAX's default precision; text and objects are refused."""
-    array = np.asarray(values)
-    if array.dtype == object or array.dtype.kind not in "fiub":
-        try:
-            array = array.astype(float)
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"{name} must be numeric: {error}. Encode categories first, for "
-                "example as one column of 0 and 1 per level."
-            ) from None
-    return array.astype(jnp.result_type(float))
+    """A floating array of JAX's default precision; text, dates, complex are refused."""
+    try:
+        array = np.asarray(values)
+        if array.dtype.kind in "fiubO":  # objects may be numbers in a table's column
+            return array.astype(float).astype(jnp.result_type(float))
+        problem = f"got {array.dtype}"
+    except (TypeError, ValueError) as error:
+        problem = error
+    raise DataError(
+        f"{name} must be numeric: {problem}. Encode categories first, for "
+        "example as one column of 0 and 1 per level."
+    )
+
+
+def _default(names, default):
+    return tuple(default if names is None else names)
 
 
 def _column(name, values, n):
@@ -264,6 +286,11 @@ def _require_domain(y, transform, name):
         )
 
 
+def _require_rows(good, rule):
+    if not good.all():
+        raise DataError(f"{rule}; rows {_rows(~good)} are not (counting from 0)")
+
+
 def _rows(flags, most=8):
     rows = [str(r) for r in np.flatnonzero(flags)]
     return ", ".join(rows[:most]) + (
@@ -275,35 +302,32 @@ def _noise_variance(values, n):
     if values is None:
         return None
     array = _column("noise_variance", values, n)
-    bad = ~(np.isfinite(array) & (array >= 0))
-    if bad.any():
-        raise DataError(
-            f"noise_variance must be finite and not negative; rows {_rows(bad)} are not"
-        )
+    good = np.isfinite(array) & (array >= 0)
+    _require_rows(good, "noise_variance must be finite and not negative")
     return jnp.asarray(array)
 
 
-def _integers(name, values, n):
+def _protocol(values, n):
     if values is None:
         return None
-    array = np.asarray(values)
-    if array.shape != (n,) or not np.all(array == np.asarray(array, int)):
-        raise DataError(
-            f"{name} must be {n} integers or flags, one a row; got {values!r}"
-        )
-    if name == "censored" and not np.isin(array.astype(int), (-1, 0, 1)).all():
-        raise DataError(
-            "censored must be 0 (exact), 1 (lower bound) or -1 (upper bound)"
-        )
-    return jnp.asarray(array, jnp.int32)
+    array = _column("protocol", values, n)
+    good = np.isfinite(array) & (array == np.round(array)) & (array >= UNKNOWN)
+    _require_rows(good, "protocol must be whole numbers from 0, -1 where not known")
+    return jnp.asarray(array.astype(np.int32))
+
+
+def _censored(values, n):
+    array = _column("censored", np.zeros(n) if values is None else values, n)
+    good = np.isin(array, (EXACT, LOWER_BOUND, UPPER_BOUND))
+    _require_rows(good, "censored must be 0 (exact), 1 (lower bound), -1 (upper bound)")
+    return jnp.asarray(array.astype(np.int32))
 
 
 def _upper(values, y, n):
     if values is None:
         return None
     array = _column("y_upper", values, n)
-    if not np.all(array >= y):
-        raise DataError(f"y_upper is below y in rows {_rows(~(array >= y))}")
+    _require_rows(array >= y, "y_upper must be no less than y")
     return jnp.asarray(array)
 
 
@@ -315,5 +339,7 @@ def _encode_groups(groups, n):
         raise DataError(
             f"groups must have one name a row, shape ({n},); got {labels.shape}"
         )
+    named = ~np.isin(labels.astype(str), _MISSING)
+    _require_rows(named, "groups must all have a name")
     names, codes = np.unique(labels, return_inverse=True)
     return jnp.asarray(codes, jnp.int32), tuple(names.tolist())

@@ -9,7 +9,6 @@ are made for.
 import math
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Self
 
 import equinox as eqx
 import jax
@@ -31,7 +30,7 @@ class AbstractKernel(eqx.Module):
     """
 
     @abstractmethod
-    def bind(self, feature_names: Sequence[str]) -> Self:
+    def bind(self, feature_names: Sequence[str]) -> "AbstractKernel":
         """The same kernel with columns resolved and parameters shaped for these features."""
 
     @abstractmethod
@@ -121,7 +120,7 @@ class AbstractStationary(AbstractKernel):
         )
 
     def gram(self, x1, x2):
-        shrink = jnp.exp(-self.log_lengthscale)
+        shrink = jnp.exp(-jnp.atleast_2d(self.log_lengthscale))
         z1, z2 = (pick(x, self.columns) * shrink for x in (x1, x2))
         return self.variance * self.correlation(squared_distance(z1, z2))
 
@@ -151,8 +150,7 @@ class Matern32(AbstractStationary):
     r"""$\rho = (1 + \sqrt3 r) e^{-\sqrt3 r}$: once differentiable functions."""
 
     def correlation(self, squared):
-        r = safe_sqrt(3 * squared)
-        return (1 + r) * jnp.exp(-r)
+        return _matern32(3 * squared)
 
 
 class Matern52(AbstractStationary):
@@ -163,8 +161,7 @@ class Matern52(AbstractStationary):
     """
 
     def correlation(self, squared):
-        r = safe_sqrt(5 * squared)
-        return (1 + r + 5 / 3 * squared) * jnp.exp(-r)
+        return _matern52(5 * squared)
 
 
 class Linear(AbstractKernel):
@@ -245,6 +242,32 @@ class Product(AbstractKernel):
 
     def diagonal(self, x):
         return self.first.diagonal(x) * self.second.diagonal(x)
+
+
+# Derivatives in q = r² are smooth at 0 where those of √q are not; written out, because a
+# gradient in both arguments (the covariance of slopes) is made of them.
+@jax.custom_jvp
+def _matern32(q):
+    r = safe_sqrt(q)
+    return (1 + r) * jnp.exp(-r)
+
+
+@_matern32.defjvp
+def _matern32_jvp(primals, tangents):
+    (q,), (t,) = primals, tangents
+    return _matern32(q), -0.5 * jnp.exp(-safe_sqrt(q)) * t
+
+
+@jax.custom_jvp
+def _matern52(q):
+    r = safe_sqrt(q)
+    return (1 + r + q / 3) * jnp.exp(-r)
+
+
+@_matern52.defjvp
+def _matern52_jvp(primals, tangents):
+    (q,), (t,) = primals, tangents
+    return _matern52(q), -_matern32(q) / 6 * t
 
 
 @jax.custom_jvp

@@ -26,7 +26,7 @@ then hold for y (see `battprob.transforms`).
 """
 
 from functools import partial
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -34,7 +34,7 @@ import jax.numpy as jnp
 from jax.scipy.special import log_ndtr, logsumexp, ndtr, ndtri
 
 from battprob._numerics import safe_sqrt
-from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
+from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.transforms import AbstractTransform, Identity
 
 _ROOT_STEPS = 100
@@ -92,7 +92,7 @@ class Predictive(eqx.Module):
         aleatoric: ArrayLike,
         epistemic: ArrayLike = 0.0,
         transform: AbstractTransform | None = None,
-    ) -> Self:
+    ) -> "Predictive":
         """One draw, one component: N(mean, aleatoric + epistemic) of any shape."""
         lift = [
             jnp.asarray(a, jnp.result_type(float)) for a in (mean, aleatoric, epistemic)
@@ -154,7 +154,8 @@ class Predictive(eqx.Module):
         """Targets below which probability `p` lies; shape of p, then `*b`.
 
         Newton's method on the log distribution function, inside a bracket that always
-        shrinks; differentiable once, in p and in every field.
+        shrinks; differentiable once, in p and in every field. NaN where p is no
+        probability.
         """
         return _quantile(self, jnp.asarray(p, self.location.dtype))
 
@@ -178,11 +179,12 @@ class Predictive(eqx.Module):
         """`num` independent draws of every target (marginal: not joint over `*b`)."""
         return _sample(self, key, num)
 
-    def take(self, indices: Int[ArrayLike, "..."] | slice) -> Self:
+    def take(self, indices: ArrayLike | slice) -> "Predictive":
         """The targets at `indices` of the first batch axis."""
-        return jax.tree.map(lambda leaf: leaf[:, :, indices], self)
+        rows = indices if isinstance(indices, slice) else jnp.asarray(indices)
+        return jax.tree.map(lambda leaf: leaf[:, :, rows], self)
 
-    def reweight(self, weights: ArrayLike) -> Self:
+    def reweight(self, weights: ArrayLike) -> "Predictive":
         """Replace the component weights inside every draw by `weights` [k] or [k *b].
 
         This is what a stated mix of protocols at deployment does: the draws keep their
@@ -240,7 +242,9 @@ class _Mixture(NamedTuple):
 def _flat(pred: Predictive, ndim: int = 0) -> _Mixture:
     """The mixture, with batch axes of length one put in front to reach `ndim`."""
     axes = (-1, *(1,) * (ndim - len(pred.shape)), *pred.shape)
-    total = pred.noise_variance + pred.function_variance
+    # A target known for certain is a step, not 0/0: its variance is the least there is.
+    least = jnp.finfo(pred.location.dtype).tiny
+    total = jnp.maximum(pred.noise_variance + pred.function_variance, least)
     return _Mixture(*(a.reshape(axes) for a in (pred.location, total, pred.log_weight)))
 
 
@@ -288,11 +292,14 @@ def _mixture_quantile(mixture, p):
     tail = jnp.minimum(p, 1 - p)
     target = jnp.log(jnp.where(tail > 0, tail, 0.5))
     root = _solve_log_distribution(*jax.lax.stop_gradient((mirrored, target)))
-    # One Newton step at the root carries the implicit derivative to p and the fields.
+    # A Newton step of no length carries the implicit derivative to p and the fields. (Of
+    # its own length it would leap out of the gap between two far components.)
     excess = _log_distribution(root, mirrored) - target
-    slope = jnp.exp(_log_density(root, mirrored) - target)
-    root = root - excess / jax.lax.stop_gradient(slope)
-    return sign * jnp.where(tail > 0, root, -jnp.inf)
+    slope = jnp.exp(jax.lax.stop_gradient(_log_density(root, mirrored) - target))
+    least = jnp.finfo(slope.dtype).tiny
+    step = (excess - jax.lax.stop_gradient(excess)) / jnp.maximum(slope, least)
+    ends = jnp.where(tail == 0, -jnp.inf, jnp.nan)
+    return sign * jnp.where(tail > 0, root - step, ends)
 
 
 def _solve_log_distribution(mixture, target):
@@ -303,7 +310,8 @@ def _solve_log_distribution(mixture, target):
     present = mixture.log_weight > -jnp.inf
     low = jnp.where(present, alone, jnp.inf).min(0)
     high = jnp.where(present, alone, -jnp.inf).max(0)
-    tolerance = 4 * jnp.finfo(scale.dtype).eps * (jnp.abs(alone) + scale).max(0)
+    size = jnp.where(present, jnp.abs(alone) + scale, 0.0).max(0)
+    tolerance = 4 * jnp.finfo(scale.dtype).eps * size
 
     def unfinished(state):
         step, _, _, z, last = state

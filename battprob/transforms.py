@@ -175,8 +175,14 @@ def _quadrature_distance(to_target, location_a, variance_a, location_b, variance
     """E|y_a - c| over y_b = c, the inner integral split at the kink z_a = z_b.
 
     E|y_a - c| = 2 E[(y_a - c)+] - E[y_a] + c; the positive part is a Gauss-Legendre sum
-    over z_a in [z_b, location_a + 9 sd], where the integrand is smooth.
+    over z_a in [z_b, location_a + 9 sd], where the integrand is smooth. The wider of the
+    two is taken inside: averaged over the narrower, the other's kink would be left.
     """
+    a, b = (location_a, variance_a), (location_b, variance_b)
+    wider = variance_a >= variance_b
+    (location_a, variance_a), (location_b, variance_b) = (
+        jax.tree.map(partial(jnp.where, first), a, b) for first in (wider, ~wider)
+    )
     node, weight = _gauss_hermite(location_a.dtype)
     legendre_node, legendre_weight = _gauss_legendre(location_a.dtype)
     scale = safe_sqrt(variance_a)

@@ -88,7 +88,8 @@ def minimise(
         done=jnp.zeros((), bool),
     )
     end = jax.lax.while_loop(running, step, start)
-    return Minimum(end.x, end.value, end.gradient, end.done, end.steps)
+    converged = end.done & jnp.isfinite(end.value)
+    return Minimum(end.x, end.value, end.gradient, converged, end.steps)
 
 
 def _take(state, trial, value, gradient, gradient_tolerance, value_tolerance):

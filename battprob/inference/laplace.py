@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from battprob._errors import FitError
 from battprob.inference.base import AbstractInference
 from battprob.inference.map import MAP
 from battprob.inference.report import stopwatch
@@ -35,6 +36,9 @@ class Laplace(AbstractInference):
             draws = jax.block_until_ready(
                 _gaussian_draws(log_joint, mode, data, key_draws, self.num_draws)
             )
+        if not jnp.all(jnp.isfinite(ravel_pytree(draws)[0])):
+            message = "the log density has no finite curvature at its mode: use MAP()"
+            raise FitError(message, report)
         report = dataclasses.replace(
             report,
             seconds_compile=report.seconds_compile + watch.compile,
@@ -51,7 +55,7 @@ def _gaussian_draws(log_joint, mode, data, key, num_draws):
     # A flat or saddle direction says less than the priors do; theirs is of order one.
     scale = 1 / jnp.sqrt(jnp.maximum(curvature, _WEAKEST_PRIOR))
     half = jax.random.normal(key, (num_draws // 2, flat.size), flat.dtype)
-    steps = (jnp.concatenate([half, -half]) * scale) @ axes.T
+    steps = (jnp.concatenate([half, -half]) * scale[None]) @ axes.T
     return jax.vmap(unravel)(flat[None] + steps)
 
 
