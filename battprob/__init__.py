@@ -25,6 +25,7 @@ __version__ = version("battprob")
 _SUBMODULES = frozenset(
     [
         "data",
+        "eis",
         "evaluate",
         "features",
         "inference",
@@ -46,6 +47,7 @@ __all__ = [
     "PrecisionWarning",
     "Predictive",
     "data",
+    "eis",
     "enable_x64",
     "evaluate",
     "features",

@@ -1,0 +1,126 @@
+"""The laws of `battprob.eis.laws` as NumPyro distributions, for models of one's own.
+
+A complex number is an event of two reals (Re, Im), as everywhere in `battprob`.
+"""
+
+import jax
+import jax.numpy as jnp
+from numpyro.distributions import Distribution, constraints
+
+from battprob.eis import laws
+
+
+class _Complex(Distribution):
+    """A law of one complex number: events (Re, Im) around `mean`, two scales at most."""
+
+    support = constraints.real_vector
+
+    def __init__(self, mean, *scales, validate_args=None):
+        self.mean_ohm, *self.scales = _broadcast(mean, *scales)
+        super().__init__(self.mean_ohm.shape, (2,), validate_args=validate_args)
+
+    def log_prob(self, value, intermediates=None):
+        del intermediates
+        impedance = jax.lax.complex(value[..., 0], value[..., 1])
+        aligned = jnp.broadcast_arrays(impedance, self.mean_ohm, *self.scales)
+        return self._density(*aligned)
+
+    def sample(self, key, sample_shape=()):
+        shape = (*sample_shape, *self.batch_shape)
+        mean, *scales = (jnp.broadcast_to(a, shape) for a in self._arguments())
+        drawn = self._sampler(mean, *scales, key=key)
+        return jnp.stack([drawn.real, drawn.imag], axis=-1)
+
+    @property
+    def mean(self):
+        return jnp.stack([self.mean_ohm.real, self.mean_ohm.imag], axis=-1)
+
+    def _arguments(self):
+        return (self.mean_ohm, *self.scales)
+
+
+class ComplexGaussian(_Complex):
+    """`laws.complex_gaussian`: ComplexGaussian(mean_ohm, sigma_ohm).
+
+    Example:
+        >>> law = ComplexGaussian(jnp.array([1.0 - 1.0j]), jnp.array(0.1))
+        >>> law.sample(jax.random.key(0), (3,)).shape
+        (3, 1, 2)
+    """
+
+    _density = staticmethod(laws.complex_gaussian)
+    _sampler = staticmethod(laws.sample_complex_gaussian)
+
+
+class PolarGaussian(_Complex):
+    """`laws.polar_gaussian`: PolarGaussian(mean_ohm, sigma_magnitude_ohm, sigma_rad)."""
+
+    _density = staticmethod(laws.polar_gaussian)
+    _sampler = staticmethod(laws.sample_polar_gaussian)
+
+
+class CircularStudentT(_Complex):
+    """`laws.circular_student_t`: CircularStudentT(mean_ohm, sigma_ohm, dof)."""
+
+    _density = staticmethod(laws.circular_student_t)
+    _sampler = staticmethod(laws.sample_circular_student_t)
+
+
+class Rician(Distribution):
+    """`laws.rician_magnitude`: a magnitude recorded alone.
+
+    Args:
+        mean_magnitude: |μ|, in Ohm.
+        sigma: standard deviation of each of Re and Im, in Ohm.
+    """
+
+    support = constraints.positive
+
+    def __init__(self, mean_magnitude, sigma, *, validate_args=None):
+        self.mean_magnitude, self.sigma = _broadcast(mean_magnitude, sigma)
+        super().__init__(self.sigma.shape, validate_args=validate_args)
+
+    def log_prob(self, value, intermediates=None):
+        del intermediates
+        return laws.rician_magnitude(
+            *jnp.broadcast_arrays(value, self.mean_magnitude, self.sigma)
+        )
+
+    def sample(self, key, sample_shape=()):
+        shape = (*sample_shape, *self.batch_shape)
+        mean = jnp.broadcast_to(self.mean_magnitude, shape)
+        mean = jax.lax.complex(mean, jnp.zeros_like(mean))
+        return jnp.abs(laws.sample_complex_gaussian(mean, self.sigma, key=key))
+
+
+class Phase(Distribution):
+    """`laws.phase`: a phase recorded alone.
+
+    Args:
+        mean_phase: phase of μ, in rad.
+        kappa: |μ|/σ.
+    """
+
+    support = constraints.circular
+
+    def __init__(self, mean_phase, kappa, *, validate_args=None):
+        self.mean_phase, self.kappa = _broadcast(mean_phase, kappa)
+        super().__init__(self.kappa.shape, validate_args=validate_args)
+
+    def log_prob(self, value, intermediates=None):
+        del intermediates
+        return laws.phase(*jnp.broadcast_arrays(value - self.mean_phase, self.kappa))
+
+    def sample(self, key, sample_shape=()):
+        shape = (*sample_shape, *self.batch_shape)
+        mean = jnp.broadcast_to(self.kappa, shape)
+        mean = jax.lax.complex(mean, jnp.zeros_like(mean))
+        around = jnp.angle(laws.sample_complex_gaussian(mean, jnp.ones(()), key=key))
+        turned = self.mean_phase + around
+        return jnp.arctan2(jnp.sin(turned), jnp.cos(turned))
+
+
+def _broadcast(*arrays):
+    arrays = [jnp.asarray(a) for a in arrays]
+    shape = jnp.broadcast_shapes(*(a.shape for a in arrays))
+    return [jnp.broadcast_to(a, shape) for a in arrays]
