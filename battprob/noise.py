@@ -11,7 +11,6 @@ uncertainty into the answer, so that the aleatoric variance is E[σ²(x) | data]
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Self
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -31,7 +30,7 @@ class AbstractNoise(eqx.Module):
     """
 
     @abstractmethod
-    def bind(self, feature_names: Sequence[str]) -> Self:
+    def bind(self, feature_names: Sequence[str]) -> "AbstractNoise":
         """The same head with columns resolved and parameters shaped for these features."""
 
     @abstractmethod
@@ -82,6 +81,9 @@ class LogLinear(AbstractNoise):
         features: names or positions of the features that the noise depends on; default
             all. With tens of cells, name one or two.
 
+    Features are held at three standard deviations from their mean: a slope learned inside
+    the data says nothing of the noise far outside, and its exponential would say too much.
+
     Prior: a ~ N(-2, 2²); each w_j ~ N(0, 1/d), so that the noise is taken to change by
     a factor of e or so over the data unless they say otherwise.
     """
@@ -110,7 +112,8 @@ class LogLinear(AbstractNoise):
 
     def variance(self, x, known):
         del known
-        return jnp.exp(self.intercept + pick(x, self.columns) @ self.slopes)
+        inside = jnp.clip(pick(x, self.columns), -_REACH, _REACH)
+        return jnp.exp(self.intercept + inside @ self.slopes)
 
     def uses_known(self):
         return False
@@ -158,3 +161,4 @@ class Sum(AbstractNoise):
 
 
 _CENTRE, _SPREAD = -2.0, 2.0
+_REACH = 3.0
