@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
+from battprob._modules import from_fields
 
 _VERSION = 1
 
@@ -26,15 +28,16 @@ def save(module: Any, path: str | os.PathLike) -> None:
 
     Raises:
         DataError: something in it has no readable form, for example a lambda inside of
-            `transforms.Monotone`.
+            `transforms.Monotone`, or is of a class that is not battprob's.
     """
     arrays: list[np.ndarray] = []
     spec = {"format": "battprob", "version": _VERSION, "tree": _encode(module, arrays)}
-    named = {f"array_{i}": array for i, array in enumerate(arrays)}
+    entries: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
+    entries["spec"] = np.array(json.dumps(spec, indent=1))
     path = Path(path)
     unfinished = path.with_name(path.name + ".part")
     with unfinished.open("wb") as file:
-        np.savez_compressed(file, spec=np.array(json.dumps(spec, indent=1)), **named)
+        np.savez_compressed(file, **entries)
     unfinished.replace(path)
 
 
@@ -44,9 +47,13 @@ def load(path: str | os.PathLike) -> Any:
     Raises:
         DataError: the file is not one of these, or of a version this one cannot read.
     """
-    with np.load(path, allow_pickle=False) as file:
-        if "spec" not in file:
-            raise DataError(f"{path} was not written by battprob: it has no spec")
+    try:
+        file = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        file = None  # no format of NumPy's, or torn
+    if not isinstance(file, np.lib.npyio.NpzFile) or "spec" not in file:
+        raise DataError(f"{path} was not written by battprob: it has no spec")
+    with file:
         spec = json.loads(str(file["spec"]))
         if spec.get("version") != _VERSION:
             raise DataError(
@@ -60,12 +67,9 @@ def _encode(value, arrays):
     if isinstance(value, jax.Array | np.ndarray):
         arrays.append(np.asarray(value))
         return {"array": len(arrays) - 1}
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [field.name for field in dataclasses.fields(value)]
+    names = _field_names(value)
+    if names is not None:
         return _named(value, {n: _encode(getattr(value, n), arrays) for n in names})
-    if hasattr(value, "_fields"):
-        fields = {n: _encode(getattr(value, n), arrays) for n in value._fields}
-        return _named(value, fields)
     if isinstance(value, tuple):
         return {"tuple": [_encode(item, arrays) for item in value]}
     if value is None or isinstance(value, bool | int | float | str):
@@ -73,9 +77,25 @@ def _encode(value, arrays):
     raise DataError(f"cannot save {value!r}: it has no readable form")
 
 
+def _field_names(value):
+    """Names of the fields of a dataclass (a module is one) or a named tuple."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return [field.name for field in dataclasses.fields(value)]
+    return getattr(value, "_fields", None)
+
+
 def _named(value, fields):
     kind = type(value)
-    return {"class": f"{kind.__module__}:{kind.__qualname__}", "fields": fields}
+    name = f"{kind.__module__}:{kind.__qualname__}"
+    _require_own(name)
+    return {"class": name, "fields": fields}
+
+
+def _require_own(name):
+    if not name.startswith("battprob."):
+        raise DataError(
+            f"{name} is not of battprob: only its own classes are read back"
+        )
 
 
 def _decode(tree, file):
@@ -85,14 +105,10 @@ def _decode(tree, file):
         return jnp.asarray(file[f"array_{tree['array']}"])
     if "tuple" in tree:
         return tuple(_decode(item, file) for item in tree["tuple"])
+    _require_own(tree["class"])
     module, _, name = tree["class"].partition(":")
-    if module.partition(".")[0] != "battprob":
-        raise DataError(f"the file asks for {tree['class']}, which is not of battprob")
     kind = getattr(importlib.import_module(module), name)
     fields = {n: _decode(item, file) for n, item in tree["fields"].items()}
     if hasattr(kind, "_fields"):
         return kind(**fields)
-    made = object.__new__(kind)
-    for key, item in fields.items():
-        object.__setattr__(made, key, item)
-    return made
+    return from_fields(kind, fields)

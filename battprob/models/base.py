@@ -4,12 +4,13 @@ import math
 import os
 import warnings
 from abc import abstractmethod
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError, PrecisionWarning
@@ -34,7 +35,8 @@ class Rows(NamedTuple):
 class Scaling(eqx.Module):
     """Mean and scale of features and (transformed) target, taken from training rows.
 
-    A column that never varies keeps scale one: a new value of it is then far away.
+    A column that never varies keeps scale one: a new value of it is then far away. A
+    target that never varies (one row) is scaled by its own size.
     """
 
     x_mean: Float[Array, " d"]
@@ -68,7 +70,7 @@ class AbstractPosterior(eqx.Module):
     log_evidences: eqx.AbstractVar[Float[Array, " s"]]
 
     @abstractmethod
-    def condition(self, dataset: Dataset) -> Self:
+    def condition(self, dataset: Dataset) -> "AbstractPosterior":
         """Take in new rows with the hyper-parameters as they are: no refit."""
 
     @abstractmethod
@@ -90,8 +92,9 @@ class AbstractPosterior(eqx.Module):
         Averaged over the draws of the hyper-parameters.
         """
         average = logsumexp(self.log_evidences) - math.log(len(self.log_evidences))
-        slope = jnp.sum(self.dataset.transform.log_slope(self.dataset.y))
-        return average - self.dataset.num_rows * jnp.log(self.scaling.y_scale) + slope
+        data = self.dataset
+        slope = data.transform.log_slope(data.y) - jnp.log(self.scaling.y_scale)
+        return average + jnp.sum(jnp.where(data.mask, slope, 0.0))
 
     def predict(
         self, x: ArrayLike, *, noise_variance: ArrayLike | None = None
@@ -103,9 +106,17 @@ class AbstractPosterior(eqx.Module):
             noise_variance: measured variance of each new label, for the `Known` head;
                 None answers for labels free of that error.
 
+        Differentiable in `x`, whose values are then not checked.
+
         Raises:
-            DataError: wrong number of columns, or values that are not finite.
+            DataError: wrong number of columns, values that are not finite, or
+                `noise_variance` for a model fitted without.
         """
+        if noise_variance is not None and self.dataset.noise_variance is None:
+            raise DataError(
+                "the model was fitted without noise_variance and would not use it here: "
+                "fit with noise.Known() and Dataset(noise_variance=...), or leave it out"
+            )
         x, size = self._checked(x)
         known = jnp.zeros(len(x), x.dtype)
         if noise_variance is not None:
@@ -131,15 +142,17 @@ class AbstractPosterior(eqx.Module):
         """Write the posterior to one file; `battprob.load(path)` reads it back."""
         save(self, path)
 
-    def _checked(self, x):
+    def _checked(self, x) -> tuple[Float[Array, "m d"], int]:
         """Rows to predict, padded to their bucket, and how many there are."""
         names = self.dataset.feature_names
-        x = np.asarray(x, self.scaling.x_mean.dtype)
+        x = x if isinstance(x, Tracer) else np.asarray(x, self.scaling.x_mean.dtype)
         x = x[:, None] if x.ndim == 1 and len(names) == 1 else x
         if x.ndim != 2 or x.shape[1] != len(names) or len(x) == 0:
             raise DataError(
                 f"x must be [rows, {len(names)}], columns {list(names)}; got {x.shape}"
             )
+        if isinstance(x, Tracer):  # the caller's jit or grad has fixed the shape
+            return jnp.asarray(x), len(x)
         bad = np.argwhere(~np.isfinite(x))
         if len(bad):
             row, column = bad[0]
@@ -184,16 +197,17 @@ def prepare(dataset: Dataset, noise: AbstractNoise) -> tuple[Scaling, Rows]:
             "the dataset has noise_variance but the noise head does not use it: add "
             "noise.Known() + to the head, or leave noise_variance out"
         )
-    if np.any(np.asarray(dataset.censored) != 0) or dataset.y_upper is not None:
-        raise DataError(
-            "the dataset has censored or interval labels, which this model cannot take "
-            "in; dropping them would bias the fit towards short lives"
-        )
+    _require_exact_labels(dataset)
     return _standardised(dataset.padded())
 
 
 def standardise(dataset: Dataset, scaling: Scaling) -> Rows:
-    """Rows of a dataset on a scaling found before."""
+    """Rows of a dataset on a scaling found before.
+
+    Raises:
+        DataError: labels are censored.
+    """
+    _require_exact_labels(dataset)
     return _rows(dataset.padded(), scaling)
 
 
@@ -218,12 +232,24 @@ def mixture(
     )
 
 
+def _require_exact_labels(dataset):
+    if np.any(np.asarray(dataset.censored) != 0) or dataset.y_upper is not None:
+        raise DataError(
+            "the dataset has censored or interval labels, which this model cannot take "
+            "in; dropping them would bias the fit towards short lives"
+        )
+
+
 @eqx.filter_jit
 def _standardised(padded):
-    x_mean, x_scale = _mean_and_scale(padded.x, padded.mask)
+    x_mean, x_scale, still = _mean_and_scale(padded.x, padded.mask)
+    x_scale = jnp.where(still, 1.0, x_scale)
     z = padded.transform.inverse(padded.y)
-    y_mean, y_scale = _mean_and_scale(z[:, None], padded.mask)
-    scaling = Scaling(x_mean, x_scale, y_mean[0], y_scale[0])
+    y_mean, y_scale, still = (
+        stat[0] for stat in _mean_and_scale(z[:, None], padded.mask)
+    )
+    y_scale = jnp.where(still, _own_size(y_mean, padded.transform), y_scale)
+    scaling = Scaling(x_mean, x_scale, y_mean, y_scale)
     return scaling, scaling.rows(padded)
 
 
@@ -246,9 +272,20 @@ def _restored(pred, scaling, transform):
 
 
 def _mean_and_scale(values, mask):
-    weight = mask.astype(values.dtype)[:, None] / jnp.maximum(mask.sum(), 1)
+    weight = mask.astype(values.dtype)[:, None]
+    weight = weight / jnp.maximum(weight.sum(), 1)
     mean = (weight * values).sum(0)
     scale = jnp.sqrt((weight * (values - mean[None]) ** 2).sum(0))
     # Relative to its size a column that varies by rounding alone does not vary.
     still = scale <= 8 * jnp.finfo(values.dtype).eps * jnp.abs(mean)
-    return mean, jnp.where(still, 1.0, scale)
+    return mean, scale, still
+
+
+def _own_size(z, transform):
+    """Change of the model's z that doubles the target: |y| for Identity, 1 for Log.
+
+    To first order; the one scale that a target which never varied still tells.
+    """
+    y = transform.forward(z)
+    size = jnp.abs(y) * jnp.exp(transform.log_slope(y))
+    return jnp.where(size > 0, size, 1.0)

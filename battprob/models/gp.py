@@ -4,7 +4,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from battprob._numerics import cholesky, cholesky_solve
+from battprob._numerics import cholesky, cholesky_solve, default_jitter
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
@@ -180,7 +180,10 @@ def _sample_functions(kernels, rows, cache, x, key, num):
     def one(draw):
         kernel, factor, alpha = draw
         mean, v = _function(kernel, rows, factor, alpha, x)
-        return mean, cholesky(kernel.gram(x, x) - v.T @ v)
+        # A difference: what little it leaves has the rounding errors of the prior.
+        rounding = default_jitter(x.dtype) * jnp.mean(kernel.diagonal(x))
+        rounding = rounding * jnp.eye(len(x), dtype=x.dtype)
+        return mean, cholesky(kernel.gram(x, x) - v.T @ v + rounding)
 
     mean, root = jax.lax.map(one, (kernels, *cache))
     noise = jax.random.normal(key_function, (num, len(x)), x.dtype)

@@ -123,7 +123,8 @@ def _solve(parameters, rows, axes):
     """Posterior of the unit-prior weights, N(B⁻¹c, B⁻¹), and the log evidence.
 
     With Φ the columns and N the noise variances, B = I + ΦᵀN⁻¹Φ and c = ΦᵀN⁻¹y; then
-    log|K| = log|N| + log|B| and yᵀK⁻¹y = yᵀN⁻¹y - cᵀB⁻¹c (matrix inversion lemma).
+    log|K| = log|N| + log|B| (matrix determinant lemma) and, with w = B⁻¹c,
+    yᵀK⁻¹y = (y - Φw)ᵀN⁻¹(y - Φw) + wᵀw, a sum in which nothing cancels.
     """
     columns, _ = _design(parameters.log_scale, axes, rows.x)
     variance = parameters.noise.variance(rows.x, rows.known)
@@ -131,10 +132,10 @@ def _solve(parameters, rows, axes):
     weighted = columns * precision[:, None]
     inner = jnp.eye(columns.shape[1], dtype=columns.dtype) + columns.T @ weighted
     factor = cholesky(inner)
-    target = rows.y @ weighted
-    weights = cholesky_solve(factor, target)
+    weights = cholesky_solve(factor, rows.y @ weighted)
     log_noise = jnp.where(rows.mask, jnp.log(2 * jnp.pi * variance), 0.0)
-    quadratic = jnp.dot(precision, rows.y**2) - jnp.dot(target, weights)
+    residual = rows.y - columns @ weights
+    quadratic = jnp.dot(precision, residual**2) + jnp.dot(weights, weights)
     log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(factor)))
     evidence = -0.5 * (quadratic + log_det + jnp.sum(log_noise))
     return factor, weights, evidence
