@@ -5,6 +5,7 @@ from battprob.data.despike import Repair, despike
 from battprob.data.matr import read_matr
 from battprob.data.pack import read_pack
 from battprob.data.records import Cell
+from battprob.data.spectra import Spectrum, read_spectra, read_spectrum
 from battprob.data.synthetic import (
     Population,
     Regression,
@@ -17,10 +18,13 @@ __all__ = [
     "Population",
     "Regression",
     "Repair",
+    "Spectrum",
     "despike",
     "heteroscedastic_regression",
     "population",
     "read_capacity_csv",
     "read_matr",
     "read_pack",
+    "read_spectra",
+    "read_spectrum",
 ]
