@@ -12,6 +12,7 @@ from battprob.data.synthetic import (
     heteroscedastic_regression,
     population,
 )
+from battprob.data.timeseries import TimeSeries, read_timeseries
 
 __all__ = [
     "Cell",
@@ -19,6 +20,7 @@ __all__ = [
     "Regression",
     "Repair",
     "Spectrum",
+    "TimeSeries",
     "despike",
     "heteroscedastic_regression",
     "population",
@@ -27,4 +29,5 @@ __all__ = [
     "read_pack",
     "read_spectra",
     "read_spectrum",
+    "read_timeseries",
 ]
