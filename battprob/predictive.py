@@ -182,24 +182,35 @@ class Predictive(eqx.Module):
     def take(self, indices: ArrayLike | slice) -> "Predictive":
         """The targets at `indices` of the first batch axis."""
         rows = indices if isinstance(indices, slice) else jnp.asarray(indices)
-        return jax.tree.map(lambda leaf: leaf[:, :, rows], self)
+        fields = jax.tree.map(lambda leaf: leaf[:, :, rows], _fields(self))
+        return eqx.tree_at(_fields, self, fields)
 
     def reweight(self, weights: ArrayLike) -> "Predictive":
         """Replace the component weights inside every draw by `weights` [k] or [k *b].
 
         This is what a stated mix of protocols at deployment does: the draws keep their
         posterior weights.
+
+        Raises:
+            ValueError: there are more or fewer weights than components.
+            RuntimeError: a weight is negative, or all are zero.
         """
-        weights = jnp.asarray(weights, self.location.dtype)
-        missing = self.location.ndim - 1 - weights.ndim
-        weights = weights.reshape((1, *weights.shape, *(1,) * missing))
+        weight = jnp.asarray(weights, self.location.dtype)
+        num_components = self.location.shape[1]
+        if weight.shape[:1] != (num_components,):
+            raise ValueError(f"{num_components} components; weights are {weight.shape}")
+        wrong = jnp.any(weight < 0) | ~jnp.all(weight.sum(0) > 0)
+        rule = "weights must not be negative, nor sum to zero"
+        share = eqx.error_if(weight / weight.sum(0, keepdims=True), wrong, rule)
+        missing = self.location.ndim - 1 - weight.ndim
+        log_share = jnp.log(share).reshape((1, *weight.shape, *(1,) * missing))
         draw = logsumexp(self.log_weight, axis=1, keepdims=True)
-        log_weight = draw + jnp.log(weights / weights.sum(1, keepdims=True))
-        return eqx.tree_at(
-            lambda pred: pred.log_weight,
-            self,
-            jnp.broadcast_to(log_weight, self.location.shape),
-        )
+        log_weight = jnp.broadcast_to(draw + log_share, self.location.shape)
+        return eqx.tree_at(lambda pred: pred.log_weight, self, log_weight)
+
+
+def _fields(pred):
+    return pred.location, pred.noise_variance, pred.function_variance, pred.log_weight
 
 
 class _Split(NamedTuple):

@@ -1,0 +1,116 @@
+"""Quantiles invert the distribution function, everywhere and in both directions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from battprob import Predictive
+from tests.predictive.mixtures import BATCH, SCALES, columns, mixture
+
+PROBABILITIES = np.array([1e-12, 1e-6, 0.02, 0.5, 0.5 + 1e-9, 0.97, 1 - 1e-6])
+
+
+def _two(separation, transform=None, log_weight=(0.0, 0.0)):
+    """Two unit components at 0 and `separation`."""
+    location = np.array([[[0.0], [separation]]])
+    weight = np.array(log_weight)[None, :, None]
+    return Predictive(location, 0.7, 0.3, weight, transform)
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_distribution_at_the_quantile_is_the_probability(scale):
+    pred = mixture(SCALES[scale])
+    quantile = pred.quantile(PROBABILITIES)
+    assert quantile.shape == (len(PROBABILITIES), BATCH)
+    expected = np.broadcast_to(PROBABILITIES[:, None], quantile.shape)
+    np.testing.assert_allclose(pred.cdf(quantile), expected, rtol=1e-11)
+    assert np.all(np.diff(quantile, axis=0) > 0)
+
+
+def test_upper_tail_loses_no_digits():
+    """1 - 1e-12 is judged by the survival function; cdf alone would see 4 digits."""
+    pred = mixture()
+    upper = 1 - 1e-12
+    quantile = np.asarray(pred.quantile(upper))
+    for row in range(BATCH):
+        location, scale, weight = columns(pred, row)
+        survival = weight @ stats.norm.sf(quantile[row], location, scale)
+        assert survival == pytest.approx(1 - upper, rel=1e-10)
+
+
+def test_gaussian_quantiles_are_scipys_to_the_last_digits():
+    pred = Predictive.gaussian([1.0], 3.0, 1.0)
+    p = np.array([1e-300, 1e-100, 1e-12, 0.1, 0.5, 0.9])
+    expected = 1 + 2 * stats.norm.ppf(p)
+    np.testing.assert_allclose(pred.quantile(p)[:, 0], expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize("separation", [5.0, 60.0, 1e3, 1e6])
+def test_components_far_apart(separation):
+    """Each half of the probability belongs to one component alone."""
+    pred = _two(separation)
+    p = np.array([1e-12, 0.1, 0.4, 0.6, 0.9, 1 - 1e-9])
+    got = pred.quantile(p)[:, 0]
+    np.testing.assert_allclose(pred.cdf(got[:, None])[:, 0], p, rtol=1e-8)
+    if separation > 50:
+        low, high = stats.norm.ppf(2 * p[:3]), stats.norm.ppf(2 * p[3:] - 1)
+        tolerance = 1e-14 * separation
+        np.testing.assert_allclose(got[:3], low, rtol=1e-7, atol=tolerance)
+        np.testing.assert_allclose(got[3:] - separation, high, rtol=1e-7, atol=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+@pytest.mark.parametrize("separation", [20.0, 60.0, 1000.0])
+@pytest.mark.parametrize("share", [0.5, 0.2, 0.31])
+def test_median_between_far_components_stays_in_the_gap(dtype, separation, share):
+    """The density there is nought, and a Newton step would leap to nowhere."""
+    with jax.enable_x64(dtype == jnp.float64):
+        pred = _two(separation, None, np.log([share, 1 - share]))
+        assert pred.location.dtype == dtype
+        median = float(pred.quantile(share)[0])
+    assert 0 < median < separation
+
+
+def test_ends_of_the_range_and_what_is_no_probability():
+    pred = mixture(SCALES["log"])
+    got = np.asarray(pred.quantile(np.array([0.0, 1.0, -0.1, 1.1, np.nan])))
+    np.testing.assert_array_equal(got[0], 0.0)
+    np.testing.assert_array_equal(got[1], np.inf)
+    assert np.isnan(got[2:]).all()
+    assert mixture().quantile(0.0).max() == -np.inf
+
+
+def test_interval_is_a_pair_of_quantiles():
+    pred = mixture(SCALES["log"])
+    low, high = pred.interval(0.8)
+    np.testing.assert_allclose(low, pred.quantile(0.1), rtol=1e-14)
+    np.testing.assert_allclose(high, pred.quantile(0.9), rtol=1e-14)
+    np.testing.assert_allclose(pred.cdf(high) - pred.cdf(low), 0.8, rtol=1e-12)
+
+
+def test_shape_is_that_of_p_then_the_batch():
+    pred = mixture()
+    assert pred.quantile(0.3).shape == (BATCH,)
+    assert pred.quantile(np.full((2, 4), 0.3)).shape == (2, 4, BATCH)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_random_wild_mixtures(seed):
+    """Scales over six decades and weights over twenty, judged by scipy alone."""
+    rng = np.random.default_rng(seed)
+    shape = (3, 2, BATCH)
+    location = rng.normal(0, 100, shape)
+    variance = 10 ** rng.uniform(-6, 6, shape)
+    pred = Predictive(location, variance, 0.0, rng.uniform(-45, 0, shape))
+    quantile = np.asarray(pred.quantile(PROBABILITIES))
+    for row in range(BATCH):
+        where, scale, weight = columns(pred, row)
+        for p, y in zip(PROBABILITIES, quantile[:, row], strict=True):
+            # The float next to y on either side must straddle p, to rounding.
+            step = 1e-12 * np.max(np.abs(where) + scale)
+            below, above = (
+                weight @ stats.norm.cdf(y + s, where, scale) for s in (-step, step)
+            )
+            assert below * (1 - 1e-9) <= p <= above * (1 + 1e-9)
