@@ -1,0 +1,84 @@
+"""A table gives the same dataset as its columns by hand, and says what it lacks."""
+
+import equinox as eqx
+import numpy as np
+import pytest
+
+from battprob import DataError, Dataset, transforms
+
+pd = pytest.importorskip("pandas")
+
+
+def _frame():
+    return pd.DataFrame(
+        {
+            "rate": [1.0, 2.0, 0.5],
+            "temperature_c": [25, 35, 25],
+            "batch": ["x", "y", "x"],
+            "life": [500.0, 300.0, 900.0],
+            "error": [0.01, 0.02, 0.01],
+            "stopped": [False, True, False],
+        }
+    )
+
+
+def test_named_columns_go_where_they_belong():
+    data = Dataset.from_dataframe(
+        _frame(),
+        target="life",
+        group="batch",
+        noise_variance="error",
+        censored="stopped",
+        target_unit="cycles",
+        transform=transforms.Log(),
+    )
+    by_hand = Dataset(
+        np.array([[1.0, 25.0], [2.0, 35.0], [0.5, 25.0]]),
+        [500.0, 300.0, 900.0],
+        groups=["x", "y", "x"],
+        noise_variance=[0.01, 0.02, 0.01],
+        censored=[0, 1, 0],
+        feature_names=["rate", "temperature_c"],
+        target_name="life",
+        target_unit="cycles",
+        transform=transforms.Log(),
+    )
+    assert eqx.tree_equal(data, by_hand)
+
+
+def test_features_are_taken_in_the_order_asked():
+    data = Dataset.from_dataframe(
+        _frame(), target="life", features=["temperature_c", "rate"]
+    )
+    assert data.feature_names == ("temperature_c", "rate")
+    np.testing.assert_array_equal(data.x[:, 1], [1.0, 2.0, 0.5])
+    assert data.group_labels is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": "lives"}, "no column 'lives'; the table has .*'rate', .*'stopped'"),
+        ({"target": "life", "features": ["rates"]}, "no column 'rates'"),
+        ({"target": "life", "group": "lot"}, "no column 'lot'"),
+        ({"target": "life", "censored": "end"}, "no column 'end'"),
+        ({"target": "life", "noise_variance": "sd"}, "no column 'sd'"),
+        ({"target": "life"}, "batch must be numeric: .*'x'.* Encode categories"),
+        ({"target": "life", "features": []}, "no feature column is left"),
+        ({"target": "batch", "features": ["rate"]}, "batch must be numeric"),
+    ],
+)
+def test_what_the_table_lacks_is_said(arguments, message):
+    with pytest.raises(DataError, match=message):
+        Dataset.from_dataframe(_frame(), **arguments)
+
+
+def test_missing_values_are_found_by_name_and_row():
+    frame = _frame()
+    frame.loc[1, "rate"] = None
+    with pytest.raises(DataError, match="'rate' is not finite in rows 1"):
+        Dataset.from_dataframe(frame, target="life", features=["rate"])
+    frame = _frame()
+    frame.loc[2, "batch"] = None
+    with pytest.raises(DataError, match="groups must all have a name; rows 2"):
+        Dataset.from_dataframe(frame, target="life", features=["rate"], group="batch")
