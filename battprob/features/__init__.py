@@ -4,17 +4,37 @@ from battprob.features.capacity import capacity_at, capacity_rise
 from battprob.features.delta_q import DeltaQStatistics, delta_q_statistics
 from battprob.features.early_life import DELTA_Q_AND_FADE, DISCHARGE, early_life
 from battprob.features.fade import FadeLine, fade_line
+from battprob.features.impedance import Bode, bode, bode_table, nyquist, nyquist_table
+from battprob.features.propagation import (
+    Moments,
+    derive,
+    first_order,
+    monte_carlo,
+    predict_first_order,
+    predict_monte_carlo,
+)
 from battprob.features.table import FeatureTable
 
 __all__ = [
     "DELTA_Q_AND_FADE",
     "DISCHARGE",
+    "Bode",
     "DeltaQStatistics",
     "FadeLine",
     "FeatureTable",
+    "Moments",
+    "bode",
+    "bode_table",
     "capacity_at",
     "capacity_rise",
     "delta_q_statistics",
+    "derive",
     "early_life",
     "fade_line",
+    "first_order",
+    "monte_carlo",
+    "nyquist",
+    "nyquist_table",
+    "predict_first_order",
+    "predict_monte_carlo",
 ]

@@ -1,0 +1,120 @@
+"""Errors carried to first order, by sampling and in closed form agree."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from battprob import Dataset, Predictive
+from battprob.features import FeatureTable
+from battprob.features.propagation import (
+    derive,
+    first_order,
+    monte_carlo,
+    predict_first_order,
+    predict_monte_carlo,
+)
+from battprob.models import GaussianProcess
+
+X = jnp.array([[1.0, 2.0, -1.0], [3.0, 0.5, 2.0]])
+VARIANCE = jnp.array([[0.01, 0.04, 0.02], [0.0, 0.03, 0.01]])
+
+
+def affine(x):
+    return jnp.stack([2 * x[0] - x[1] + 3, x[2], x[0] * 0 + 7])
+
+
+def curved(x):
+    return jnp.stack([jnp.exp(0.3 * x[0]) * x[1], jnp.sin(x[2])])
+
+
+def test_affine_functions_are_exact():
+    value, variance = first_order(affine, X, VARIANCE)
+    np.testing.assert_allclose(value[0], [3.0, -1.0, 7.0])
+    np.testing.assert_allclose(variance[0], [0.08, 0.02, 0.0], rtol=1e-12)
+
+
+def test_first_order_agrees_with_sampling_while_errors_are_small(key):
+    exact = first_order(curved, X, VARIANCE / 16)
+    sampled = monte_carlo(curved, X, VARIANCE / 16, key=key, num=20_000)
+    np.testing.assert_allclose(sampled.variance, exact.variance, rtol=0.05)
+    np.testing.assert_allclose(sampled.value, exact.value, atol=0.01)
+
+
+def test_an_unknown_variance_spoils_only_what_depends_on_it():
+    unknown = VARIANCE.at[0, 1].set(jnp.nan)
+    variance = first_order(affine, X, unknown).variance
+    assert np.isnan(variance[0, 0])
+    np.testing.assert_allclose(variance[0, 1:], [0.02, 0.0])
+
+
+def test_derived_columns_keep_rows_and_groups():
+    table = FeatureTable(
+        X,
+        names=["a", "b", "c"],
+        units=["V", "A", ""],
+        rows=["u", "v"],
+        variance=VARIANCE,
+        groups=["1", "2"],
+    )
+    made = derive(table, curved, names=["p", "q"], units=["W", ""])
+    assert (made.names, made.units, made.rows, made.groups) == (
+        ("p", "q"),
+        ("W", ""),
+        ("u", "v"),
+        ("1", "2"),
+    )
+    slope = np.cos(-1.0)
+    np.testing.assert_allclose(made.variance[0, 1], slope**2 * 0.02, rtol=1e-12)
+
+
+def test_feature_noise_of_a_linear_prediction_is_aleatoric(key):
+    weights = jnp.array([1.0, -2.0, 0.5])
+
+    def predict(x):
+        return Predictive.gaussian(x @ weights, 0.1, 0.2)
+
+    expected = 0.1 + VARIANCE @ weights**2
+    linear = predict_first_order(predict, X, VARIANCE)
+    np.testing.assert_allclose(linear.aleatoric, expected, rtol=1e-12)
+    np.testing.assert_allclose(linear.epistemic, 0.2, rtol=1e-12)
+    sampled = predict_monte_carlo(predict, X, VARIANCE, key=key, num=20_000)
+    np.testing.assert_allclose(sampled.aleatoric, expected, rtol=0.05)
+    np.testing.assert_allclose(sampled.epistemic, 0.2, rtol=1e-12)
+
+
+def test_both_routes_agree_on_a_fitted_process(key):
+    x = np.linspace(-2, 2, 24)[:, None]
+    posterior = GaussianProcess().fit(Dataset(x, np.sin(2 * x[:, 0])), key=key)
+    new, variance = np.array([[0.1], [0.7], [1.2]]), 0.0025
+    exact = predict_first_order(posterior.predict, new, variance)
+    sampled = predict_monte_carlo(posterior.predict, new, variance, key=key, num=2000)
+    plain = posterior.predict(new)
+    added = np.asarray(exact.aleatoric - plain.aleatoric)
+    step = 1e-4
+    rise = posterior.predict(new + step).mean - posterior.predict(new - step).mean
+    slope = np.asarray(rise) / (2 * step)
+    np.testing.assert_allclose(added, slope**2 * variance, rtol=0.1, atol=1e-4)
+    np.testing.assert_allclose(sampled.aleatoric, exact.aleatoric, rtol=0.15, atol=1e-4)
+
+
+@pytest.mark.parametrize("route", ["first order", "sampling"])
+def test_exact_features_change_nothing(route, key):
+    def predict(x):
+        return Predictive.gaussian(jnp.sin(x[:, 0]), 0.1, 0.2)
+
+    if route == "first order":
+        pred = predict_first_order(predict, X, 0.0)
+    else:
+        pred = predict_monte_carlo(predict, X, 0.0, key=key, num=8)
+    np.testing.assert_allclose(pred.mean, jnp.sin(X[:, 0]), rtol=1e-12)
+    np.testing.assert_allclose(pred.variance, 0.3, rtol=1e-12)
+
+
+def test_gradients_are_finite_at_exact_features():
+    def total(variance):
+        return monte_carlo(
+            curved, X, variance, key=jax.random.key(1), num=4
+        ).value.sum()
+
+    assert np.isfinite(jax.grad(total)(jnp.zeros_like(X))).all()
