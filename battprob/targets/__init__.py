@@ -1,0 +1,7 @@
+"""What is to be predicted of each cell: life, capacity, rate of degradation."""
+
+from battprob.targets.capacity import capacity_at, cycle_life
+from battprob.targets.rate import degradation_rate, fade_rate
+from battprob.targets.target import Target
+
+__all__ = ["Target", "capacity_at", "cycle_life", "degradation_rate", "fade_rate"]

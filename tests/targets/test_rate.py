@@ -1,0 +1,87 @@
+"""A rate is the slope's posterior: its mean and variance are those of the integral."""
+
+import numpy as np
+import pytest
+
+from battprob import DataError
+from battprob.targets import degradation_rate, fade_rate
+
+CYCLE = np.arange(1, 13)
+
+
+def readings(seed=0, num=1):
+    noise = np.random.default_rng(seed).standard_normal((num, 12))
+    return 0.02 + 2e-5 * CYCLE + 3e-5 * noise
+
+
+def test_posterior_agrees_with_brute_force_integration():
+    resistance = 1e3 * readings()[0]
+    centred = CYCLE - CYCLE.mean()
+    best, spread = np.polyfit(centred, resistance, 1)[0], 0.02
+    slope = best + spread * np.linspace(-1, 1, 801)[:, None, None]
+    log_sd = np.linspace(-6, 0, 241)[None, :, None]
+    level = resistance.mean() + 0.15 * np.linspace(-1, 1, 161)[None, None]
+    sums = [centred @ centred, centred @ resistance, resistance @ resistance]
+    square = (
+        sums[2]
+        - 2 * level * resistance.sum()
+        - 2 * slope * sums[1]
+        + 12 * level**2
+        + slope**2 * sums[0]
+    )
+    log_posterior = -12 * log_sd - 0.5 * square / np.exp(2 * log_sd)
+    weight = np.exp(log_posterior - log_posterior.max()).sum(axis=(1, 2))
+    weight /= weight.sum()
+    mean = weight @ slope[:, 0, 0]
+    variance = weight @ (slope[:, 0, 0] - mean) ** 2
+    rate = degradation_rate(resistance, CYCLE)
+    np.testing.assert_allclose(rate.value[0], mean, rtol=1e-6)
+    np.testing.assert_allclose(rate.variance[0], variance, rtol=0.02)
+
+
+def test_spread_of_repeated_measurements_is_that_which_is_stated():
+    rate = degradation_rate(readings(seed=1, num=4000), CYCLE)
+    # The reference posterior is wider than the sampling variance by nu / (nu - 2).
+    sampled = np.var(rate.value) * 10 / 8
+    np.testing.assert_allclose(np.mean(rate.variance), sampled, rtol=0.06)
+    np.testing.assert_allclose(np.mean(rate.value), 2e-5, rtol=0.02)
+
+
+def test_missing_and_late_readings_are_left_out():
+    resistance = readings()[0]
+    holed = resistance.copy()
+    holed[3] = np.nan
+    kept = np.arange(12) != 3
+    left = degradation_rate(holed, CYCLE, last_cycle=10)
+    right = degradation_rate(resistance[kept][:9], CYCLE[kept][:9])
+    np.testing.assert_allclose(left.value, right.value, rtol=1e-9)
+    np.testing.assert_allclose(left.variance, right.variance, rtol=1e-9)
+
+
+def test_cells_keep_their_names_and_do_not_mix():
+    resistance = readings(num=3)
+    rate = degradation_rate(resistance, CYCLE, rows=["a", "b", "c"])
+    assert (rate.rows, rate.unit) == (("a", "b", "c"), "ohm/cycle")
+    alone = degradation_rate(resistance[1], CYCLE)
+    np.testing.assert_allclose(rate.value[1], alone.value[0], rtol=1e-12)
+    assert alone.rows == ("0",)
+
+
+def test_unit_of_resistance_and_origin_of_cycles():
+    rate = degradation_rate(readings(), CYCLE)
+    scaled = degradation_rate(1e3 * readings(), CYCLE - 50)
+    np.testing.assert_allclose(scaled.value, 1e3 * rate.value, rtol=1e-9)
+    np.testing.assert_allclose(scaled.variance, 1e6 * rate.variance, rtol=1e-9)
+
+
+def test_fade_is_positive_where_capacity_falls():
+    rate = fade_rate(1.1 - readings(), CYCLE)
+    np.testing.assert_allclose(rate.value, degradation_rate(readings(), CYCLE).value)
+    assert rate.unit == "Ah/cycle"
+
+
+def test_faulty_input_is_refused():
+    with pytest.raises(DataError, match=r"got \(1, 12\), \(11,\) cycles and no names"):
+        degradation_rate(readings(), CYCLE[1:])
+    with pytest.raises(DataError, match=r"cell 'b' has 4 readings .* up to cycle 4"):
+        degradation_rate(readings(num=2)[1:], CYCLE, rows=["b"], last_cycle=4)
