@@ -143,7 +143,7 @@ class Matern12(AbstractStationary):
     r"""$\rho = e^{-r}$: continuous, rough functions (Ornstein-Uhlenbeck)."""
 
     def correlation(self, squared):
-        return jnp.exp(-safe_sqrt(squared))
+        return _matern12(squared)
 
 
 class Matern32(AbstractStationary):
@@ -242,6 +242,20 @@ class Product(AbstractKernel):
 
     def diagonal(self, x):
         return self.first.diagonal(x) * self.second.diagonal(x)
+
+
+@jax.custom_jvp
+def _matern12(q):
+    return jnp.exp(-safe_sqrt(q))
+
+
+@_matern12.defjvp
+def _matern12_jvp(primals, tangents):
+    (q,), (t,) = primals, tangents
+    # Between equal rows q and t are rounding errors, and t/√q may be of order one.
+    apart = q > jnp.finfo(q.dtype).eps
+    r = jnp.sqrt(jnp.where(apart, q, 1.0))
+    return _matern12(q), jnp.where(apart, -0.5 * jnp.exp(-r) / r, 0.0) * t
 
 
 # Derivatives in q = r² are smooth at 0 where those of √q are not; written out, because a
