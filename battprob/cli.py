@@ -1,0 +1,122 @@
+"""The command line: `battprob demo` and `battprob life`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from battprob._errors import BattprobError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 2 after an error told in one line."""
+    options = _parser().parse_args(arguments)
+    try:
+        _set_up_jax()
+        options.run(options)
+    except (BattprobError, OSError) as error:
+        message = " ".join(str(error).split())
+        print(f"battprob {options.command}: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="battprob",
+        description="Predictions for batteries, their uncertainty split in two: aleatoric "
+        "(no further test removes it) and epistemic (more tests would).",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    demo = commands.add_parser(
+        "demo",
+        help="the whole road on synthetic cells: fit, score, choose the next test",
+    )
+    demo.add_argument(
+        "--report",
+        type=Path,
+        default=Path("battprob_report"),
+        metavar="DIR",
+        help="folder for the figure (default: %(default)s)",
+    )
+    demo.set_defaults(run=_demo)
+
+    life = commands.add_parser(
+        "life",
+        help="predict cycle lives from the first hundred cycles",
+        description="Learn from TRAIN and predict the cells of every TEST. A file is a pack "
+        "(.npz), a MATR batch file (.mat), or a table of features (.csv). Cells of TRAIN "
+        "with a split other than 'train' are predicted, not learned from.",
+    )
+    life.add_argument("train", type=Path, metavar="TRAIN")
+    life.add_argument(
+        "--test", type=Path, nargs="+", default=[], metavar="TEST", help="more files"
+    )
+    life.add_argument(
+        "--target",
+        default="cycle_life",
+        metavar="COLUMN",
+        help="column of a .csv that holds the life, in cycles (default: %(default)s)",
+    )
+    life.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="column of a .csv that names the batch; folds then keep batches whole",
+    )
+    life.add_argument(
+        "--features",
+        metavar="A,B,...",
+        help="columns of a .csv to learn from (default: all others)",
+    )
+    life.add_argument("--json", type=Path, metavar="OUT", help="write every prediction")
+    life.add_argument("--report", type=Path, metavar="DIR", help="folder for a figure")
+    life.set_defaults(run=_life)
+    return parser
+
+
+def _set_up_jax():
+    """Float64, and compiled programs kept between runs in the user's cache."""
+    import jax
+    import pooch
+
+    import battprob
+
+    battprob.enable_x64()
+    jax.config.update("jax_compilation_cache_dir", str(pooch.os_cache("battprob")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+
+
+def _demo(options):
+    from battprob import data, life
+
+    print("120 synthetic cells whose true life distribution is known (seed 0)\n")
+    cells = data.population(120, seed=0).cells
+    train, test = (
+        life.from_cells(*part) for part in (("train", cells[:80]), ("test", cells[80:]))
+    )
+    life.study([train, test], report=options.report)
+    print(
+        "\nThe same with your own cells, a pack or a table of features:\n"
+        "  battprob life TRAIN.npz --test OTHER.npz --json lives.json --report report\n"
+        "  battprob life features.csv --target cycle_life --group batch"
+    )
+
+
+def _life(options):
+    from battprob import life
+
+    columns = None if options.features is None else options.features.split(",")
+    sources = [
+        source
+        for path in (options.train, *options.test)
+        for source in life.read(path, options.target, options.group, columns)
+    ]
+    records = life.study(sources, report=options.report)
+    if options.json is not None:
+        options.json.write_text(json.dumps(records, indent=1) + "\n")
+        print(f"{len(records)} predictions in {options.json}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

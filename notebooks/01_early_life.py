@@ -1,0 +1,141 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # How long will these cells live?
+#
+# A cell is cycled a hundred times. Its capacity has hardly moved, yet the *shape* of its discharge curve has. From
+# that we predict how many cycles it will last, and say how far to trust the number: **aleatoric** variance, which no
+# further cell of this kind removes, and **epistemic** variance, which more cells would.
+
+# %%
+import os
+from pathlib import Path
+
+import jax
+import matplotlib.pyplot as plt
+import numpy as np
+
+import battprob as bp
+
+bp.enable_x64()
+key = jax.random.key(0)
+
+# %% [markdown]
+# ## Cells with a known truth
+#
+# The synthetic population resembles fast-charged LFP cells, and tells what nobody can know of real ones: the true
+# distribution of each cell's life. Fast charging makes lives *more random*, by a factor of six between the slowest and
+# the fastest protocol.
+
+# %%
+population = bp.data.population(160, seed=1)
+cells, repairs = zip(*map(bp.data.despike, population.cells), strict=True)
+print(cells[0])
+print(sum(map(len, repairs)), "readings were repaired")
+
+# %%
+curves = np.stack([cell.curve_ah(100) - cell.curve_ah(10) for cell in cells])
+lives = np.array([cell.cycle_life for cell in cells])
+bp.plots.delta_q(cells[0].voltage_v, curves, lives)
+plt.show()
+
+# %% [markdown]
+# Cells that die young have lost more charge between cycles 10 and 100, and lost it at particular voltages. The features
+# are statistics of that curve, and of the capacity; the charging rate is known from the protocol.
+
+# %%
+table = bp.features.early_life(cells).select(["delta_q_log10_variance", "fade_slope"])
+rate = bp.features.FeatureTable(
+    population.charge_rate_c[:, None],
+    names=["charge_rate"],
+    units=["1/h"],
+    rows=table.rows,
+    groups=table.groups,
+)
+data = table.join(rate).to_dataset(bp.targets.cycle_life(cells))
+train, test = data.take(slice(100)), data.take(slice(100, None))
+
+# %% [markdown]
+# ## A noise that depends on the test
+#
+# Two models with the same mean function, one with constant noise, one whose log variance is linear in the charging rate.
+
+# %%
+kernel = bp.kernels.Linear() + bp.kernels.Matern32()
+models = {
+    "constant noise": bp.models.GaussianProcess(kernel, bp.noise.Constant()),
+    "log-linear noise": bp.models.GaussianProcess(
+        kernel, bp.noise.LogLinear(["charge_rate"])
+    ),
+}
+predictions = {
+    name: model.fit(train, key=key).predict(test.x) for name, model in models.items()
+}
+fast = np.asarray(test.x[:, 2]) > 5
+for name, pred in predictions.items():
+    scores = bp.evaluate.summary(pred, test.y, unit="cycles")
+    inside = np.asarray(bp.evaluate.covered(pred, test.y))
+    print(f"{name}: NLPD {scores['nlpd']:.3f}, CRPS {scores['crps']:.1f} cycles")
+    print(
+        f"  coverage of the 90 % interval: slow {inside[~fast].mean():.2f}, fast {inside[fast].mean():.2f}"
+    )
+
+# %% [markdown]
+# Both cover about nine in ten overall; only the second does so for slow *and* for fast charging. Against the truth:
+
+# %%
+true_sd = population.log_life_sd[100:]
+for name, pred in predictions.items():
+    learned = np.sqrt(np.asarray(pred.noise_variance).mean((0, 1)))  # on the log scale
+    plt.scatter(true_sd, learned, label=name)
+plt.plot([0.05, 0.4], [0.05, 0.4], color="grey")
+plt.xlabel("true sd of log life")
+plt.ylabel("learned sd of log life")
+plt.legend()
+plt.show()
+
+# %%
+pred = predictions["log-linear noise"]
+figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+bp.plots.parity(pred, test.y, unit="cycles", ax=axes[0])
+bp.plots.calibration(pred, test.y, ax=axes[1])
+plt.show()
+
+# %% [markdown]
+# ## Which cell to test next?
+#
+# Not the noisiest: the one whose *epistemic* variance is largest. Its result would teach the model most.
+
+# %%
+bp.plots.variance_split(pred.take(slice(30)), table.rows[100:130], unit="cycles")
+plt.show()
+print("test next:", table.rows[100 + int(pred.epistemic.argmax())])
+
+# %% [markdown]
+# ## The same on real cells
+#
+# The pack of Severson et al. (2019), where it is present (`BATTPROB_DATA`): the default pipeline learns from the 41
+# training cells and predicts the primary test cells.
+
+# %%
+folder = Path(os.environ.get("BATTPROB_DATA", "../shared/data"))
+pack = folder / "severson" / "severson.npz"
+if pack.is_file():
+    from battprob import life
+
+    train_source, test_source = life.read(pack)
+    posterior = life.model().fit(train_source.dataset, key=key)
+    pred = posterior.predict(test_source.table.x)
+    print(bp.evaluate.summary(pred, test_source.life, unit="cycles"))
+    bp.plots.parity(pred, test_source.life, unit="cycles")
+    plt.show()

@@ -1,0 +1,76 @@
+"""The command line does what its help says, and tells errors in one line."""
+
+import json
+
+import numpy as np
+import pytest
+
+from battprob import cli
+
+
+@pytest.fixture(autouse=True)
+def _keep_jax_settings(monkeypatch):
+    # The tests have x64 and a compilation cache of their own.
+    monkeypatch.setattr(cli, "_set_up_jax", lambda: None)
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A table of features with a batch, whose life depends on one feature."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(24, 2))
+    life = np.exp(6.5 + 0.4 * x[:, 0] + 0.05 * rng.normal(size=24))
+    path = tmp_path / "features.csv"
+    lines = [
+        f"{a},{b},{batch},{y}"
+        for (a, b), batch, y in zip(x, np.repeat(["A", "B", "C"], 8), life, strict=True)
+    ]
+    path.write_text("\n".join(["slope,fade,batch,cycle_life", *lines]) + "\n")
+    return path
+
+
+def test_life_of_a_table(table, tmp_path, capsys):
+    """Assert that a table is scored by held-out batches and every cell is written."""
+    out = tmp_path / "lives.json"
+    assert cli.main(["life", str(table), "--group", "batch", "--json", str(out)]) == 0
+    records = json.loads(out.read_text())
+    assert len(records) == 24
+    for record in records:
+        assert record["q05"] < record["q50"] < record["q95"]
+        assert record["aleatoric_sd"] > 0
+        assert record["epistemic_sd"] > 0
+    printed = capsys.readouterr().out
+    assert "held out" in printed
+    assert "epistemic" in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["life", "absent.npz"], "no file absent.npz"),
+        (["life", "{table}", "--features", "slope,humidity"], "no column 'humidity'"),
+        (["life", "{table}"], "line 2: column 'batch' holds 'A'.*--features"),
+        (["life", "{table}", "--target", "lifetime", "--group", "batch"], "no life"),
+        (["life", "{empty}"], "is empty"),
+        (["life", "{gap}"], "'slope' is missing or infinite.*line 3"),
+        (["life", "{few}"], "fewer cells than features"),
+    ],
+)
+def test_errors_are_one_line(arguments, message, table, tmp_path, capsys):
+    """Assert that bad input exits with 2 and one line that says what to do."""
+    files = {
+        "table": table,
+        "empty": tmp_path / "empty.csv",
+        "gap": tmp_path / "gap.csv",
+        "few": tmp_path / "few.csv",
+    }
+    files["empty"].write_text("")
+    files["gap"].write_text("slope,cycle_life\n0.1,500\n,600\n0.3,700\n")
+    files["few"].write_text("a,b,c,cycle_life\n1,2,3,500\n2,3,5,700\n")
+    arguments = [part.format(**files) for part in arguments]
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    import re
+
+    assert re.search(message, error), error
