@@ -18,7 +18,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._modules import from_fields
 
 _VERSION = 1
 
@@ -47,13 +46,10 @@ def load(path: str | os.PathLike) -> Any:
     Raises:
         DataError: the file is not one of these, or of a version this one cannot read.
     """
-    try:
-        file = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError, zipfile.BadZipFile):
-        file = None  # no format of NumPy's, or torn
-    if not isinstance(file, np.lib.npyio.NpzFile) or "spec" not in file:
-        raise DataError(f"{path} was not written by battprob: it has no spec")
-    with file:
+    with Path(path).open("rb") as stream:
+        file = _archive(stream)
+        if "spec" not in file:
+            raise DataError(f"{path} was not written by battprob: it has no spec")
         spec = json.loads(str(file["spec"]))
         if spec.get("version") != _VERSION:
             raise DataError(
@@ -61,6 +57,15 @@ def load(path: str | os.PathLike) -> Any:
                 f"version {_VERSION}: use the battprob that wrote it, or a newer one"
             )
         return _decode(spec["tree"], file)
+
+
+def _archive(stream):
+    """The arrays in a file, nothing where it is no archive of arrays."""
+    try:
+        file = np.load(stream, allow_pickle=False)
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        return {}
+    return {} if isinstance(file, np.ndarray) else file
 
 
 def _encode(value, arrays):
@@ -111,4 +116,7 @@ def _decode(tree, file):
     fields = {n: _decode(item, file) for n, item in tree["fields"].items()}
     if hasattr(kind, "_fields"):
         return kind(**fields)
-    return from_fields(kind, fields)
+    made = object.__new__(kind)
+    for key, item in fields.items():
+        object.__setattr__(made, key, item)
+    return made

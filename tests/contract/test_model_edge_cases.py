@@ -1,0 +1,87 @@
+"""Data with little or nothing in it is fitted all the same, without a NaN."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from battprob import Dataset, PrecisionWarning, noise
+from battprob.kernels import RBF, Linear
+from battprob.models import BayesianLinear, GaussianProcess
+from tests.contract import zoo
+
+X, Y = zoo.numbers()
+LINE = np.stack([X[:, 0], 2 * X[:, 0] + 1], axis=1)
+POOR = {
+    "one row": (X[:1], Y[:1]),
+    "one row at zero": (X[:1], np.zeros(1)),
+    "duplicate rows": (X[[0] * 10 + [1] * 10], Y[[0] * 10 + [1] * 10]),
+    "duplicate rows that disagree": (X[[0] * 10 + [1] * 10], Y),
+    "constant target": (X, np.full(zoo.NUM, 300.0)),
+    "constant column": (X * np.array([1.0, 0.0]) + np.array([0.0, 25.0]), Y),
+    "collinear columns": (LINE, Y),
+    "no noise": (X, 3 * X[:, 0] - X[:, 1]),
+}
+
+
+def _require_sound(predictive):
+    for values in zoo.moments(predictive):
+        assert np.all(np.isfinite(values))
+    assert np.all(predictive.aleatoric > 0)
+    assert np.all(predictive.epistemic > 0)
+
+
+@pytest.mark.parametrize("poor", POOR)
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_poor_data(name, poor, key):
+    model = zoo.MODELS[name]
+    # Padded to the bucket that other tests fill, so that nothing new is compiled.
+    posterior = model.fit(zoo.dataset(model, *POOR[poor]).padded(32), key=key)
+    _require_sound(posterior.predict(X))
+    assert np.isfinite(posterior.log_evidence)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 500.0])
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_one_row_is_believed_relative_to_its_own_size(name, scale, key):
+    model = zoo.MODELS[name]
+    data = zoo.dataset(model, X[:1], scale * np.ones(1))
+    if data.noise_variance is not None:
+        pytest.skip("measured variances set a scale of their own")
+    pred = model.fit(data.padded(32), key=key).predict(X[:1])
+    assert pred.mean[0] == pytest.approx(scale)
+    assert 0.1 * scale < pred.std[0] < 10 * scale
+
+
+@pytest.mark.parametrize(
+    "model",
+    [BayesianLinear(noise.LogLinear([0])), GaussianProcess()],
+    ids=["linear", "gp"],
+)
+def test_more_features_than_rows(model, key):
+    x = np.random.default_rng(0).normal(size=(5, 12))
+    posterior = model.fit(Dataset(x, 3 * x[:, 0]), key=key)
+    _require_sound(posterior.predict(x))
+    assert np.all(np.isfinite(posterior.sample_functions(x, key=key, num=3)))
+
+
+def test_single_precision_warns_and_answers(single_precision, key):
+    del single_precision
+    head = noise.Known() + noise.LogLinear()
+    for model in (BayesianLinear(head), GaussianProcess(RBF() + Linear(), head)):
+        data = zoo.measured(model)
+        assert data.x.dtype == jnp.float32
+        with pytest.warns(PrecisionWarning, match=r"battprob.enable_x64\(\)"):
+            posterior = model.fit(data, key=key)
+        pred = posterior.predict(X)
+        _require_sound(pred)
+        assert pred.mean.dtype == jnp.float32
+        assert np.all(np.isfinite(posterior.sample_functions(X, key=key, num=3)))
+
+
+@pytest.mark.filterwarnings("ignore::battprob.PrecisionWarning")
+def test_single_precision_survives_a_smooth_kernel_without_noise(single_precision, key):
+    del single_precision
+    x = np.linspace(0, 1, 100)
+    posterior = GaussianProcess(RBF()).fit(Dataset(x, np.sin(6 * x)), key=key)
+    np.testing.assert_allclose(posterior.predict(x).mean, np.sin(6 * x), atol=0.01)
+    assert np.all(np.isfinite(posterior.sample_functions(x, key=key, num=3)))

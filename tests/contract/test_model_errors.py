@@ -1,0 +1,88 @@
+"""A model refuses what it cannot take in, and says what to do."""
+
+import numpy as np
+import pytest
+
+from battprob import DataError, Dataset, noise
+from battprob.models import BayesianLinear, GaussianProcess
+from tests.contract import zoo
+
+each_model = pytest.mark.parametrize("name", zoo.MODELS)
+X, Y = zoo.numbers()
+KINDS = pytest.mark.parametrize("kind", [BayesianLinear, GaussianProcess])
+
+
+@KINDS
+@pytest.mark.parametrize(
+    "fields",
+    [{"censored": np.arange(zoo.NUM) == 3}, {"y_upper": Y + 1}],
+    ids=["censored", "interval"],
+)
+def test_censored_labels(kind, fields, key):
+    data = Dataset(X, Y, **fields)
+    with pytest.raises(DataError, match=r"censored or interval .* bias the fit"):
+        kind().fit(data, key=key)
+
+
+@each_model
+def test_censored_labels_that_come_later(name):
+    exact = zoo.measured(zoo.MODELS[name])
+    flags = np.ones(zoo.NUM)
+    later = Dataset(
+        X,
+        Y,
+        noise_variance=exact.noise_variance,
+        censored=flags,
+        feature_names=zoo.NAMES,
+    )
+    with pytest.raises(DataError, match="censored or interval"):
+        zoo.fitted(name).condition(later)
+
+
+@KINDS
+def test_known_noise_that_is_not_there(kind, key):
+    with pytest.raises(DataError, match=r"Known\(\) needs Dataset\(noise_variance"):
+        kind(noise=noise.Known() + noise.Constant()).fit(Dataset(X, Y), key=key)
+
+
+@KINDS
+def test_known_noise_that_is_not_used(kind, key):
+    data = Dataset(X, Y, noise_variance=np.ones(zoo.NUM))
+    with pytest.raises(DataError, match=r"does not use it: add noise.Known\(\) \+"):
+        kind().fit(data, key=key)
+
+
+def test_known_noise_that_is_not_used_in_predict():
+    with pytest.raises(DataError, match="fitted without noise_variance"):
+        zoo.fitted("gp").predict(X, noise_variance=np.ones(zoo.NUM))
+
+
+@each_model
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (X[:, :1], r"\[rows, 2\], columns \['rate', 'temperature'\]; got \(20, 1\)"),
+        (X[0], r"must be \[rows, 2\].*got \(2,\)"),
+        (X[:0], r"must be \[rows, 2\].*got \(0, 2\)"),
+        (X * np.array([1.0, np.nan]), "not finite in row 0, column 'temperature'"),
+    ],
+    ids=["few columns", "no rows axis", "no rows", "nan"],
+)
+def test_features_of_another_shape_or_not_finite(name, x, message, key):
+    posterior = zoo.fitted(name)
+    with pytest.raises(DataError, match=message):
+        posterior.predict(x)
+    with pytest.raises(DataError, match=message):
+        posterior.sample_functions(x, key=key)
+
+
+def test_rows_of_other_features_are_not_taken_in():
+    other = Dataset(X, Y, feature_names=["rate", "pressure"])
+    with pytest.raises(DataError, match=r"feature_names is .*temperature.*pressure"):
+        zoo.fitted("gp").condition(other)
+
+
+def test_a_noise_head_on_a_feature_that_is_not_there(key):
+    head = noise.LogLinear(["pressure"])
+    with pytest.raises(DataError, match="no feature 'pressure'; the dataset has"):
+        BayesianLinear(head).fit(zoo.measured(BayesianLinear()), key=key)

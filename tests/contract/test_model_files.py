@@ -1,0 +1,124 @@
+"""A posterior comes back from its file to the last bit; other files are refused."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import battprob
+from battprob import DataError, Dataset, transforms
+from battprob.kernels import RBF
+from battprob.models import BayesianLinear, GaussianProcess
+from tests.contract import zoo
+from tests.fixed import Fixed
+
+X, Y = zoo.numbers()
+
+
+def _same(one, other):
+    return jax.tree.structure(one) == jax.tree.structure(other) and all(
+        a.dtype == b.dtype and np.array_equal(a, b)
+        for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(other), strict=True)
+    )
+
+
+@pytest.mark.parametrize("name", zoo.MODELS)
+def test_round_trip(name, tmp_path, key):
+    posterior = zoo.fitted(name)
+    posterior.save(tmp_path / "posterior.battprob")
+    back = battprob.load(tmp_path / "posterior.battprob")
+    assert _same(back, posterior)
+    assert back.report == posterior.report
+    assert _same(back.predict(X), posterior.predict(X))
+    data = zoo.measured(zoo.MODELS[name], seed=1)
+    assert _same(back.condition(data).predict(X), posterior.condition(data).predict(X))
+    draws = [p.sample_functions(X, key=key, num=2) for p in (back, posterior)]
+    np.testing.assert_array_equal(*draws)
+
+
+def test_names_groups_and_transform_are_kept(tmp_path, key):
+    data = Dataset(
+        X,
+        Y,
+        groups=["a", "b"] * (zoo.NUM // 2),
+        feature_names=zoo.NAMES,
+        feature_units=["1/h", "K"],
+        target_name="life",
+        target_unit="cycles",
+        transform=transforms.Log(),
+    )
+    BayesianLinear(inference=Fixed()).fit(data, key=key).save(tmp_path / "file")
+    assert _same(battprob.load(tmp_path / "file").dataset, data)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.fixture
+def spec_and_rewrite(tmp_path):
+    """The spec of a saved posterior, and a way to write another one in its place."""
+    path = tmp_path / "posterior"
+    zoo.fitted("linear").save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    spec = json.loads(str(arrays.pop("spec")))
+
+    def rewrite(spec):
+        with path.open("wb") as file:
+            np.savez(file, spec=np.array(json.dumps(spec)), **arrays)
+        return path
+
+    return spec, rewrite
+
+
+def test_a_later_version_is_refused(spec_and_rewrite):
+    spec, rewrite = spec_and_rewrite
+    path = rewrite(spec | {"version": 99})
+    with pytest.raises(DataError, match="version 99; this battprob reads version 1"):
+        battprob.load(path)
+
+
+def test_a_class_from_elsewhere_is_never_made(spec_and_rewrite):
+    spec, rewrite = spec_and_rewrite
+    spec["tree"]["class"] = "battprob_not:Popen"
+    with pytest.raises(DataError, match="battprob_not:Popen is not of battprob"):
+        battprob.load(rewrite(spec))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_text("cycle,capacity\n1,1.1\n"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\x03\x04 cut short"),
+        lambda path: np.save(path, np.ones(3)),
+        lambda path: np.savez(path, array_0=np.ones(3)),
+    ],
+    ids=["text", "empty", "torn", "npy", "npz"],
+)
+def test_foreign_files_are_refused(write, tmp_path):
+    write(tmp_path / "foreign")
+    (path,) = tmp_path.iterdir()  # NumPy adds its own ending
+    with pytest.raises(DataError, match=r"foreign.* was not written by battprob"):
+        battprob.load(path)
+
+
+def test_no_file_is_told_as_such(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        battprob.load(tmp_path / "absent")
+
+
+class OwnKernel(RBF):
+    """Of a class that no other session could find."""
+
+
+def test_what_could_not_be_read_back_is_not_written(tmp_path, key):
+    data = Dataset(X, Y)
+    own = GaussianProcess(OwnKernel(), inference=Fixed()).fit(data, key=key)
+    with pytest.raises(DataError, match="OwnKernel is not of battprob"):
+        own.save(tmp_path / "file")
+    data = Dataset(X, Y, transform=transforms.Monotone(jnp.exp, jnp.log))
+    nameless = BayesianLinear(inference=Fixed()).fit(data, key=key)
+    with pytest.raises(DataError, match="no readable form"):
+        nameless.save(tmp_path / "file")
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,111 @@
+"""Keys, joint draws, gradients and compiled programs behave the same in every model."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.scipy.stats import norm
+
+from battprob import noise
+from battprob.models import BayesianLinear, GaussianProcess
+from tests.contract import zoo
+
+each_model = pytest.mark.parametrize("name", zoo.MODELS)
+X = zoo.numbers()[0]
+
+
+@each_model
+def test_same_key_same_answer(name, key):
+    model = zoo.MODELS[name]
+    again = model.fit(zoo.measured(model), key=key)
+    one, other = zoo.fitted(name), again
+    for a, b in zip(
+        zoo.moments(one.predict(X)), zoo.moments(other.predict(X)), strict=True
+    ):
+        np.testing.assert_array_equal(a, b)
+    draws = [p.sample_functions(X, key=key, num=2) for p in (one, other)]
+    np.testing.assert_array_equal(*draws)
+    different = one.sample_functions(X, key=jax.random.key(1), num=2)
+    assert not np.any(draws[0] == different)
+
+
+@each_model
+def test_joint_draws_have_the_moments_of_predict(name, key):
+    posterior = zoo.fitted(name)
+    pred = posterior.predict(X)
+    draws = np.asarray(posterior.sample_functions(X, key=key, num=20_000))
+    error = (draws.mean(0) - pred.mean) / np.sqrt(pred.epistemic / len(draws))
+    assert np.all(np.abs(error) < 5)
+    np.testing.assert_allclose(draws.var(0), pred.epistemic, rtol=0.07)
+
+
+@each_model
+def test_joint_draws_of_near_rows_are_near(name, key):
+    posterior = zoo.fitted(name)
+    close = X[:1] + np.array([[0.0, 0.0], [1e-4, 5e-4]])
+    draws = np.asarray(posterior.sample_functions(close, key=key, num=100))
+    spread = draws.std(0)[0]
+    assert np.all(np.abs(draws[:, 0] - draws[:, 1]) < 0.2 * spread)
+
+
+@each_model
+def test_gradients_are_finite_and_right_also_at_training_rows(name):
+    posterior = zoo.fitted(name)
+
+    def total(x):
+        pred = posterior.predict(x)
+        return jnp.stack([pred.mean.sum(), pred.aleatoric.sum(), pred.epistemic.sum()])
+
+    slopes = jax.jacobian(total)(jnp.asarray(X))
+    assert np.all(np.isfinite(slopes))
+    # Away from the kink that a rough kernel has at its training rows.
+    x, step = X + 0.3, 1e-6
+    direction = np.random.default_rng(0).normal(size=X.shape)
+    difference = total(x + step * direction) - total(x - step * direction)
+    expected = jnp.sum(jax.jacobian(total)(jnp.asarray(x)) * direction[None], (1, 2))
+    np.testing.assert_allclose(expected, difference / (2 * step), rtol=1e-4, atol=1e-6)
+
+
+class CountingNoise(noise.AbstractNoise):
+    """Constant noise that notes every time that it is traced."""
+
+    log_variance: jax.Array
+    traced: Callable = eqx.field(static=True)
+
+    def bind(self, feature_names):
+        return self
+
+    def log_prior(self):
+        return norm.logpdf(self.log_variance)
+
+    def variance(self, x, known):
+        self.traced()
+        return jnp.broadcast_to(jnp.exp(self.log_variance), x.shape[:1])
+
+    def uses_known(self):
+        return False
+
+
+@pytest.mark.parametrize("kind", [BayesianLinear, GaussianProcess])
+def test_new_numbers_and_rows_inside_a_bucket_are_not_traced_again(kind, key):
+    traces = []
+
+    def note():
+        traces.append(1)
+
+    def use(seed, num, num_new, start):
+        head = CountingNoise(jnp.asarray(start), note)
+        model = kind(noise=head)
+        x, y = zoo.numbers(seed, num)
+        posterior = model.fit(zoo.dataset(model, x, y), key=key)
+        posterior.predict(x[:num_new])
+        posterior.condition(zoo.dataset(model, x[:3], y[:3])).predict(x[:num_new])
+
+    use(seed=0, num=zoo.NUM, num_new=8, start=0.0)
+    before = len(traces)
+    assert before > 0
+    use(seed=1, num=zoo.NUM + 1, num_new=7, start=0.1)
+    assert len(traces) == before

@@ -1,0 +1,56 @@
+"""Every model the contract holds for, and data of one shape to hold it on."""
+
+import functools
+
+import jax
+import numpy as np
+
+from battprob import Dataset, noise
+from battprob.inference import Laplace
+from battprob.kernels import RBF, Linear, Matern12, Matern32
+from battprob.models import BayesianLinear, GaussianProcess
+
+MODELS = {
+    "linear": BayesianLinear(),
+    "linear_log_linear": BayesianLinear(noise.LogLinear(["rate"])),
+    "linear_known": BayesianLinear(noise.Known() + noise.Constant()),
+    "gp": GaussianProcess(),
+    "gp_log_linear": GaussianProcess(Matern32() + Linear(), noise.LogLinear()),
+    "gp_known": GaussianProcess(
+        RBF(features=["rate"]) * Matern12(features=["temperature"]),
+        noise.Known() + noise.Constant(),
+    ),
+    "gp_laplace": GaussianProcess(inference=Laplace(num_draws=8)),
+}
+NAMES = ("rate", "temperature")
+NUM = 20  # three times as many fill the next bucket
+
+
+def dataset(model, x, y, unit=1.0):
+    """Rows, with measured variances (in `unit` squared) where the model asks for them."""
+    known = unit**2 * np.linspace(4.0, 16.0, len(x))
+    known = known if model.noise.uses_known() else None
+    return Dataset(x, y, noise_variance=known, feature_names=NAMES)
+
+
+def numbers(seed=0, num=NUM):
+    """Features in unlike units, and a target that is linear in them but for noise."""
+    rng = np.random.default_rng(seed)
+    z = rng.normal(size=(num, 2))
+    y = 300 + 40 * z[:, 0] - 15 * z[:, 1] + 10 * rng.normal(size=num)
+    return z * np.array([1.0, 5.0]) + np.array([0.0, 100.0]), y
+
+
+def measured(model, seed=0):
+    return dataset(model, *numbers(seed))
+
+
+@functools.cache
+def fitted(name):
+    """The model called `name`, fitted to `measured` once for all tests."""
+    model = MODELS[name]
+    return model.fit(measured(model), key=jax.random.key(0))
+
+
+def moments(predictive):
+    return predictive.mean, predictive.aleatoric, predictive.epistemic
