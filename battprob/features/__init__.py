@@ -13,6 +13,12 @@ from battprob.features.delta_q import DeltaQStatistics, delta_q_statistics
 from battprob.features.early_life import DELTA_Q_AND_FADE, DISCHARGE, early_life
 from battprob.features.fade import FadeLine, fade_line
 from battprob.features.impedance import Bode, bode, bode_table, nyquist, nyquist_table
+from battprob.features.preparation import (
+    Chain,
+    Log10,
+    PrincipalComponents,
+    Standardise,
+)
 from battprob.features.propagation import (
     Moments,
     derive,
@@ -28,10 +34,14 @@ __all__ = [
     "DELTA_Q_AND_FADE",
     "DISCHARGE",
     "Bode",
+    "Chain",
     "DeltaQStatistics",
     "FadeLine",
     "FeatureTable",
+    "Log10",
     "Moments",
+    "PrincipalComponents",
+    "Standardise",
     "bode",
     "bode_table",
     "capacity_at",

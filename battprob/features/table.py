@@ -91,6 +91,20 @@ class FeatureTable(eqx.Module):
             groups=self.groups,
         )
 
+    def take(self, indices: ArrayLike | slice) -> "FeatureTable":
+        """The rows at `indices`, in that order."""
+        rows = np.arange(len(self.rows))[
+            indices if isinstance(indices, slice) else np.asarray(indices)
+        ]
+        return FeatureTable(
+            self.x[rows],
+            names=self.names,
+            units=self.units,
+            rows=[self.rows[i] for i in rows],
+            variance=self.variance[rows],
+            groups=None if self.groups is None else [self.groups[i] for i in rows],
+        )
+
     def join(self, other: "FeatureTable") -> "FeatureTable":
         """These columns, then those of `other`, whose rows are matched by name.
 
