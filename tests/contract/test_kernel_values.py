@@ -1,0 +1,95 @@
+"""Kernels and their priors have the values of the formulas, and of another library."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from battprob.kernels import RBF, Linear, Matern12, Matern32, Matern52, squared_distance
+
+NAMES = ("a", "b")
+LENGTHS = np.array([0.7, 2.0])
+VARIANCE = 1.7
+TINYGP = {
+    RBF: "ExpSquared",
+    Matern12: "Exp",
+    Matern32: "Matern32",
+    Matern52: "Matern52",
+}
+
+
+def _rows(seed):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(6, 2)))
+
+
+@pytest.mark.parametrize("kind", TINYGP)
+def test_stationary_kernels_are_tinygps(kind):
+    tinygp = pytest.importorskip("tinygp")
+    other = getattr(tinygp.kernels, TINYGP[kind])
+    distance = tinygp.kernels.distance.L2Distance()
+    reference = VARIANCE * tinygp.transforms.Linear(
+        1 / LENGTHS, other(jnp.asarray(1.0), distance)
+    )
+    x1, x2 = _rows(0), _rows(1)
+    got = kind(LENGTHS, VARIANCE).bind(NAMES).gram(x1, x2)
+    np.testing.assert_allclose(got, reference(x1, x2), rtol=1e-12)
+
+
+def test_stationary_kernels_have_their_formulas():
+    r = 1.3
+    x1, x2 = jnp.array([[0.0, 0.0]]), jnp.array([[r, 0.0]])
+    expected = {
+        RBF: np.exp(-(r**2) / 2),
+        Matern12: np.exp(-r),
+        Matern32: (1 + 3**0.5 * r) * np.exp(-(3**0.5) * r),
+        Matern52: (1 + 5**0.5 * r + 5 / 3 * r**2) * np.exp(-(5**0.5) * r),
+    }
+    for kind, value in expected.items():
+        kernel = kind([1.0, 1.0], VARIANCE).bind(NAMES)
+        np.testing.assert_allclose(kernel.gram(x1, x2)[0, 0], VARIANCE * value)
+
+
+def test_linear_is_the_inner_product_with_unit_variance_over_all_features():
+    x = _rows(0)
+    expected = VARIANCE / 2 * np.asarray(x) @ np.asarray(x).T
+    np.testing.assert_allclose(Linear(VARIANCE).bind(NAMES).gram(x, x), expected)
+
+
+def test_sum_and_product_are_those_of_their_parts():
+    x = _rows(0)
+    one, other = RBF(LENGTHS).bind(NAMES), Linear().bind(NAMES)
+    a, b = one.gram(x, x), other.gram(x, x)
+    np.testing.assert_allclose((RBF(LENGTHS) + Linear()).bind(NAMES).gram(x, x), a + b)
+    np.testing.assert_allclose((RBF(LENGTHS) * Linear()).bind(NAMES).gram(x, x), a * b)
+
+
+def test_one_lengthscale_for_all_features_starts_wider_by_the_root_of_their_number():
+    for ard in (True, False):
+        kernel = RBF(0.5, ard=ard).bind(NAMES)
+        np.testing.assert_allclose(kernel.lengthscale, 0.5 * 2**0.5)
+        assert kernel.log_lengthscale.shape == ((2,) if ard else ())
+    np.testing.assert_allclose(RBF(LENGTHS).bind(NAMES).lengthscale, LENGTHS)
+
+
+def test_log_priors_are_the_stated_normals():
+    kernel = RBF(LENGTHS, VARIANCE).bind(NAMES)
+    lengths = stats.norm.logpdf(np.log(LENGTHS), np.log(2 * 2**0.5), 1.0).sum()
+    expected = lengths + stats.norm.logpdf(np.log(VARIANCE))
+    np.testing.assert_allclose(kernel.log_prior(), expected)
+    shared = Matern52(0.5, ard=False).bind(NAMES)
+    expected = stats.norm.logpdf(np.log(0.25)) + stats.norm.logpdf(0.0)
+    np.testing.assert_allclose(shared.log_prior(), expected)
+    linear = Linear(VARIANCE).bind(NAMES)
+    expected = stats.norm.logpdf(np.log(VARIANCE / 2), -np.log(2), 1.5)
+    np.testing.assert_allclose(linear.log_prior(), expected)
+    both = (RBF(LENGTHS, VARIANCE) * Linear(VARIANCE)).bind(NAMES)
+    np.testing.assert_allclose(
+        both.log_prior(), kernel.log_prior() + linear.log_prior()
+    )
+
+
+def test_squared_distance_does_not_cancel():
+    """|a|² + |b|² - 2ab would be off by 1e-4 here, and negative."""
+    a = jnp.array([[1e6, 1e6]])
+    np.testing.assert_allclose(squared_distance(a, a + 1e-3), 2e-6, rtol=1e-6)
+    assert squared_distance(a, a)[0, 0] == 0.0

@@ -1,0 +1,160 @@
+"""What holds for every noise head: a positive variance, of the columns named, with a prior."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.flatten_util import ravel_pytree
+from scipy import stats
+
+from battprob import DataError
+from battprob.noise import Constant, Known, LogLinear
+
+NAMES = ("rate", "temperature", "pressure")
+HEADS = {
+    "constant": Constant,
+    "log linear": LogLinear,
+    "named": lambda: LogLinear(["pressure", "rate"]),
+    "by position": lambda: LogLinear([1]),
+    "known": Known,
+    "sum": lambda: Known() + LogLinear(["rate"]),
+    "sum of three": lambda: Constant() + LogLinear(["rate"]) + LogLinear([2]),
+}
+SEES = {
+    "log linear": [0, 1, 2],
+    "named": [0, 2],
+    "by position": [1],
+    "sum": [0],
+    "sum of three": [0, 2],
+}
+KNOWN = jnp.linspace(0.1, 0.5, 5)
+
+each_head = pytest.mark.parametrize("name", HEADS)
+
+
+def _rows(seed=0):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(5, 3)))
+
+
+def _bound(name):
+    """A head with every parameter moved from its start."""
+    move = np.random.default_rng(0).normal
+    return jax.tree.map(
+        lambda leaf: leaf + move(size=leaf.shape), HEADS[name]().bind(NAMES)
+    )
+
+
+@each_head
+def test_variance_is_positive_and_has_one_value_a_row(name):
+    variance = _bound(name).variance(_rows(), KNOWN)
+    assert variance.shape == (5,)
+    assert np.all(variance > 0)
+
+
+@each_head
+def test_only_the_named_columns_count(name):
+    head, x = _bound(name), _rows()
+    for column in range(3):
+        moved = head.variance(x.at[:, column].set(_rows(1)[:, column]), KNOWN)
+        same = np.allclose(moved, head.variance(x, KNOWN))
+        assert same == (column not in SEES.get(name, []))
+
+
+@each_head
+def test_measured_variances_count_where_the_head_says_so(name):
+    head, x = _bound(name), _rows()
+    change = head.variance(x, 2 * KNOWN) - head.variance(x, KNOWN)
+    expected = KNOWN if head.uses_known() else jnp.zeros(5)
+    np.testing.assert_allclose(change, expected, atol=1e-12)
+
+
+@each_head
+def test_derivatives_are_those_of_differences(name):
+    flat, unravel = ravel_pytree((_bound(name), _rows(), KNOWN))
+    rng = np.random.default_rng(1)
+    weight, direction = rng.normal(size=5), rng.normal(size=flat.shape)
+
+    @jax.jit
+    @jax.value_and_grad
+    def along(step):
+        head, x, known = unravel(flat + step * direction)
+        return jnp.dot(weight, head.variance(x, known)) + head.log_prior()
+
+    step = 1e-5
+    expected = (along(step)[0] - along(-step)[0]) / (2 * step)
+    np.testing.assert_allclose(along(0.0)[1], expected, rtol=1e-6)
+    curvature = jax.jit(jax.grad(lambda s: along(s)[1]))(0.0)
+    expected = (along(step)[1] - along(-step)[1]) / (2 * step)
+    np.testing.assert_allclose(curvature, expected, rtol=1e-5)
+
+
+@each_head
+def test_every_number_is_an_array_and_the_tree_is_whole(name):
+    for head in (HEADS[name](), _bound(name)):
+        leaves, structure = jax.tree.flatten(head)
+        assert all(isinstance(leaf, jax.Array) for leaf in leaves)
+        assert eqx.tree_equal(jax.tree.unflatten(structure, leaves), head)
+
+
+@each_head
+def test_log_prior_is_a_finite_number(name):
+    prior = _bound(name).log_prior()
+    assert prior.shape == ()
+    assert np.isfinite(prior)
+
+
+@each_head
+def test_float32_agrees(name):
+    expected = HEADS[name]().bind(NAMES).variance(_rows(), KNOWN)
+    with jax.enable_x64(False):
+        head = HEADS[name]().bind(NAMES)
+        variance = head.variance(_rows(), jnp.asarray(np.asarray(KNOWN)))
+        assert head.log_prior().dtype == variance.dtype == jnp.float32
+    np.testing.assert_allclose(variance, expected, rtol=1e-5)
+
+
+def test_values_and_priors_are_the_formulas():
+    x = _rows()
+    head = eqx.tree_at(
+        lambda h: (h.intercept, h.slopes),
+        LogLinear(["pressure", "rate"]).bind(NAMES),
+        (jnp.asarray(0.3), jnp.array([0.5, -1.0])),
+    )
+    expected = np.exp(0.3 + 0.5 * x[:, 2] - x[:, 0])
+    np.testing.assert_allclose(head.variance(x, KNOWN), expected)
+    slopes = stats.norm.logpdf([0.5, -1.0], 0, 0.5**0.5).sum()
+    expected = stats.norm.logpdf(0.3, -2, 2) + slopes
+    np.testing.assert_allclose(head.log_prior(), expected)
+    constant = Constant()
+    np.testing.assert_allclose(constant.variance(x, KNOWN), np.exp(-2.0))
+    np.testing.assert_allclose(constant.log_prior(), stats.norm.logpdf(0, 0, 2))
+    total = (Known() + constant).variance(x, KNOWN)
+    np.testing.assert_allclose(total, KNOWN + np.exp(-2.0))
+
+
+def test_noise_far_outside_the_data_is_that_at_three_standard_deviations():
+    head = _bound("log linear")
+    far = jnp.array([[50.0, -50.0, 0.0]])
+    edge = jnp.array([[3.0, -3.0, 0.0]])
+    one = KNOWN[:1]
+    np.testing.assert_allclose(head.variance(far, one), head.variance(edge, one))
+
+
+def test_unknown_features_are_refused():
+    with pytest.raises(
+        DataError, match=r"no feature 'voltage'; the dataset has .*'rate'"
+    ):
+        (Constant() + LogLinear(["voltage"])).bind(NAMES)
+
+
+def test_new_parameters_find_the_same_program():
+    @eqx.filter_jit
+    @eqx.debug.assert_max_traces(max_traces=1)
+    def variance(head, x, known):
+        return head.variance(x, known)
+
+    head = _bound("sum")
+    for scale in (1.0, 2.0):
+        scaled = jax.tree.map(lambda leaf: scale * leaf, head)  # noqa: B023
+        variance(scaled, _rows(), scale * KNOWN)
