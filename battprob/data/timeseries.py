@@ -98,7 +98,7 @@ class TimeSeries:
 
         A cycle's capacity is what the cycler's counter rose by while it lasted (falls are
         resets), or, without a counter, the discharge current integrated by the
-        trapezoidal rule between rows that both discharge. A curve is the charge drawn against the lowest voltage reached
+        trapezoidal rule between rows of it that both discharge. A curve is the charge drawn against the lowest voltage reached
         so far in the rows that discharge, averaged over rows of equal voltage, and
         interpolated; it is 0 above the first voltage and NaN below the last.
 
@@ -141,9 +141,10 @@ class TimeSeries:
                 f"{self.name!r}: time falls at row {row} (counting from 0), so the current "
                 f"cannot be integrated; add the cycler's own {counter}"
             )
-        # Between a row that discharges and one that does not, a rest may be unlogged.
+        # Between two cycles, and where the current sets in, a rest may be unlogged.
         before = np.concatenate([current_a[:1], current_a[:-1]])
-        forward = (current_a > 0) & (before > 0)
+        same = np.diff(self.cycle, prepend=self.cycle[0]) == 0
+        forward = (current_a > 0) & (before > 0) & same
         mean = 0.5 * (current_a + before)
         return np.where(forward, mean * step / _SECONDS_PER_HOUR, 0.0)
 

@@ -12,6 +12,7 @@ from battprob.features.compositions import (
 from battprob.features.delta_q import DeltaQStatistics, delta_q_statistics
 from battprob.features.early_life import DELTA_Q_AND_FADE, DISCHARGE, early_life
 from battprob.features.fade import FadeLine, fade_line
+from battprob.features.files import FileFeatures, features_of_files
 from battprob.features.impedance import Bode, bode, bode_table, nyquist, nyquist_table
 from battprob.features.preparation import (
     Chain,
@@ -38,6 +39,7 @@ __all__ = [
     "DeltaQStatistics",
     "FadeLine",
     "FeatureTable",
+    "FileFeatures",
     "Log10",
     "Moments",
     "PrincipalComponents",
@@ -56,6 +58,7 @@ __all__ = [
     "derive",
     "early_life",
     "fade_line",
+    "features_of_files",
     "first_order",
     "ilr",
     "ilr_inverse",
