@@ -71,13 +71,19 @@ def test_one_lengthscale_for_all_features_starts_wider_by_the_root_of_their_numb
     np.testing.assert_allclose(RBF(LENGTHS).bind(NAMES).lengthscale, LENGTHS)
 
 
-def test_log_priors_are_the_stated_normals():
+def _log_prior_of_scale(variance):
+    """Density of log s² when s is exponential with rate 3: ds / d log s² = s / 2."""
+    scale = np.sqrt(variance)
+    return stats.expon.logpdf(scale, scale=1 / 3) + np.log(scale / 2)
+
+
+def test_log_priors_are_the_stated_ones():
     kernel = RBF(LENGTHS, VARIANCE).bind(NAMES)
     lengths = stats.norm.logpdf(np.log(LENGTHS), np.log(2 * 2**0.5), 1.0).sum()
-    expected = lengths + stats.norm.logpdf(np.log(VARIANCE))
+    expected = lengths + _log_prior_of_scale(VARIANCE)
     np.testing.assert_allclose(kernel.log_prior(), expected)
     shared = Matern52(0.5, ard=False).bind(NAMES)
-    expected = stats.norm.logpdf(np.log(0.25)) + stats.norm.logpdf(0.0)
+    expected = stats.norm.logpdf(np.log(0.25)) + _log_prior_of_scale(1.0)
     np.testing.assert_allclose(shared.log_prior(), expected)
     linear = Linear(VARIANCE).bind(NAMES)
     expected = stats.norm.logpdf(np.log(VARIANCE / 2), -np.log(2), 1.5)
