@@ -20,6 +20,7 @@ def degradation_rate(
     *,
     rows: Sequence[str] | None = None,
     last_cycle: int = 100,
+    resistance_sd_ohm: float | None = None,
 ) -> Target:
     r"""Growth of the internal resistance over the first cycles, dR/dN.
 
@@ -31,20 +32,25 @@ def degradation_rate(
     \operatorname{Var} b = \frac{\nu}{\nu - 2} \frac{s^2}{S},\quad
     S = \sum (k - \bar k)^2,\ s^2 = \frac1\nu \sum (R_k - \hat a - \hat b k)^2$$
 
-    The errors of readings are taken as independent: a temperature that drifts over many
-    cycles makes the variance too small.
+    Where the noise σ of a reading is known, b is Gaussian of variance $\sigma^2 / S$
+    instead, and a bend that all cells share no longer counts as noise. Errors of readings
+    are taken as independent: a temperature that drifts over many cycles makes the
+    variance too small.
 
     Args:
         resistance_ohm: of one cell [c], or of many [n c]; NaN where missing.
         cycle: cycle numbers [c], common to the cells.
         rows: names of the cells; default their numbers, from 0.
         last_cycle: later cycles are not looked at.
+        resistance_sd_ohm: σ, from repeated readings; None: learned from each cell's
+            scatter about its line.
 
     Returns:
         The rate of each cell in ohm a cycle, with its variance.
 
     Raises:
-        DataError: shapes disagree, or a cell has fewer than five readings.
+        DataError: shapes disagree, or a cell has fewer than five readings (two where σ
+            is known).
 
     Example:
         >>> cycle = np.arange(1, 11)
@@ -56,7 +62,9 @@ def degradation_rate(
     References:
         Gelman et al., Bayesian Data Analysis, 3rd ed. (2013), section 14.2.
     """
-    value, variance = _slopes("resistance_ohm", resistance_ohm, cycle, rows, last_cycle)
+    value, variance = _slopes(
+        "resistance_ohm", resistance_ohm, cycle, rows, last_cycle, resistance_sd_ohm
+    )
     return Target(
         value,
         rows=_names(rows, len(value)),
@@ -72,6 +80,7 @@ def fade_rate(
     *,
     rows: Sequence[str] | None = None,
     last_cycle: int = 100,
+    capacity_sd_ah: float | None = None,
 ) -> Target:
     """Loss of capacity over the first cycles, -dQ/dN in Ah a cycle.
 
@@ -82,16 +91,19 @@ def fade_rate(
         cycle: cycle numbers [c], common to the cells.
         rows: names of the cells; default their numbers, from 0.
         last_cycle: later cycles are not looked at.
+        capacity_sd_ah: standard deviation of a reading's noise, if known.
 
     Raises:
-        DataError: shapes disagree, or a cell has fewer than five readings.
+        DataError: shapes disagree, or a cell has too few readings.
 
     Example:
         >>> cycle = np.arange(1, 11)
         >>> f"{fade_rate(1.1 - 1e-4 * cycle, cycle).value[0]:.1e}"
         '1.0e-04'
     """
-    value, variance = _slopes("capacity_ah", capacity_ah, cycle, rows, last_cycle)
+    value, variance = _slopes(
+        "capacity_ah", capacity_ah, cycle, rows, last_cycle, capacity_sd_ah
+    )
     return Target(
         -value,
         rows=_names(rows, len(value)),
@@ -101,7 +113,7 @@ def fade_rate(
     )
 
 
-def _slopes(name, values, cycle, rows, last_cycle):
+def _slopes(name, values, cycle, rows, last_cycle, noise_sd):
     values = np.atleast_2d(np.asarray(values, float))
     cycle = np.asarray(cycle, float)
     if cycle.shape != values.shape[1:] or (
@@ -113,11 +125,12 @@ def _slopes(name, values, cycle, rows, last_cycle):
             f"{'no' if rows is None else len(rows)} names"
         )
     used = np.isfinite(values) & (cycle <= last_cycle)
-    few = np.flatnonzero(used.sum(axis=1) < _FEWEST)
+    fewest = _FEWEST if noise_sd is None else 2
+    few = np.flatnonzero(used.sum(axis=1) < fewest)
     if few.size:
         raise DataError(
             f"cell {_names(rows, len(values))[few[0]]!r} has {used[few[0]].sum()} readings "
-            f"of {name} up to cycle {last_cycle}; a rate with its variance needs {_FEWEST}"
+            f"of {name} up to cycle {last_cycle}; a rate with its variance needs {fewest}"
         )
     dtype = jnp.result_type(float)
     centre = cycle[cycle <= last_cycle].mean()
@@ -125,24 +138,31 @@ def _slopes(name, values, cycle, rows, last_cycle):
         jnp.asarray(np.where(used, values, 0.0), dtype),
         jnp.asarray(cycle - centre, dtype),
         jnp.asarray(used),
+        None if noise_sd is None else jnp.asarray(noise_sd, dtype),
     )
 
 
 @eqx.filter_jit
-def _posterior_moments(values, cycle, used):
-    return jax.vmap(_posterior_of_slope, in_axes=(0, None, 0))(values, cycle, used)
+def _posterior_moments(values, cycle, used, noise_sd):
+    one = jax.vmap(_posterior_of_slope, in_axes=(0, None, 0, None))
+    return one(values, cycle, used, noise_sd)
 
 
 def _posterior_of_slope(
-    values: Float[Array, " c"], cycle: Float[Array, " c"], used: Bool[Array, " c"]
+    values: Float[Array, " c"],
+    cycle: Float[Array, " c"],
+    used: Bool[Array, " c"],
+    noise_sd: Float[Array, ""] | None,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Mean and variance of the slope's Student t, from the readings in use."""
+    """Mean and variance of the slope, from the readings in use."""
     count = used.sum().astype(values.dtype)
     mean_cycle = jnp.where(used, cycle, 0.0).sum() / count
     offset = jnp.where(used, cycle - mean_cycle, 0.0)
     rise = jnp.where(used, values - values.sum() / count, 0.0)
     spread = offset @ offset
     slope = offset @ rise / spread
+    if noise_sd is not None:
+        return slope, noise_sd**2 / spread
     residual = rise - slope * offset
     return slope, residual @ residual / ((count - 4) * spread)
 

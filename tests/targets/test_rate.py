@@ -85,3 +85,13 @@ def test_faulty_input_is_refused():
         degradation_rate(readings(), CYCLE[1:])
     with pytest.raises(DataError, match=r"cell 'b' has 4 readings .* up to cycle 4"):
         degradation_rate(readings(num=2)[1:], CYCLE, rows=["b"], last_cycle=4)
+
+
+def test_a_known_noise_gives_the_variance_of_least_squares():
+    rate = degradation_rate(readings(), CYCLE, resistance_sd_ohm=3e-5)
+    design = np.stack([np.ones(12), CYCLE], axis=1)
+    covariance = 9e-10 * np.linalg.inv(design.T @ design)
+    np.testing.assert_allclose(rate.variance[0], covariance[1, 1], rtol=1e-9)
+    two = fade_rate([1.0, 0.9], [1, 3], capacity_sd_ah=0.01)
+    np.testing.assert_allclose(two.value[0], 0.05, rtol=1e-9)
+    np.testing.assert_allclose(two.variance[0], 2e-4 / 4, rtol=1e-9)
