@@ -8,13 +8,14 @@ from battprob._typing import Array, Float
 
 
 class DeltaQStatistics(NamedTuple):
-    """Decimal logarithms of the magnitudes of five statistics of ΔQ(V)."""
+    """Decimal logarithms of the magnitudes of five statistics of ΔQ(V), and a shape."""
 
     log10_variance: Float[Array, ""]
     log10_minimum: Float[Array, ""]
     log10_mean: Float[Array, ""]
     log10_skewness: Float[Array, ""]
     log10_kurtosis: Float[Array, ""]
+    inverse_kurtosis: Float[Array, ""]
 
 
 def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
@@ -25,8 +26,9 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
     m = \overline{\Delta Q},\ u = (\Delta Q - m) / \sqrt{\overline{(\Delta Q - m)^2}}$$
 
     Averages run over the grid of voltages with equal weights and no correction for the
-    sample size; the kurtosis is not the excess, so a Gaussian has 3. Use `jax.vmap` for
-    many cells.
+    sample size; the kurtosis is not the excess, so a Gaussian has 3. Its inverse lies in
+    (0, 1], near 0 for a curve with one sharp dip: being bounded, an odd curve cannot
+    carry a prediction far away. Use `jax.vmap` for many cells.
 
     A statistic of exactly 0 gives -inf. A curve that varies by no more than rounding
     counts as constant: its variance is 0, its skewness and kurtosis NaN. The gradient is
@@ -37,8 +39,8 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
             voltages of an even grid.
 
     Returns:
-        The five logarithms; the variance before its logarithm is in Ah², minimum and
-        mean are in Ah.
+        The five logarithms and the inverse kurtosis; the variance before its logarithm is
+        in Ah², minimum and mean are in Ah.
 
     Example:
         >>> import jax.numpy as jnp
@@ -57,6 +59,7 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
     rounding = 8 * jnp.finfo(delta_q_ah.dtype).eps * jnp.max(jnp.abs(delta_q_ah))
     varies = variance > rounding**2
     standard = centred / jnp.sqrt(jnp.where(varies, variance, 1.0))
+    kurtosis = jnp.where(varies, jnp.mean(standard**4), jnp.nan)
     return DeltaQStatistics(
         log10_variance=_log10_magnitude(jnp.where(varies, variance, 0.0)),
         log10_minimum=_log10_magnitude(jnp.min(delta_q_ah)),
@@ -64,9 +67,8 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
         log10_skewness=_log10_magnitude(
             jnp.where(varies, jnp.mean(standard**3), jnp.nan)
         ),
-        log10_kurtosis=_log10_magnitude(
-            jnp.where(varies, jnp.mean(standard**4), jnp.nan)
-        ),
+        log10_kurtosis=_log10_magnitude(kurtosis),
+        inverse_kurtosis=1 / kurtosis,
     )
 
 

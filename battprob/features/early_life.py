@@ -29,6 +29,7 @@ _UNITS = {
     "delta_q_log10_mean": "log10 Ah",
     "delta_q_log10_skewness": "",
     "delta_q_log10_kurtosis": "",
+    "delta_q_inverse_kurtosis": "",
     "first_capacity": "Ah",
     "capacity_rise": "Ah",
     "late_capacity": "Ah",
@@ -66,7 +67,7 @@ def early_life(
 
     | column | meaning |
     |---|---|
-    | `delta_q_log10_…` | see `delta_q_statistics` |
+    | `delta_q_…` | see `delta_q_statistics` |
     | `first_capacity`, `late_capacity` | $Q_2$, $Q_{late}$ |
     | `capacity_rise` | $\max_{2 \le k \le late} Q_k - Q_2$ |
     | `fade_slope`, `fade_intercept` | line through $Q_k$, k = 2 … late |

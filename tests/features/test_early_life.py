@@ -55,6 +55,7 @@ def reference(cell):
     whole = np.polyfit(CYCLE[1:25], capacity[1:25], 1)
     late = np.polyfit(CYCLE[15:25], capacity[15:25], 1)
     return {f"delta_q_log10_{k}": np.log10(abs(v)) for k, v in moments.items()} | {
+        "delta_q_inverse_kurtosis": 1 / moments["kurtosis"],
         "first_capacity": capacity[1],
         "late_capacity": capacity[24],
         "capacity_rise": capacity[1:25].max() - capacity[1],
