@@ -51,7 +51,8 @@ def minimise(
     """BFGS with Armijo backtracking from `x`.
 
     Stops when the largest gradient entry, or the decrease of the value relative to its
-    size, falls below tolerance. A start with no finite value stops at once, unconverged.
+    size, falls below tolerance. A start with no finite value stops at once, unconverged;
+    so does a line search that finds nothing though the gradient promises much.
 
     References:
         Nocedal and Wright, Numerical Optimization (2006), algorithm 6.1, eq. 6.17.
@@ -88,7 +89,11 @@ def minimise(
         done=jnp.zeros((), bool),
     )
     end = jax.lax.while_loop(running, step, start)
-    converged = end.done & jnp.isfinite(end.value)
+    # A line search may fail for want of digits, but not with a large decrease ahead.
+    stuck = end.shrinks > _MAX_SHRINKS
+    ahead = -jnp.dot(end.gradient, end.direction)
+    near = ahead <= value_tolerance**0.5 * jnp.maximum(1.0, jnp.abs(end.value))
+    converged = end.done & jnp.isfinite(end.value) & (near | ~stuck)
     return Minimum(end.x, end.value, end.gradient, converged, end.steps)
 
 

@@ -29,6 +29,12 @@ class Laplace(AbstractInference):
     num_draws: int = eqx.field(default=32, static=True)
     mode: MAP = MAP()
 
+    def __check_init__(self):
+        if self.num_draws < 2 or self.num_draws % 2:
+            raise ValueError(
+                f"num_draws must be even and positive; got {self.num_draws}"
+            )
+
     def run(self, log_joint, initial, data, *, key):
         key_mode, key_draws = jax.random.split(key)
         mode, report = self.mode.run(log_joint, initial, data, key=key_mode)
@@ -54,6 +60,7 @@ def _gaussian_draws(log_joint, mode, data, key, num_draws):
     curvature, axes = jnp.linalg.eigh(0.5 * (hessian + hessian.T))
     # A flat or saddle direction says less than the priors do; theirs is of order one.
     scale = 1 / jnp.sqrt(jnp.maximum(curvature, _WEAKEST_PRIOR))
+    scale = jnp.where(jnp.all(jnp.isfinite(hessian)), scale, jnp.nan)
     half = jax.random.normal(key, (num_draws // 2, flat.size), flat.dtype)
     steps = (jnp.concatenate([half, -half]) * scale[None]) @ axes.T
     return jax.vmap(unravel)(flat[None] + steps)

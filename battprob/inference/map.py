@@ -66,7 +66,7 @@ def _report(minimum: Minimum, watch) -> FitReport:
     elif minimum.converged:
         message = f"mode found, steepest gradient {steepest:.1e}"
     else:
-        message = f"stopped at max_steps, steepest gradient {steepest:.1e}"
+        message = f"stopped short of the mode, steepest gradient {steepest:.1e}"
     return FitReport(
         converged=bool(minimum.converged),
         message=message,
