@@ -86,6 +86,15 @@ def load_columns(
     return values, assumed
 
 
+def load_mpr(path: str | PathLike[str]) -> np.ndarray:
+    """Rows of BioLogic's binary file, a structured array with a field a column.
+
+    Raises:
+        DataError: the package `galvani` is not installed.
+    """
+    return _package("galvani.BioLogic", path).MPRfile(str(path)).data
+
+
 def _sources(path, headers, chosen):
     """Header and factor of each of our columns."""
     absent = [header for header in chosen.values() if header not in headers]
@@ -108,14 +117,9 @@ def _frame(path) -> tuple[Any, int]:
     kind = Path(path).suffix.lower()
     if kind in (".nda", ".ndax"):
         return _package("fastnda", path).read(str(path)), 0
-    if kind == ".mpr":
-        import pandas as pd
-
-        _package("galvani", path)
-        from galvani import BioLogic  # pyright: ignore[reportMissingImports]
-
-        return pd.DataFrame(BioLogic.MPRfile(str(path)).data), 0
     pd = _package("pandas", path)
+    if kind == ".mpr":
+        return pd.DataFrame(load_mpr(path)), 0
     if kind == ".parquet":
         _package("pyarrow", path)
         return pd.read_parquet(path), 0
@@ -151,9 +155,10 @@ def _package(name, path) -> Any:
     try:
         return importlib.import_module(name)
     except ImportError:
+        package = name.split(".")[0]
         raise DataError(
-            f"{path}: reading this kind of file needs the package {name!r}: pip install "
-            f"{name}"
+            f"{path}: reading this kind of file needs the package {package!r}: pip install "
+            f"{package}"
         ) from None
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from battprob._errors import DataError
+from battprob.data._cycler_files import load_mpr
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Table:
         header: name of each column; empty where the file has no header.
         units: unit of each column where the file gives units a row of their own.
         rows: the fields of each row, as text.
-        lines: line of each row in the file, counting from 1.
+        lines: line of each row in the file, counting from 1 (of a binary file, its row).
         decimal_comma: whether `1,5` is one and a half.
     """
 
@@ -79,6 +80,8 @@ def find_table(path: str | PathLike[str]) -> Table:
     Raises:
         DataError: there is no table, or it has no rows.
     """
+    if str(path).lower().endswith(".mpr"):
+        return _binary_ec_lab(path)
     lines = _text(path).splitlines()
     if not lines:
         raise DataError(f"{path} is empty")
@@ -98,6 +101,15 @@ def _text(path):
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:  # instruments write µ and ° in the code page of Windows
         return content.decode("cp1252", errors="replace")
+
+
+def _binary_ec_lab(path):
+    records = load_mpr(path)
+    rows = tuple(tuple(map(str, record)) for record in records.tolist())
+    count = tuple(range(1, len(rows) + 1))
+    return Table(
+        path, records.dtype.names or (), None, rows, count, decimal_comma=False
+    )
 
 
 def _ec_lab(path, lines):

@@ -117,16 +117,17 @@ def read_spectra(
     imaginary_ohm: str | None = None,
     minus_imaginary_ohm: str | None = None,
 ) -> list[Spectrum]:
-    """Read the spectra of a text file, and state in `assumed` how it was understood.
+    """Read the spectra of a file, and state in `assumed` how it was understood.
 
     Gamry `.DTA`, ZPlot/ZView `.z`, BioLogic `.mpt` and any other table with a header line
-    are told apart by their content. Units (Hz, ohm, with a prefix) and the sign of the
+    are told apart by their content, BioLogic's binary `.mpr` (through the package
+    `galvani`) by its name. Units (Hz, ohm, with a prefix) and the sign of the
     imaginary part are taken from the header (`-Im(Z)`, `-Z''`). A file of numbers alone
     is read as frequency in Hz, real and signed imaginary part in ohm. Rows with frequency
     0 (EC-Lab's records of rest) are left out, and that is stated.
 
     Args:
-        path: the text file.
+        path: the file.
         by: columns whose text tells one spectrum from the next; their values name it.
             EC-Lab's repeated sweeps are told apart without.
         frequency_hz, real_ohm, imaginary_ohm: names of the columns that hold the

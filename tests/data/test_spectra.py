@@ -1,5 +1,8 @@
 """Spectra of every instrument come out in Hz and ohm with the true sign, and say how."""
 
+import sys
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -101,6 +104,20 @@ def test_what_was_assumed_is_stated(written):
     )
     (assumed,) = read_spectrum(written(plain(names=""))).assumed
     assert "no header: columns taken as frequency in Hz, real and signed" in assumed
+
+
+def test_binary_ec_lab_through_its_package(tmp_path, monkeypatch):
+    path = tmp_path / "cell7.mpr"
+    path.write_bytes(b"")
+    with pytest.raises(DataError, match="needs the package 'galvani'"):
+        read_spectrum(path)
+    names = ["freq/Hz", "Re(Z)/Ohm", "-Im(Z)/Ohm", "cycle number"]
+    columns = [FREQUENCY, TRUE.real, -TRUE.imag, np.ones(3)]
+    records = np.rec.fromarrays(columns, names=names)
+    file = SimpleNamespace(MPRfile=lambda path: SimpleNamespace(data=records))
+    monkeypatch.setitem(sys.modules, "galvani", SimpleNamespace(BioLogic=file))
+    monkeypatch.setitem(sys.modules, "galvani.BioLogic", file)
+    np.testing.assert_array_equal(read_spectrum(path).impedance_ohm, TRUE)
 
 
 def test_columns_by_name(written):
