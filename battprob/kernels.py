@@ -100,7 +100,7 @@ class AbstractStationary(AbstractKernel):
         return jnp.exp(self.log_lengthscale)
 
     @property
-    def variance(self) -> Float[Array, ""]:
+    def variance(self) -> Float[Array, "..."]:
         """s², the prior variance of the function."""
         return jnp.exp(self.log_variance)
 
