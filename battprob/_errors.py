@@ -23,3 +23,7 @@ class PrecisionWarning(UserWarning):
 
 class LeakageWarning(UserWarning):
     """A split puts cells of one group on both sides, so its scores are optimistic."""
+
+
+class AliasingWarning(UserWarning):
+    """A signal has content near half its sampling rate, so likely beyond it too."""

@@ -1,0 +1,155 @@
+"""From V(t) and Q(t) of one half cycle to Q(V): monotone, on a grid of voltages."""
+
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from battprob._errors import DataError
+from battprob._typing import Array, ArrayLike, Bool, Float
+
+
+def capacity_on_grid(
+    voltage_v: Float[ArrayLike, "*b t"],
+    capacity_ah: Float[ArrayLike, "*b t"],
+    grid_v: Float[ArrayLike, " v"],
+) -> Float[Array, "*b v"]:
+    r"""Interpolate Q(V) of every half cycle to a common grid of voltages.
+
+    Noise makes voltage turn back, and pauses and quantisation make it stand still. A
+    turn back is replaced by the middle of its envelope,
+
+    $$\tilde V_i = \tfrac12 \bigl(\max_{j \le i} V_j + \min_{j \ge i} V_j\bigr)$$
+
+    (of a charge; a discharge is mirrored), and readings at one voltage by one reading at
+    the middle of their capacities. A curve that is monotone already is not changed.
+
+    Args:
+        voltage_v: readings of one charge or one discharge in order of time, V; NaN where
+            a cycle has none.
+        capacity_ah: charge passed until then, never falling, Ah; NaN where voltage is.
+        grid_v: voltages to interpolate to.
+
+    Returns:
+        Capacity at each voltage, Ah; NaN beyond the voltages that were reached.
+
+    Raises:
+        DataError: shapes disagree, a capacity falls, or a cycle has fewer than two
+            readings; the message names cycle and reading.
+
+    Example:
+        >>> import numpy as np
+        >>> voltage = np.array([3.0, 3.1, 3.1, 3.2, np.nan])
+        >>> capacity = np.array([0.0, 0.1, 0.3, 0.4, np.nan])
+        >>> capacity_on_grid(voltage, capacity, [2.9, 3.05, 3.1]).round(3).tolist()
+        [nan, 0.1, 0.2]
+    """
+    voltage, capacity = require_half_cycles(voltage_v, capacity_ah)
+    return _capacity_on_grid(voltage, capacity, jnp.asarray(grid_v, voltage.dtype))
+
+
+class HalfCycle(NamedTuple):
+    """Readings of one half cycle, ordered so that voltage rises along them.
+
+    Args:
+        voltage_v: voltage; a missing reading repeats its neighbour.
+        capacity_ah: `direction` times the charge passed, so that it rises too.
+        present: False where there was no reading.
+        direction: 1 for a charge, -1 for a discharge.
+    """
+
+    voltage_v: Float[Array, " t"]
+    capacity_ah: Float[Array, " t"]
+    present: Bool[Array, " t"]
+    direction: Float[Array, ""]
+
+
+def rising(voltage_v: Float[Array, " t"], capacity_ah: Float[Array, " t"]) -> HalfCycle:
+    """Mirror a discharge, so that voltage and capacity both rise; fill what is missing."""
+    present = jnp.isfinite(voltage_v) & jnp.isfinite(capacity_ah)
+    neighbour = _nearest_present(present)
+    voltage, capacity = voltage_v[neighbour], capacity_ah[neighbour]
+    half = voltage.shape[0] // 2
+    climbs = voltage[half:].mean() >= voltage[: voltage.shape[0] - half].mean()
+    direction = jnp.where(climbs, 1.0, -1.0).astype(voltage.dtype)
+    turned = [jnp.where(climbs, a, a[::-1]) for a in (voltage, capacity, present)]
+    return HalfCycle(turned[0], direction * turned[1], turned[2], direction)
+
+
+def interpolate(half_cycle: HalfCycle, grid_v: Float[Array, " v"]) -> Float[Array, " v"]:
+    """Monotone capacity of a rising half cycle on a grid, its ends held beyond."""
+    voltage = half_cycle.voltage_v
+    envelope = jax.lax.cummax(voltage) + jax.lax.cummin(voltage, reverse=True)
+    voltage = 0.5 * envelope
+    index = jnp.arange(voltage.shape[0])
+    rises = voltage[1:] > voltage[:-1]
+    first = jax.lax.cummax(jnp.where(jnp.append(True, rises), index, 0))
+    last = jax.lax.cummin(
+        jnp.where(jnp.append(rises, True), index, index[-1]), reverse=True
+    )
+    capacity = 0.5 * (half_cycle.capacity_ah[first] + half_cycle.capacity_ah[last])
+    return jnp.interp(grid_v, voltage, capacity)
+
+
+@eqx.filter_jit
+def _capacity_on_grid(voltage, capacity, grid):
+    one = partial(_one_on_grid, grid)
+    return jnp.vectorize(one, signature="(t),(t)->(v)")(voltage, capacity)
+
+
+def _one_on_grid(grid, voltage, capacity):
+    half_cycle = rising(voltage, capacity)
+    on_grid = half_cycle.direction * interpolate(half_cycle, grid)
+    reached = half_cycle.voltage_v
+    within = (grid >= reached.min()) & (grid <= reached.max())
+    return jnp.where(within, on_grid, jnp.nan)
+
+
+def _nearest_present(present):
+    """Index of the last reading present until each, else of the first one."""
+    index = jnp.arange(present.shape[0])
+    until = jax.lax.cummax(jnp.where(present, index, -1))
+    return jnp.where(until < 0, jnp.argmax(present), until)
+
+
+def require_half_cycles(
+    voltage_v: Float[ArrayLike, "*b t"], capacity_ah: Float[ArrayLike, "*b t"]
+) -> tuple[Float[Array, "*b t"], Float[Array, "*b t"]]:
+    """The two as arrays, checked.
+
+    Raises:
+        DataError: see `capacity_on_grid`.
+    """
+    # Checked where they lie: a sharded array must not be gathered to be looked at.
+    dtype = jnp.result_type(float)
+    voltage, capacity = jnp.asarray(voltage_v, dtype), jnp.asarray(capacity_ah, dtype)
+    if voltage.shape != capacity.shape or voltage.ndim < 1:
+        raise DataError(
+            "voltage and capacity must have one shape [cycles, time]; got "
+            f"{voltage.shape} and {capacity.shape}"
+        )
+    unpaired, falls, scarce = (np.asarray(a) for a in _faults(voltage, capacity))
+    where = {
+        "has a voltage without a capacity, or a capacity without a voltage": unpaired,
+        "has a capacity that falls (give one charge or one discharge, counted from its "
+        "own start)": falls,
+        "has fewer than two readings": scarce,
+    }
+    for fault, flags in where.items():
+        if flags.any():
+            raise DataError(f"cycle {int(np.argmax(flags.ravel()))} {fault}")
+    return voltage, capacity
+
+
+@eqx.filter_jit
+def _faults(voltage, capacity):
+    present = jnp.isfinite(voltage) & jnp.isfinite(capacity)
+    unpaired = jnp.isfinite(voltage) != jnp.isfinite(capacity)
+    highest = jax.lax.cummax(
+        jnp.where(present, capacity, -jnp.inf), axis=capacity.ndim - 1
+    )
+    falls = present & (capacity < highest)
+    return unpaired.any(-1), falls.any(-1), present.sum(-1) < 2
