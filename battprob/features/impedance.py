@@ -57,8 +57,9 @@ def nyquist_table(
     """Re Z and -Im Z of every spectrum at common frequencies, one row a spectrum.
 
     Between measured frequencies Z is interpolated linearly in log frequency. Its error
-    there follows from those of its two neighbours; the error of interpolating is not in
-    it, so choose a grid no finer than the sweep.
+    there follows from those of its two neighbours, taken as independent: an error that
+    both share (a drift, a gain) is understated, at most by half. The error of
+    interpolating is not in it, so choose a grid no finer than the sweep.
 
     Args:
         spectra: records whose sweeps cover the grid.
