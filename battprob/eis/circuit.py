@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -107,6 +108,21 @@ class Circuit(eqx.Module):
         )
         return node_impedance(self.tree, everything, omega)
 
+    def evaluate_with_slopes(
+        self, values: Float[Array, " p"], omega: Float[Array, " f"]
+    ) -> tuple[Complex[Array, " f"], Complex[Array, "p f"]]:
+        """Impedance and its derivatives to the free parameters, for use under jit.
+
+        Elements are differentiated by JAX, each to its own parameters only, and the tree
+        multiplies by what an element weighs in the whole: several times cheaper than
+        pushing every parameter through every element.
+        """
+        everything = dict(zip(self.names, values, strict=True)) | dict(
+            zip(self.constant_names, self.constant_values, strict=True)
+        )
+        impedance, slopes = _with_slopes(self.tree, everything, omega)
+        return impedance, jnp.stack([slopes[name] for name in self.names])
+
     def pack(self, parameters: Mapping[str, float] | ArrayLike) -> Float[Array, " p"]:
         """Free parameters as an array in the order of `names`."""
         if isinstance(parameters, Mapping):
@@ -182,7 +198,47 @@ def node_impedance(
     parts = [node_impedance(child, values, omega) for child in node.children]
     if isinstance(node, Series):
         return sum(parts[1:], parts[0])
-    return 1 / sum((1 / part for part in parts[1:]), 1 / parts[0])
+    return _reciprocal(sum(map(_reciprocal, parts[1:]), _reciprocal(parts[0])))
+
+
+def _with_slopes(node, values, omega):
+    """Impedance of a part, and its derivative to each parameter by name."""
+    if isinstance(node, Leaf):
+        return _leaf_with_slopes(node, values, omega)
+    parts = [_with_slopes(child, values, omega) for child in node.children]
+    impedances = [impedance for impedance, _ in parts]
+    if isinstance(node, Series):
+        slopes = {name: slope for _, own in parts for name, slope in own.items()}
+        return sum(impedances[1:], impedances[0]), slopes
+    admittances = [_reciprocal(impedance) for impedance in impedances]
+    total = _reciprocal(sum(admittances[1:], admittances[0]))
+    slopes = {}
+    for admittance, (_, own) in zip(admittances, parts, strict=True):
+        share = total * admittance
+        slopes |= {name: share * share * slope for name, slope in own.items()}
+    return total, slopes
+
+
+def _leaf_with_slopes(leaf, values, omega):
+    names = leaf.parameter_names()
+    impedance, slopes = None, {}
+    for i, name in enumerate(names):
+
+        def alone(value, i=i):
+            own = [values[other] for other in names]
+            return leaf.element(omega, *own[:i], value, *own[i + 1 :])
+
+        one = jnp.ones_like(values[name])
+        impedance, slopes[name] = jax.jvp(alone, (values[name],), (one,))
+    return impedance, slopes
+
+
+def _reciprocal(z):
+    """1/z without XLA's guarded complex division, which costs more than all the rest."""
+    size = jnp.maximum(jnp.abs(z.real), jnp.abs(z.imag))
+    real, imag = z.real / size, z.imag / size
+    square = size * (real**2 + imag**2)
+    return jax.lax.complex(real / square, -imag / square)
 
 
 def structure(node: Node) -> str:

@@ -1,0 +1,99 @@
+"""From bounded parameters to unconstrained ones, and their priors from dimension alone.
+
+A spectrum has one natural resistance, twice the spread of Z around its mean, and one
+natural time, the middle of its band. A parameter of dimension Ohm^a s^b has its prior at
+typical × resistance^a × time^b, with a spread (on the log scale) of two e-folds of
+resistance and half the band; exponents are on a logit scale of their bounds.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from battprob._typing import Array, Complex, Float
+from battprob.eis.circuit import Circuit
+from battprob.eis.elements import Parameter
+
+_OHM_SPREAD = 2.0
+
+
+class Prior(NamedTuple):
+    """Independent Gaussians of the unconstrained parameters."""
+
+    mean: Float[Array, " p"]
+    sd: Float[Array, " p"]
+
+
+def to_free(
+    values: Float[Array, "*b p"], parameters: tuple[Parameter, ...]
+) -> Float[Array, "*b p"]:
+    """Unconstrained coordinates: log, logit, or the value itself, as its bounds ask."""
+    columns = []
+    for i, parameter in enumerate(parameters):
+        (low, high), value = parameter.bounds, values[..., i]
+        if np.isfinite(low) and np.isfinite(high):
+            columns.append(jnp.log((value - low) / (high - value)))
+        elif np.isfinite(low):
+            columns.append(jnp.log(value - low))
+        else:
+            columns.append(value)
+    return jnp.stack(columns, axis=-1)
+
+
+def to_values(
+    free: Float[Array, "*b p"], parameters: tuple[Parameter, ...]
+) -> Float[Array, "*b p"]:
+    """Parameter values of unconstrained coordinates; strictly inside their bounds."""
+    columns = []
+    for i, parameter in enumerate(parameters):
+        (low, high), z = parameter.bounds, free[..., i]
+        if np.isfinite(low) and np.isfinite(high):
+            columns.append(low + (high - low) / (1 + jnp.exp(-z)))
+        elif np.isfinite(low):
+            columns.append(low + jnp.exp(z))
+        else:
+            columns.append(z)
+    return jnp.stack(columns, axis=-1)
+
+
+def slopes_of_values(
+    free: Float[Array, " p"], parameters: tuple[Parameter, ...]
+) -> Float[Array, " p"]:
+    """d value / d free of every parameter."""
+    slope = jax.jvp(lambda z: to_values(z, parameters), (free,), (jnp.ones_like(free),))
+    return slope[1]
+
+
+def inside(
+    values: Float[Array, "*b p"], parameters: tuple[Parameter, ...]
+) -> Float[Array, "*b p"]:
+    """Values drawn a little way inside their bounds, where the coordinates are finite."""
+    low, high = np.array([p.bounds for p in parameters]).T
+    width = np.where(np.isfinite(high - low), high - low, 0.0)
+    return jnp.clip(values, low + 1e-3 * width, high - 1e-3 * width)
+
+
+def resistance_scale(impedance: Complex[Array, " f"]) -> Float[Array, ""]:
+    """The spectrum's own resistance: twice the spread of Z around its mean."""
+    away = impedance - impedance.mean()
+    spread = jnp.sqrt(jnp.mean(away.real**2 + away.imag**2))
+    return 2 * jnp.maximum(spread, 1e-6 * jnp.abs(impedance).max())
+
+
+def prior(
+    circuit: Circuit, omega: Float[Array, " f"], impedance: Complex[Array, " f"]
+) -> Prior:
+    """Default prior of the free parameters, for a spectrum of this size and band."""
+    parameters = tuple(circuit.free_parameters.values())
+    log_ohm = jnp.log(resistance_scale(impedance))
+    low, high = jnp.log(omega.min()), jnp.log(omega.max())
+    log_second, second_spread = -0.5 * (low + high), 0.5 * (high - low) + 1.0
+    ohm, second, typical, spread = (
+        np.array([getattr(p, name) for p in parameters])
+        for name in ("ohm", "second", "typical", "spread")
+    )
+    centre = typical * jnp.exp(ohm * log_ohm + second * log_second)
+    variance = (ohm * _OHM_SPREAD) ** 2 + (second * second_spread) ** 2 + spread**2
+    return Prior(to_free(inside(centre, parameters), parameters), jnp.sqrt(variance))

@@ -1,0 +1,305 @@
+"""Fit circuits to spectra: starts from the data, damped Gauss-Newton, marginal noise.
+
+One spectrum is fitted by a function of arrays that is vmapped over the batch:
+
+1. starts found from the spectrum (`battprob.eis.start`), a few short searches, the best
+   one polished;
+2. twice: the variance over frequency is weighed at the fitted spectrum, its shape
+   estimated by its evidence, and the parameters polished under it;
+3. the posterior as a mixture over noise shape and level (`battprob.eis._marginal`).
+
+The variance is that of the *fitted* spectrum and held during a polish. What it says by
+itself about the parameters (of the relative order of the noise squared) is left out
+here and kept by `NUTS`.
+"""
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+
+from battprob._errors import DataError, FitError, PrecisionWarning
+from battprob._modules import replace
+from battprob._padding import bucket, pad_rows
+from battprob._typing import Array, ArrayLike, Bool, Complex, Float, Int, PRNGKey
+from battprob.eis._levenberg import Misfit, levenberg
+from battprob.eis._marginal import levels, marginal, narrowed
+from battprob.eis._scales import inside, prior, slopes_of_values, to_free, to_values
+from battprob.eis.circuit import Circuit
+from battprob.eis.posterior import CircuitPosterior, Nodes
+from battprob.eis.start import block_slices, exchangeable, order_key, starts
+from battprob.eis.variance import AbstractVariance, relative_variance, shape_box
+from battprob.inference.report import FitReport, stopwatch
+
+_SEARCH_STEPS = 10
+_POLISH_STEPS = 60
+_POLISHES = 3
+_DECADE = 2.302585092994046
+_AT_ONCE = 64  # divides every bucket above it
+
+
+class Problem(eqx.Module):
+    """Checked spectra, the circuit and the law of their noise."""
+
+    circuit: Circuit
+    noise: AbstractVariance
+    frequency_hz: Float[Array, " f"]
+    impedance: Complex[Array, "n f"]
+    guess: Float[Array, "g p"]
+    single: bool = eqx.field(static=True)
+
+
+class AbstractCircuitInference(eqx.Module):
+    """A way from a `Problem` to a `CircuitPosterior`."""
+
+    @abstractmethod
+    def run(self, task: Problem, *, key: PRNGKey) -> CircuitPosterior:
+        """The posterior of every spectrum of the task."""
+
+
+class Laplace(AbstractCircuitInference):
+    """Gaussian in the (log) parameters given the noise, the noise integrated out.
+
+    Args:
+        num_starts: starts searched for every spectrum.
+    """
+
+    num_starts: int = eqx.field(default=5, static=True)
+
+    def run(self, task, *, key):
+        with stopwatch() as watch:
+            found = jax.block_until_ready(_fit_batch(task, key, self.num_starts))
+        _check_reached(found, watch)
+        posterior = CircuitPosterior(
+            task.circuit,
+            task.noise,
+            found.nodes,
+            FitReport(converged=True, message=""),
+            task.single,
+        )
+        return replace(posterior, report=_report(posterior, found, watch))
+
+
+def problem(
+    circuit: Circuit,
+    frequency_hz: ArrayLike,
+    impedance_ohm: ArrayLike,
+    noise: AbstractVariance,
+    guess: Mapping[str, float] | ArrayLike | None = None,
+) -> Problem:
+    """Check spectra and put them in a batch, frequencies ascending.
+
+    Raises:
+        DataError: shapes that do not agree, values not finite, frequencies not positive.
+    """
+    frequency, impedance = _checked(frequency_hz, impedance_ohm)
+    order = np.argsort(frequency)
+    real = jnp.result_type(float)
+    if jnp.finfo(real).bits < 64:
+        warnings.warn(
+            "circuits are fitted in float32: call battprob.enable_x64() first",
+            PrecisionWarning,
+            stacklevel=3,
+        )
+    parameters = tuple(circuit.free_parameters.values())
+    guesses = jnp.zeros((0, len(parameters)), real)
+    if guess is not None:
+        guesses = to_free(inside(circuit.pack(guess), parameters), parameters)[None]
+    batch = np.atleast_2d(impedance)[:, order]
+    return Problem(
+        circuit,
+        noise,
+        jnp.asarray(frequency[order], real),
+        jax.lax.complex(jnp.asarray(batch.real, real), jnp.asarray(batch.imag, real)),
+        guesses,
+        impedance.ndim == 1,
+    )
+
+
+class _Found(NamedTuple):
+    nodes: Nodes
+    converged: Bool[Array, " n"]
+    steps: Int[Array, " n"]
+
+
+def _fit_batch(task, key, num_starts):
+    """All spectra, the batch padded so that batches of like size share a program."""
+    count = len(task.impedance)
+    padded = pad_rows(task.impedance, bucket(count))
+    found = _fit_padded(replace(task, impedance=padded), key, num_starts)
+    return jax.tree.map(lambda leaf: leaf[:count], found)
+
+
+@eqx.filter_jit
+def _fit_padded(task, key, num_starts):
+    keys = jax.random.split(key, len(task.impedance))
+    one = partial(_fit_one, task, num_starts=num_starts)
+    # Chunks stay in the cache, and wait only for the slowest fit among their own.
+    at_once = min(_AT_ONCE, len(task.impedance))
+    rows = jax.tree.map(
+        lambda a: a.reshape(len(a) // at_once, at_once, *a.shape[1:]),
+        (task.impedance, keys),
+    )
+    found = jax.lax.map(lambda chunk: jax.vmap(one)(*chunk), rows)
+    count = len(task.impedance)
+    return jax.tree.map(lambda a: a.reshape(count, *a.shape[2:]), found)
+
+
+def _fit_one(task, impedance, key, *, num_starts):
+    circuit, law, frequency = task.circuit, task.noise, task.frequency_hz
+    omega = 2 * jnp.pi * frequency
+    box = shape_box(law, impedance, frequency)
+    weight = 1 / relative_variance(law, 0.5 * (box[0] + box[1]), impedance, frequency)
+    misfit = Misfit(
+        partial(_model, circuit, omega),
+        _stack(impedance),
+        jnp.concatenate([weight, weight]),
+        prior(circuit, omega, impedance),
+    )
+    first = starts(circuit, omega, impedance, weight, key=key, num=num_starts)
+    lanes = jnp.concatenate([task.guess, first])
+
+    def round_(state, max_steps):
+        lanes, weight, inner = state
+        weighted = misfit._replace(weight=weight)
+        fits = jax.vmap(lambda z: levenberg(weighted, z, max_steps))(lanes)
+        value = jnp.where(jnp.isfinite(fits.value), fits.value, jnp.inf)
+        fit = jax.tree.map(lambda leaf: leaf[jnp.argmin(value)], fits)
+        z = _in_order(circuit, fit.z, omega, task.guess)
+        found, mean = marginal(misfit, z, frequency, law, inner)
+        shape, narrower = narrowed(found, inner)
+        h = relative_variance(law, shape, mean, frequency)
+        weight = 1 / jnp.concatenate([h, h])
+        lanes = jnp.broadcast_to(z, lanes.shape)
+        return (lanes, weight, narrower), (fit, found, inner, weight, mean)
+
+    max_steps = jnp.array([_SEARCH_STEPS] + [_POLISH_STEPS] * _POLISHES)
+    _, rounds = jax.lax.scan(round_, (lanes, misfit.weight, box), max_steps)
+    steps = rounds[0].steps.sum()
+    fit, found, inner, weight, mean = jax.tree.map(lambda leaf: leaf[-1], rounds)
+    level, log_weight = levels(found)
+    share = jnp.sum(jnp.log(inner[1] - inner[0]) - jnp.log(box[1] - box[0]))
+    log_evidence = logsumexp(found.log_weight) - jnp.log(len(found.log_weight)) + share
+    nodes = Nodes(
+        location=found.location,
+        covariance=found.covariance,
+        shape=found.shape,
+        level=level,
+        log_weight=log_weight,
+        prior_mean=misfit.prior.mean,
+        prior_sd=misfit.prior.sd,
+        log_evidence=log_evidence,
+        decade_cost=_decade_cost(misfit._replace(weight=weight), fit.z, found),
+        residual_correlation=_lag_one(misfit.target - _stack(mean), weight),
+    )
+    return _Found(nodes, fit.converged & jnp.isfinite(log_evidence), steps)
+
+
+def _decade_cost(misfit, z, found):
+    """Log likelihood lost when a parameter moves a decade and the others follow it.
+
+    They follow along the valley that the covariance shows. Curvature at the mode alone
+    would call a parameter known that sits at the edge of a plateau.
+    """
+    covariance = found.covariance[jnp.argmax(found.log_weight)]
+    follow = covariance / jnp.diagonal(covariance)[:, None]
+
+    def log_misfit(z):
+        residual = misfit.target - misfit.model(z)[0]
+        square = jnp.sum(misfit.weight * residual**2)
+        return 0.5 * residual.size * jnp.log(square)
+
+    moved = jnp.stack([z[None] + _DECADE * follow, z[None] - _DECADE * follow])
+    return (jax.vmap(jax.vmap(log_misfit))(moved) - log_misfit(z)).min(0)
+
+
+def _model(circuit, omega, z):
+    """The spectrum [2f] at unconstrained parameters, and its slopes [p 2f]."""
+    parameters = tuple(circuit.free_parameters.values())
+    mean, slopes = circuit.evaluate_with_slopes(to_values(z, parameters), omega)
+    return _stack(mean), _stack(slopes) * slopes_of_values(z, parameters)[:, None]
+
+
+def _in_order(circuit, z, omega, guess):
+    """Exchangeable blocks sorted by their times, ascending or as the guess has them."""
+    parameters = tuple(circuit.free_parameters.values())
+    slices = block_slices(circuit)
+    times = order_key(circuit, to_values(z, parameters), omega)
+    for group in exchangeable(circuit):
+        wanted = jnp.arange(len(group))
+        if len(guess):
+            by_guess = order_key(circuit, to_values(guess[0], parameters), omega)
+            wanted = jnp.argsort(jnp.argsort(by_guess[np.array(group)]))
+        source = jnp.argsort(times[np.array(group)])[wanted]
+        parts = jnp.stack([z[np.array(slices[i])] for i in group])[source]
+        z = z.at[np.concatenate([slices[i] for i in group])].set(parts.ravel())
+    return z
+
+
+def _stack(z):
+    return jnp.concatenate([z.real, z.imag], axis=-1)
+
+
+def _lag_one(residual, weight):
+    """Correlation of neighbouring residuals, in its standard deviations if they are white."""
+    white = (residual * jnp.sqrt(weight)).reshape(2, -1)
+    correlation = jnp.sum(white[:, 1:] * white[:, :-1]) / jnp.sum(white**2)
+    return correlation * white.size**0.5
+
+
+def _check_reached(found, watch):
+    lost = np.flatnonzero(~np.isfinite(np.asarray(found.nodes.log_evidence)))
+    if lost.size:
+        report = FitReport(
+            converged=False,
+            message=f"no start reached a finite misfit in {lost.size} spectra, the first being "
+            f"row {lost[0]}: look at their values, and at the circuit's constants",
+            seconds_compile=watch.compile,
+            seconds_run=watch.run,
+        )
+        raise FitError(report.message, report)
+
+
+def _report(posterior, found, watch):
+    return FitReport(
+        converged=bool(np.all(found.converged)),
+        message=posterior.summary(np.asarray(found.converged)),
+        steps=int(found.steps.sum()),
+        seconds_compile=watch.compile,
+        seconds_run=watch.run,
+    )
+
+
+def _checked(frequency_hz, impedance_ohm):
+    frequency = np.asarray(frequency_hz, float)
+    impedance = np.asarray(impedance_ohm, complex)
+    if frequency.ndim != 1 or impedance.ndim not in (1, 2):
+        raise DataError(
+            "a fit needs frequencies [f] and impedances [f] or [spectra f]; got shapes "
+            f"{frequency.shape} and {impedance.shape}"
+        )
+    if impedance.shape[-1] != frequency.size:
+        raise DataError(
+            f"{frequency.size} frequencies, but {impedance.shape[-1]} impedances a "
+            "spectrum: every spectrum must be measured at the same frequencies"
+        )
+    wrong = np.flatnonzero(~(np.isfinite(frequency) & (frequency > 0)))
+    if wrong.size:
+        raise DataError(
+            f"frequency_hz[{wrong[0]}] = {frequency[wrong[0]]}: frequencies must be "
+            "positive; drop direct-current rows"
+        )
+    wrong = np.argwhere(~np.isfinite(impedance))
+    if wrong.size:
+        raise DataError(
+            f"impedance_ohm{[int(i) for i in wrong[0]]} is not finite: drop that "
+            "frequency or that spectrum"
+        )
+    return frequency, impedance

@@ -1,0 +1,306 @@
+"""`CircuitPosterior`: what a fit knows of a circuit's parameters, and predicts."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp, ndtr
+
+from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
+from battprob.eis._scales import to_values
+from battprob.eis.circuit import Circuit
+from battprob.eis.table import ParameterTable
+from battprob.eis.variance import AbstractVariance, relative_variance
+from battprob.inference.report import FitReport
+from battprob.predictive import Predictive
+
+_MAD = 0.6826894921370859  # the mass within one sd of a Gaussian
+_FLAT = (
+    0.5  # a posterior at least half as wide as its prior has learned next to nothing
+)
+_DECADE = 0.7  # the log-scale sd at which a 90 % interval spans a decade
+_CHEAP = 1.35  # log likelihood at the ends of a 90 % interval, below its top
+_CORRELATED = 4.0  # standard deviations of the correlation of white residuals
+_BISECTIONS = 50
+
+
+class Nodes(eqx.Module):
+    """A Gaussian mixture of the unconstrained parameters over r shapes and k levels.
+
+    Component (r, k) is N(location_r, level_rk × covariance_r) and has the noise
+    variance level_rk × h(shape_r).
+    """
+
+    location: Float[Array, "*n r p"]
+    covariance: Float[Array, "*n r p p"]
+    shape: Float[Array, "*n r q"]
+    level: Float[Array, "*n r k"]
+    log_weight: Float[Array, "*n r k"]
+    prior_mean: Float[Array, "*n p"]
+    prior_sd: Float[Array, "*n p"]
+    log_evidence: Float[Array, "*n"]
+    residual_correlation: Float[Array, "*n"]
+    decade_cost: Float[Array, "*n p"]
+
+
+class CircuitPosterior(eqx.Module):
+    """Posterior of a circuit given one spectrum, or of each of a batch [n].
+
+    Made by `Circuit.fit`. For a single spectrum no array has the axis n.
+
+    Attributes:
+        circuit: the circuit fitted.
+        noise: the law of the variance over frequency.
+        report: how the fit went, and what is not identified.
+    """
+
+    circuit: Circuit
+    noise: AbstractVariance
+    nodes: Nodes
+    report: FitReport = eqx.field(static=True)
+    single: bool = eqx.field(static=True)
+
+    @property
+    def parameters(self) -> ParameterTable:
+        """Median, standard deviation, unit and correlation of every parameter.
+
+        The standard deviation is half the width of the central 68.3 % interval.
+        """
+        middle, low, high = _quantiles(self, np.array([0.5, *_central(_MAD)]))
+        _, covariance = _moments(self.nodes)
+        sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
+        correlation = covariance / (sd[..., :, None] * sd[..., None, :])
+        return ParameterTable(
+            self.circuit.names,
+            self.circuit.units,
+            *self._bare(middle, 0.5 * (high - low), correlation, self._identified()),
+        )
+
+    @property
+    def identified(self) -> Bool[Array, "*n p"]:
+        """Whether the data say how large each parameter is.
+
+        They do not where its posterior is half as wide as its prior, where its 90 %
+        interval spans a decade, or where a decade up or down costs no likelihood.
+        """
+        return self._bare(self._identified())[0]
+
+    @property
+    def log_evidence(self) -> Float[Array, "*n"]:
+        """Log marginal likelihood of the spectrum, up to a constant of all circuits."""
+        return self._bare(self.nodes.log_evidence)[0]
+
+    def interval(
+        self, level: float = 0.9
+    ) -> dict[str, tuple[Float[Array, "*n"], Float[Array, "*n"]]]:
+        """Central intervals (low, high) that hold probability `level`, by name."""
+        low, high = self._bare(*_quantiles(self, np.array(_central(level))))
+        return {
+            name: (low[..., i], high[..., i])
+            for i, name in enumerate(self.circuit.names)
+        }
+
+    def sample(self, *, key: PRNGKey, num: int) -> dict[str, Float[Array, "num *n"]]:
+        """Joint draws of the parameters, by name."""
+        (drawn,) = self._bare(_draws(self, key, num))
+        values = jnp.moveaxis(drawn, -2, 0)
+        return {name: values[..., i] for i, name in enumerate(self.circuit.names)}
+
+    def derived(
+        self,
+        function: Callable[[Mapping[str, Array]], Array],
+        *,
+        key: PRNGKey,
+        num: int = 1000,
+    ) -> Float[Array, "num *n"]:
+        """Draws of a quantity computed from the parameters.
+
+        Args:
+            function: of the parameters by name, for example
+                `lambda p: (p["R1"] * p["CPE1_0"]) ** (1 / p["CPE1_1"])`.
+            key: PRNG key.
+            num: how many draws.
+        """
+        return function(self.sample(key=key, num=num))
+
+    def predict(self, frequency_hz: ArrayLike) -> Predictive:
+        """Predictive of a new measurement of (Re, Im) in Ohm, shape [f 2] or [n f 2].
+
+        The noise is aleatoric, the parameters' uncertainty epistemic; the latter goes
+        through the circuit linearised at each node of the posterior.
+
+        Args:
+            frequency_hz: positive, in Hz, in any order.
+        """
+        frequency = jnp.asarray(frequency_hz, jnp.result_type(float))
+        fields = _predict(self, frequency)
+        # Draws and components lead in a Predictive; the batch of spectra follows.
+        fields = [jnp.moveaxis(a, -3, 0)[:, None] for a in fields]
+        return Predictive(*(f[:, :, 0] if self.single else f for f in fields))
+
+    def summary(self, converged: Bool[np.ndarray, " n"]) -> str:
+        """What a person should know of the fit, in one line."""
+        parts = [f"{converged.sum()} of {converged.size} spectra converged"]
+        misfits = int(np.sum(self._misfitting()))
+        if misfits:
+            parts.append(f"residuals correlated over frequency (misfit) in {misfits}")
+        lost = np.asarray(~self._identified()).sum(0)
+        for name, count in zip(self.circuit.names, lost, strict=True):
+            if count:
+                parts.append(f"{name} not identified in {count}")
+        return "; ".join(parts)
+
+    @property
+    def misfitting(self) -> Bool[Array, "*n"]:
+        """Whether neighbouring residuals agree too well for noise: the circuit misfits."""
+        return self._bare(self._misfitting())[0]
+
+    def _misfitting(self):
+        return self.nodes.residual_correlation > _CORRELATED
+
+    def _identified(self):
+        _, covariance = _moments(self.nodes)
+        sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
+        narrow = sd < jnp.minimum(_FLAT * self.nodes.prior_sd, _DECADE)
+        return narrow & (self.nodes.decade_cost > _CHEAP)
+
+    def _bare(self, *arrays):
+        return [a[0] for a in arrays] if self.single else list(arrays)
+
+
+def _central(level):
+    return 0.5 * (1 - level), 0.5 * (1 + level)
+
+
+def _parameters(posterior):
+    return tuple(posterior.circuit.free_parameters.values())
+
+
+@eqx.filter_jit
+def _moments(nodes):
+    weight = jnp.exp(nodes.log_weight)
+    by_shape = weight.sum(-1)[..., None]
+    mean = jnp.sum(by_shape * nodes.location, axis=-2)
+    away = nodes.location - mean[..., None, :]
+    level = jnp.sum(weight * nodes.level, axis=-1)[..., None, None]
+    within = jnp.sum(level * nodes.covariance, axis=-3)
+    between = jnp.sum(
+        by_shape[..., None] * away[..., :, None] * away[..., None, :], axis=-3
+    )
+    return mean, within + between
+
+
+def _quantiles(posterior, p):
+    """Quantiles of the parameters [levels n p]."""
+    z = _mixture_quantiles(posterior.nodes, jnp.asarray(p, jnp.result_type(float)))
+    return to_values(z, _parameters(posterior))
+
+
+@eqx.filter_jit
+def _mixture_quantiles(nodes, p):
+    """By bisection, which a mixture of draws (covariance nought) does not upset."""
+    variance = jnp.diagonal(nodes.covariance, axis1=-2, axis2=-1)
+    sd = jnp.sqrt(nodes.level[..., None] * variance[..., None, :])
+    location = jnp.broadcast_to(nodes.location[..., None, :], sd.shape)
+    joint = (*sd.shape[:-3], sd.shape[-3] * sd.shape[-2], sd.shape[-1])
+    sd, location = sd.reshape(joint), location.reshape(joint)
+    weight = jnp.exp(nodes.log_weight).reshape(*joint[:-1], 1)
+    floor = 1e-9 * (1 + jnp.abs(location))
+    sd = jnp.maximum(sd, floor)
+    low, high = (location - 12 * sd).min(-2), (location + 12 * sd).max(-2)
+
+    def one(p):
+        def halve(_, bracket):
+            low, high = bracket
+            middle = 0.5 * (low + high)
+            standard = (middle[..., None, :] - location) / sd
+            below = jnp.sum(weight * ndtr(standard), axis=-2)
+            return jnp.where(below < p, middle, low), jnp.where(below < p, high, middle)
+
+        low_, high_ = jax.lax.fori_loop(0, _BISECTIONS, halve, (low, high))
+        return 0.5 * (low_ + high_)
+
+    return jax.vmap(one)(p)
+
+
+@eqx.filter_jit
+def _draws(posterior, key, num):
+    keys = jax.random.split(key, len(posterior.nodes.location))
+    z, *_ = jax.vmap(partial(_draw, num=num))(posterior.nodes, keys)
+    return to_values(z, _parameters(posterior))
+
+
+def _draw(nodes, key, num):
+    """Draws of z [num p], and the shape and level nodes they come from."""
+    key_node, key_noise = jax.random.split(key)
+    flat = jax.random.categorical(key_node, nodes.log_weight.ravel(), shape=(num,))
+    shape, level = jnp.divmod(flat, nodes.level.shape[-1])
+    value, axes = jnp.linalg.eigh(nodes.covariance)
+    root = axes * jnp.sqrt(jnp.maximum(value, 0.0))[:, None, :]
+    size = (num, nodes.location.shape[-1])
+    noise = jax.random.normal(key_noise, size, nodes.location.dtype)
+    step = jnp.einsum("sij,sj->si", root[shape], noise)
+    spread = jnp.sqrt(nodes.level[shape, level])[:, None]
+    return nodes.location[shape] + step * spread, shape, level
+
+
+class Draws(NamedTuple):
+    """Draws of one spectrum's parameters with the noise and the node they come from."""
+
+    z: Float[Array, "s p"]
+    centre: Float[Array, "s p"]
+    half_square: Float[Array, " s"]
+    shape: Float[Array, "s q"]
+    level: Float[Array, " s"]
+
+
+def draws_with_noise(nodes: Nodes, key: PRNGKey, num: int) -> Draws:
+    """Draws of one spectrum; `half_square` is half their squared distance, in sd."""
+    z, shape, level = _draw(nodes, key, num)
+    spread, centre = nodes.level[shape, level], nodes.location[shape]
+    precision = jnp.linalg.inv(nodes.covariance)[shape]
+    square = jnp.einsum("si,sij,sj->s", z - centre, precision, z - centre) / spread
+    return Draws(z, centre, 0.5 * square, nodes.shape[shape], spread)
+
+
+@eqx.filter_jit
+def _predict(posterior, frequency):
+    """Location, noise and function variance, log weight: each [n nodes f 2]."""
+    parameters = _parameters(posterior)
+    omega = 2 * jnp.pi * frequency
+
+    def spectrum(z):
+        z = posterior.circuit.evaluate(to_values(z, parameters), omega)
+        return jnp.stack([z.real, z.imag], axis=-1)
+
+    def node(z, covariance, shape):
+        mean, push = jax.linearize(spectrum, z)
+        slope = jax.vmap(push)(jnp.eye(z.size, dtype=z.dtype))
+        function = jnp.sum(slope * jnp.tensordot(covariance, slope, axes=1), axis=0)
+        complex_mean = jax.lax.complex(mean[:, 0], mean[:, 1])
+        h = relative_variance(posterior.noise, shape, complex_mean, frequency)
+        return mean, jnp.broadcast_to(h[:, None], mean.shape), function
+
+    nodes = posterior.nodes
+    mean, h, function = jax.vmap(jax.vmap(node))(
+        nodes.location, nodes.covariance, nodes.shape
+    )
+    level = nodes.level[..., None, None]
+    joint = (level.shape[0], -1, *mean.shape[-2:])
+    fields = (mean, level * h[:, :, None], level * function[:, :, None])
+    mean, noise, function = (
+        jnp.broadcast_to(
+            a if a.ndim == level.ndim else a[:, :, None],
+            (*level.shape[:3], *mean.shape[-2:]),
+        ).reshape(joint)
+        for a in fields
+    )
+    weight = nodes.log_weight - logsumexp(
+        nodes.log_weight, axis=(-2, -1), keepdims=True
+    )
+    weight = weight.reshape(joint[0], -1, 1, 1)
+    return mean, noise, function, jnp.broadcast_to(weight, mean.shape)

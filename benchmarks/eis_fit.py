@@ -1,0 +1,177 @@
+"""Circuit fits beside impedance.py: coverage, Cramér-Rao, failures, speed.
+
+    .venv/bin/python benchmarks/eis_fit.py [--peer /path/to/python-with-impedance] [--smoke]
+
+The peer runs in an environment of its own (see benchmarks/requirements.txt), on the same
+spectra, one thread, CPU seconds. Writes benchmarks/results/eis_fit.json and a table.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import tempfile
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import battprob as bp
+
+CIRCUIT = "R0-p(R1,CPE1)-p(R2,CPE2)-W1"
+FREQUENCY = np.logspace(4, -2, 60)
+TRUTH = np.array(
+    [0.02, 0.008, 1e-3**0.85 / 0.008, 0.85, 0.015, 0.1**0.8 / 0.015, 0.8, 2.5e-3]
+)
+RESULTS = pathlib.Path(__file__).parent / "results"
+FAR = 6.0  # standard deviations from the truth that count as a failure
+
+PEER = """
+import json, sys, time, warnings
+import numpy as np
+from impedance.models.circuits import CustomCircuit
+warnings.simplefilter("ignore")
+task = np.load(sys.argv[1])
+values, seconds, guesses = [], time.process_time(), task["guess"]
+for row, guess in zip(task["impedance"], guesses):
+    circuit = CustomCircuit(str(task["circuit"]), initial_guess=list(guess))
+    try:
+        circuit.fit(task["frequency"], row)
+        values.append([list(circuit.parameters_), list(circuit.conf_)])
+    except Exception:
+        values.append([[np.nan] * guesses.shape[1]] * 2)
+seconds = time.process_time() - seconds
+print(json.dumps({"seconds": seconds, "values": values}))
+"""
+
+
+def spectra(kind, level, count, seed):
+    """Noisy spectra [count f] and the standard deviation [f] of their noise."""
+    z = np.asarray(bp.eis.Circuit(CIRCUIT).impedance(TRUTH, FREQUENCY))
+    size = np.abs(z) if kind == "proportional" else np.full(z.size, np.abs(z).mean())
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(count, 2, z.size))
+    return z + level * size * (noise[:, 0] + 1j * noise[:, 1]), level * size
+
+
+def cramer_rao(sigma):
+    """Smallest relative standard deviations with the noise known."""
+    circuit = bp.eis.Circuit(CIRCUIT)
+    omega = 2 * np.pi * jnp.asarray(FREQUENCY)
+    _, slopes = circuit.evaluate_with_slopes(jnp.asarray(TRUTH), omega)
+    slopes = np.asarray(slopes) / sigma
+    return np.sqrt(np.diag(np.linalg.inv((slopes @ slopes.conj().T).real))) / TRUTH
+
+
+def ours(impedance, guess=None):
+    """A fit, its CPU seconds once compiled, and the seconds compilation took."""
+    fit = bp.eis.Circuit(CIRCUIT).fit
+    first = fit(FREQUENCY, impedance, key=jax.random.key(0), guess=guess)
+    start = time.process_time(), time.perf_counter()
+    posterior = fit(FREQUENCY, impedance, key=jax.random.key(0), guess=guess)
+    jax.block_until_ready(posterior.nodes)
+    cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
+    return posterior, cpu, wall, first.report.seconds_compile
+
+
+def judged(posterior, sigma):
+    """Coverage, spread against Cramér-Rao, and failures of a batch of fits."""
+    bounds = posterior.interval(0.9)
+    low, high = (
+        np.stack([bounds[n][i] for n in posterior.circuit.names], -1) for i in (0, 1)
+    )
+    value = np.asarray(posterior.parameters.value)
+    bound = cramer_rao(sigma)
+    robust = np.diff(np.quantile(value, [0.15865, 0.84135], axis=0), axis=0)[0] / 2
+    failed = np.any(np.abs(np.log(value / TRUTH)) > FAR * bound, axis=1)
+    told = ~np.asarray(posterior.identified).all(1) | np.asarray(posterior.misfitting)
+    return {
+        "coverage": dict(
+            zip(
+                posterior.circuit.names,
+                ((low <= TRUTH) & (TRUTH <= high)).mean(0),
+                strict=True,
+            )
+        ),
+        "spread_over_cramer_rao": dict(
+            zip(posterior.circuit.names, robust / TRUTH / bound, strict=True)
+        ),
+        "failures": failed.mean(),
+        "silent_failures": (failed & ~told).mean(),
+    }
+
+
+def peer(python, impedance, guess):
+    """impedance.py's parameters and confidences [n 2 p], and its CPU seconds."""
+    with tempfile.NamedTemporaryFile(suffix=".npz") as file:
+        np.savez(
+            file.name,
+            impedance=impedance,
+            frequency=FREQUENCY,
+            guess=guess,
+            circuit=CIRCUIT,
+        )
+        threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
+        answer = subprocess.run(
+            [python, "-c", PEER, file.name],
+            env=threads,
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+    found = json.loads(answer.stdout)
+    return np.array(found["values"], float), found["seconds"]
+
+
+def main(python, count, count_peer):
+    bp.enable_x64()
+    results = {}
+    for kind, level in (
+        ("proportional", 0.005),
+        ("additive", 0.005),
+        ("proportional", 0.01),
+    ):
+        measured, sigma = spectra(kind, level, count, seed=11)
+        posterior, cpu, wall, compiling = ours(measured)
+        results[f"{kind} {level}"] = judged(posterior, sigma) | {
+            "spectra_per_second": count / wall,
+            "spectra_per_cpu_second": count / cpu,
+            "seconds_compile": compiling,
+        }
+    rng = np.random.default_rng(5)
+    free = np.array([1, 1, 1, 0, 1, 1, 0, 1])
+    guess = TRUTH * 5.0 ** (free * rng.choice([-1, 1], free.size))
+    measured, sigma = spectra("proportional", 0.005, count, seed=11)
+    posterior, *_ = ours(measured, guess)
+    results["guess 5 times off"] = judged(posterior, sigma)
+    if python:
+        guesses = TRUTH * 5.0 ** (free * rng.choice([-1, 1], (count_peer, free.size)))
+        found, seconds = peer(python, measured[:count_peer], guesses)
+        value, error = found[:, 0], found[:, 1]
+        failed = ~np.all(
+            np.abs(np.log(value / TRUTH)) < FAR * cramer_rao(sigma), axis=1
+        )
+        covered = np.abs(value - TRUTH) < 1.6449 * error
+        per_second = count_peer / seconds
+        results["impedance.py"] = {
+            "coverage": dict(
+                zip(posterior.circuit.names, covered[~failed].mean(0), strict=True)
+            ),
+            "failures": failed.mean(),
+            "spectra_per_cpu_second": per_second,
+            "ours_times_faster": results["proportional 0.005"]["spectra_per_cpu_second"]
+            / per_second,
+        }
+    RESULTS.mkdir(exist_ok=True)
+    text = json.dumps(results, indent=1, default=lambda number: round(float(number), 4))
+    (RESULTS / "eis_fit.json").write_text(text + "\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer", help="Python of an environment with impedance==1.7.1")
+    parser.add_argument("--smoke", action="store_true", help="a small run")
+    options = parser.parse_args()
+    main(options.peer, *((64, 2) if options.smoke else (1000, 40)))

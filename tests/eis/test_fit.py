@@ -1,0 +1,188 @@
+"""Fits need no guess, agree with least squares by SciPy, and say what is not known."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import least_squares
+
+import battprob as bp
+from battprob.eis import Circuit, KnownVariance, TwoComponent
+
+FREQUENCY = np.logspace(4, -2, 40)
+CIRCUIT = Circuit("R0-p(R1,CPE1)-W1")
+TRUTH = np.array([0.02, 0.008, 0.4, 0.85, 2.5e-3])
+
+
+def spectra(relative, count, seed=0):
+    z = np.asarray(CIRCUIT.impedance(TRUTH, FREQUENCY))
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(count, z.size)) + 1j * rng.normal(size=(count, z.size))
+    return z + relative * np.abs(z) * noise
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    return CIRCUIT.fit(FREQUENCY, spectra(0.005, 8), key=jax.random.key(0))
+
+
+def test_exact_data_gives_back_the_truth():
+    fitted = CIRCUIT.fit(FREQUENCY, spectra(1e-7, 8), key=jax.random.key(0))
+    np.testing.assert_allclose(fitted.parameters.value[0], TRUTH, rtol=1e-5)
+    assert fitted.report.converged
+
+
+def test_known_variance_is_scipys_weighted_least_squares():
+    measured = spectra(0.005, 8)
+    z = np.asarray(CIRCUIT.impedance(TRUTH, FREQUENCY))
+    order = np.argsort(FREQUENCY)
+    noise = KnownVariance(FREQUENCY[order], (0.005 * np.abs(z[order])) ** 2)
+    fitted = CIRCUIT.fit(FREQUENCY, measured, key=jax.random.key(0), noise=noise)
+
+    def residual(log_values):
+        model = np.asarray(CIRCUIT.impedance(jnp.exp(log_values), FREQUENCY))
+        off = (measured[0] - model) / (0.005 * np.abs(z))
+        return np.concatenate([off.real, off.imag])
+
+    reference = least_squares(residual, np.log(TRUTH), x_scale=0.1)
+    covariance = np.linalg.inv(reference.jac.T @ reference.jac)
+    sd = np.exp(reference.x) * np.sqrt(np.diag(covariance))
+    table = fitted.parameters
+    # The prior moves the answer by some thousandths of a standard deviation.
+    assert np.all(np.abs(table.value[0] - np.exp(reference.x)) < 0.03 * sd)
+    np.testing.assert_allclose(table.sd[0], sd, rtol=0.03)
+
+
+def test_slopes_are_finite_differences():
+    circuit = Circuit("R0-p(R1-Wo1,C1)-p(R2,CPE2)", constants={"CPE2_1": 0.9})
+    values = jnp.array([1.0, 2.0, 3.0, 0.5, 0.01, 0.7, 0.3])
+    omega = jnp.array([0.1, 3.0, 50.0])
+    z, slopes = circuit.evaluate_with_slopes(values, omega)
+    np.testing.assert_allclose(z, circuit.evaluate(values, omega), rtol=1e-14)
+    step = 1e-6 * jnp.eye(len(values))
+    for i, slope in enumerate(slopes):
+        up = circuit.evaluate(values + step[i], omega)
+        down = circuit.evaluate(values - step[i], omega)
+        np.testing.assert_allclose(slope, (up - down) / 2e-6, rtol=1e-6, atol=1e-8)
+
+
+def test_batch_is_each_alone(posterior):
+    alone = CIRCUIT.fit(FREQUENCY, spectra(0.005, 8)[3], key=jax.random.key(5))
+    assert alone.parameters.value.shape == (5,)
+    np.testing.assert_allclose(
+        alone.parameters.value, posterior.parameters.value[3], rtol=1e-4
+    )
+    np.testing.assert_allclose(
+        alone.interval(0.9)["R1"],
+        [a[3] for a in posterior.interval(0.9)["R1"]],
+        rtol=1e-3,
+    )
+
+
+def test_order_of_frequencies_and_unit_do_not_matter(posterior):
+    measured = spectra(0.005, 8)[:, ::-1] * 1000
+    fitted = CIRCUIT.fit(FREQUENCY[::-1], measured, key=jax.random.key(0))
+    scale = jnp.array([1e3, 1e3, 1e-3, 1.0, 1e3])[None]
+    np.testing.assert_allclose(
+        fitted.parameters.value, posterior.parameters.value * scale, rtol=1e-4
+    )
+
+
+def test_intervals_draws_and_table_agree(posterior, key):
+    draws = posterior.sample(key=key, num=4000)["CPE1_0"]
+    low, high = posterior.interval(0.9)["CPE1_0"]
+    inside = np.mean((draws > low[None]) & (draws < high[None]))
+    assert inside == pytest.approx(0.9, abs=0.01)
+    np.testing.assert_allclose(draws.std(0), posterior.parameters.sd[:, 2], rtol=0.1)
+    time = posterior.derived(
+        lambda p: (p["R1"] * p["CPE1_0"]) ** (1 / p["CPE1_1"]), key=key
+    )
+    truth = (TRUTH[1] * TRUTH[2]) ** (1 / TRUTH[3])
+    assert np.all(np.abs(time.mean(0) - truth) < 5 * time.std(0))
+
+
+def test_predictive_covers_a_repeat(posterior):
+    predicted = posterior.predict(FREQUENCY)
+    assert predicted.shape == (8, 40, 2)
+    repeat = spectra(0.005, 8, seed=1)
+    low, high = predicted.interval(0.9)
+    values = np.stack([repeat.real, repeat.imag], axis=-1)
+    assert np.mean((values > low) & (values < high)) == pytest.approx(0.9, abs=0.04)
+    z = np.asarray(CIRCUIT.impedance(TRUTH, FREQUENCY))
+    told = jnp.sqrt(predicted.aleatoric).mean((0, 2)) / np.abs(z)
+    np.testing.assert_allclose(told, 0.005, rtol=0.25)
+
+
+def test_more_data_shrinks_epistemic_and_leaves_aleatoric():
+    few = CIRCUIT.fit(FREQUENCY, spectra(0.005, 8)[0], key=jax.random.key(0))
+    many = np.tile(FREQUENCY, 4), np.concatenate(spectra(0.005, 8, seed=2)[:4])
+    more = CIRCUIT.fit(*many, key=jax.random.key(0)).predict(FREQUENCY)
+    few = few.predict(FREQUENCY)
+    assert np.median(more.epistemic / few.epistemic) == pytest.approx(0.25, rel=0.4)
+    assert np.median(more.aleatoric / few.aleatoric) == pytest.approx(1.0, rel=0.4)
+
+
+def test_flat_directions_are_told():
+    """Of a blocked diffusion that never meets its wall only R/√τ is measured."""
+    circuit = Circuit("R0-Wo1")
+    z = np.asarray(circuit.impedance([1.0, 300.0, 1e5], FREQUENCY))
+    rng = np.random.default_rng(0)
+    z = z * (1 + 0.01 * (rng.normal(size=40) + 1j * rng.normal(size=40)))
+    fitted = circuit.fit(FREQUENCY, z, key=jax.random.key(0))
+    assert fitted.identified.tolist() == [True, False, False]
+    assert "Wo1_1 not identified" in fitted.report.message
+    assert "not identified" in str(fitted.parameters)
+
+
+def test_a_guess_far_off_is_accepted_and_orders_alike_blocks():
+    circuit = Circuit("R0-p(R1,CPE1)-p(R2,CPE2)")
+    truth = np.array([0.02, 0.015, 8.0, 0.8, 0.008, 0.3, 0.85])
+    z = np.asarray(circuit.impedance(truth, FREQUENCY))
+    rng = np.random.default_rng(0)
+    z = z * (1 + 0.002 * (rng.normal(size=40) + 1j * rng.normal(size=40)))
+    guess = truth * np.array([5, 0.2, 5, 1, 0.2, 5, 1])
+    fitted = circuit.fit(FREQUENCY, z, key=jax.random.key(0), guess=guess)
+    np.testing.assert_allclose(fitted.parameters.value, truth, rtol=0.2)
+    swapped = circuit.fit(FREQUENCY, z, key=jax.random.key(0)).parameters
+    np.testing.assert_allclose(
+        swapped.value,
+        fitted.parameters.value[np.array([0, 4, 5, 6, 1, 2, 3])],
+        rtol=1e-3,
+    )
+
+
+def test_misfit_is_told():
+    z = np.asarray(
+        Circuit("R0-p(R1,CPE1)-p(R2,CPE2)").impedance(
+            [0.02, 0.015, 8.0, 0.8, 0.008, 0.3, 0.85], FREQUENCY
+        )
+    )
+    fitted = Circuit("R0-p(R1,C1)").fit(FREQUENCY, z, key=jax.random.key(0))
+    assert bool(fitted.misfitting)
+    assert "misfit" in fitted.report.message
+
+
+@pytest.mark.parametrize(
+    ("frequency", "impedance", "message"),
+    [
+        (FREQUENCY, np.ones(3), "40 frequencies, but 3 impedances"),
+        (-FREQUENCY, np.ones(40), r"frequency_hz\[0\].*must be\s+positive"),
+        (FREQUENCY, np.full((2, 40), np.nan), r"impedance_ohm\[0, 0\] is not finite"),
+        (FREQUENCY[None], np.ones(40), "got shapes"),
+    ],
+)
+def test_bad_spectra(frequency, impedance, message):
+    with pytest.raises(ValueError, match=message):
+        CIRCUIT.fit(frequency, impedance, key=jax.random.key(0))
+
+
+def test_no_retrace_when_only_numbers_change():
+    from battprob.eis import fit
+
+    CIRCUIT.fit(FREQUENCY, spectra(0.01, 7), key=jax.random.key(1))
+    compiled = fit._fit_padded._cached._cache_size()
+    CIRCUIT.fit(
+        FREQUENCY, spectra(0.02, 6), key=jax.random.key(2), noise=TwoComponent()
+    )
+    assert fit._fit_padded._cached._cache_size() == compiled
+    assert bp.eis.Circuit is Circuit
