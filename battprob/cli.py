@@ -1,4 +1,4 @@
-"""The command line: `battprob demo` and `battprob life`."""
+"""The command line: `battprob demo`, `battprob life` and `battprob features`."""
 
 import argparse
 import json
@@ -72,6 +72,17 @@ def _parser():
     life.add_argument("--json", type=Path, metavar="OUT", help="write every prediction")
     life.add_argument("--report", type=Path, metavar="DIR", help="folder for a figure")
     life.set_defaults(run=_life)
+
+    table = commands.add_parser(
+        "features",
+        help="make one table of features from files of cells or of spectra",
+        description="Packs (.npz), MATR batches (.mat) and cyclers' logs (.csv, .parquet, "
+        ".mpt, .mpr, .nda, .ndax) give early-life features, one row a cell; spectra (.DTA, "
+        ".z, .mpt, .csv) give points of the Nyquist plot, one row a spectrum.",
+    )
+    table.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    table.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.csv")
+    table.set_defaults(run=_features)
     return parser
 
 
@@ -92,9 +103,8 @@ def _demo(options):
 
     print("120 synthetic cells whose true life distribution is known (seed 0)\n")
     cells = data.population(120, seed=0).cells
-    train, test = (
-        life.from_cells(*part) for part in (("train", cells[:80]), ("test", cells[80:]))
-    )
+    train = life.from_cells("train", cells[:80])
+    test = life.from_cells("test", cells[80:])
     life.study([train, test], report=options.report)
     print(
         "\nThe same with your own cells, a pack or a table of features:\n"
@@ -116,6 +126,17 @@ def _life(options):
     if options.json is not None:
         options.json.write_text(json.dumps(records, indent=1) + "\n")
         print(f"{len(records)} predictions in {options.json}")
+
+
+def _features(options):
+    from battprob import features
+
+    made = features.features_of_files(options.files)
+    for line in made.stated:
+        print(line)
+    made.to_dataframe().to_csv(options.output)
+    rows, columns = made.table.x.shape
+    print(f"{rows} rows and {columns} features in {options.output}")
 
 
 if __name__ == "__main__":

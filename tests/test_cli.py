@@ -1,11 +1,13 @@
 """The command line does what its help says, and tells errors in one line."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 from battprob import cli
+from battprob.data import population
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +73,30 @@ def test_errors_are_one_line(arguments, message, table, tmp_path, capsys):
     assert cli.main(arguments) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    import re
-
     assert re.search(message, error), error
+
+
+def test_features_of_cells_feed_life(tmp_path, capsys):
+    """Assert that a table made by one command is what the other learns from."""
+    cells = population(12, seed=3).cells
+    pack = tmp_path / "pack.npz"
+    np.savez(
+        pack,
+        Qdlin=np.round(np.stack([c.curve_capacity_ah for c in cells]) / 1e-5).astype(
+            int
+        ),
+        scale=1e-5,
+        voltage=cells[0].voltage_v,
+        cycles=cells[0].curve_cycle,
+        cycle_life=[c.cycle_life for c in cells],
+        batch_date=[c.batch for c in cells],
+        source_file=[f"{c.name}.csv" for c in cells],
+        charge_time_0_80_min=np.full(12, 10.0),
+        **{name: np.full(12, "train") for name in ("split", "policy", "barcode")},
+    )
+    table = tmp_path / "features.csv"
+    assert cli.main(["features", str(pack), "-o", str(table)]) == 0
+    assert "12 rows" in capsys.readouterr().out
+    few = "fade_slope,delta_q_log10_variance"
+    assert cli.main(["life", str(table), "--group", "group", "--features", few]) == 0
+    assert "held out" in capsys.readouterr().out

@@ -115,6 +115,32 @@ def read(
 
 
 def _from_csv(path, target, group, columns):
+    frame = _frame(path)
+    life = np.full(len(frame), np.nan)
+    if target in frame:
+        life = _numbers(path, frame, target)
+        frame = frame.drop(columns=target)
+    # A header may state its unit in brackets; who asks for it need not.
+    header = {str(c).split(" [")[0]: c for c in frame} | {c: c for c in frame}
+    absent = [c for c in (*(columns or ()), group) if c and c not in header]
+    if absent:
+        raise DataError(f"{path} has no column {absent[0]!r}; it has {list(frame)}")
+    if columns is not None:
+        frame = frame[[header[c] for c in (*columns, group) if c]]
+    if group is not None:
+        frame = frame.rename(columns={group: "group"}).astype({"group": str})
+    for column in frame.columns.difference(["group"]):
+        _numbers(path, frame, column)
+    return Source(
+        name=path.stem,
+        table=FeatureTable.from_dataframe(frame),
+        life=life,
+        censored=np.zeros(len(life), bool),
+    )
+
+
+def _frame(path):
+    """The table, its rows named by the column `row` or else by their line."""
     import pandas as pd
 
     try:
@@ -125,45 +151,20 @@ def _from_csv(path, target, group, columns):
         ) from None
     if frame.empty:
         raise DataError(f"{path} has a header but no rows")
-    labels = [
-        c for c in ("row", "cell", "name") if c in frame and frame[c].dtype == object
-    ]
-    others = [c for c in frame if c not in {target, group, *labels}]
-    columns = (
-        [c for c in others if not c.startswith("variance of ")]
-        if columns is None
-        else columns
-    )
-    absent = [c for c in (*columns, group) if c is not None and c not in frame]
-    if absent:
-        raise DataError(f"{path} has no column {absent[0]!r}; it has {list(frame)}")
-    x = np.stack([_numbers(path, frame, c) for c in columns], axis=1)
-    life = _numbers(path, frame, target) if target in frame else np.full(len(x), np.nan)
-    names = frame[labels[0]] if labels else [f"line {i + 2}" for i in range(len(x))]
-    return Source(
-        name=path.stem,
-        table=FeatureTable(
-            x,
-            names=columns,
-            units=[""] * len(columns),
-            rows=[str(name) for name in names],
-            groups=None if group is None else frame[group].astype(str).tolist(),
-        ),
-        life=life,
-        censored=np.zeros(len(x), bool),
-    )
+    if "row" in frame:
+        return frame.set_index("row")
+    return frame.set_axis([f"line {i + 2}" for i in range(len(frame))])
 
 
 def _numbers(path, frame, column):
     import pandas as pd
 
-    values = pd.to_numeric(frame[column], errors="coerce")
-    text = values.isna() & frame[column].notna()
-    if text.any():
-        line = int(np.flatnonzero(text)[0])
+    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(float)
+    text = np.flatnonzero(np.isnan(values) & frame[column].notna().to_numpy())
+    if text.size:
         raise DataError(
-            f"{path} line {line + 2}: column {column!r} holds {frame[column][line]!r}, not "
-            "a number; name the columns to learn from with --features, the batch with "
-            "--group"
+            f"{path} line {text[0] + 2}: column {column!r} holds "
+            f"{frame[column].iloc[text[0]]!r}, not a number; name the columns to learn "
+            "from with --features, the batch with --group"
         )
-    return values.to_numpy(float)
+    return values
