@@ -181,9 +181,7 @@ def _step_back(state, inputs):
     pull = [pull[0] + weighted_surprise - _dot(gain, pull), *pull[1:]]
     corner = bite[0][0] + precision - 2 * bite_gain[0] + _dot(gain, bite_gain)
     bite = _symmetric(
-        lambda i, j: (
-            bite[i][j] - (bite_gain[j] if i == 0 else 0.0) if j else corner
-        ),
+        lambda i, j: bite[i][j] - (bite_gain[j] if i == 0 else 0.0) if j else corner,
         len(mean),
     )
     return (pull, bite), (smoothed, left)
@@ -203,7 +201,10 @@ def _stationary(d):
         for k in range(d)
     ]
     return [
-        [0.0 if (i + j) % 2 else (-1) ** ((i - j) // 2) * moment[(i + j) // 2] for j in range(d)]
+        [
+            0.0 if (i + j) % 2 else (-1) ** ((i - j) // 2) * moment[(i + j) // 2]
+            for j in range(d)
+        ]
         for i in range(d)
     ]
 
@@ -229,7 +230,8 @@ def _transitions(u, d):
     short = jnp.minimum(u, 1.0)
     time = 0.5 * short[:, None] * (1 + _NODES.astype(u.dtype))[None]
     impulse = jnp.exp(-time)[..., None] * sum(
-        time[..., None] ** k * power[:, -1][None, None] for k, power in enumerate(powers)
+        time[..., None] ** k * power[:, -1][None, None]
+        for k, power in enumerate(powers)
     )
     weight = 0.5 * _diffusion(d) * short[:, None] * _WEIGHTS.astype(u.dtype)[None]
     exact = jax.lax.Precision.HIGHEST

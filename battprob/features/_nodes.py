@@ -20,7 +20,9 @@ from battprob._typing import Array, Float
 from battprob.predictive import Predictive
 
 _FREQUENCIES = 2
-_SHARE = 0.25  # of the variance in the nodes; the rest smooths the mixture to a Gaussian
+_SHARE = (
+    0.25  # of the variance in the nodes; the rest smooths the mixture to a Gaussian
+)
 
 
 def function_nodes(

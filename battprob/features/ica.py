@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._typing import Array, ArrayLike, Float
+from battprob._typing import ArrayLike, Float
 from battprob.features._nodes import function_nodes
 from battprob.features.resample import interpolate, require_half_cycles, rising
 from battprob.features.signals import difference_noise

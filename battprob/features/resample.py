@@ -79,7 +79,9 @@ def rising(voltage_v: Float[Array, " t"], capacity_ah: Float[Array, " t"]) -> Ha
     return HalfCycle(turned[0], direction * turned[1], turned[2], direction)
 
 
-def interpolate(half_cycle: HalfCycle, grid_v: Float[Array, " v"]) -> Float[Array, " v"]:
+def interpolate(
+    half_cycle: HalfCycle, grid_v: Float[Array, " v"]
+) -> Float[Array, " v"]:
     """Monotone capacity of a rising half cycle on a grid, its ends held beyond."""
     voltage = half_cycle.voltage_v
     envelope = jax.lax.cummax(voltage) + jax.lax.cummin(voltage, reverse=True)

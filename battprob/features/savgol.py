@@ -65,7 +65,9 @@ def savgol_rows(window: int, order: int, derivative: int) -> Float[np.ndarray, "
     # Legendre polynomials on [-1, 1]: powers of the position lose half the digits.
     position = np.linspace(-1, 1, window)
     to_coefficients = np.linalg.pinv(legendre.legvander(position, order))
-    differentiated = legendre.legder(np.eye(order + 1), derivative, scl=1 / max(half, 1))
+    differentiated = legendre.legder(
+        np.eye(order + 1), derivative, scl=1 / max(half, 1)
+    )
     degree = len(differentiated) - 1
     return legendre.legvander(position, degree) @ differentiated @ to_coefficients
 
