@@ -82,7 +82,7 @@ def test_gradients_are_finite_with_components_of_no_variance_or_no_weight(answer
     for variance in (0.5, 0.0):
         if variance == 0 and answer in ("log_prob", "upper quantile", "quantile"):
             continue  # a step has no density, nor a finite slope of its quantile
-        gradient = jax.grad(scalar, argnums=(0, 1))(location, variance)
+        gradient = jax.jit(jax.grad(scalar, argnums=(0, 1)))(location, variance)
         assert all(jnp.all(jnp.isfinite(g)) for g in gradient)
 
 

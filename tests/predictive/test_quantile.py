@@ -62,15 +62,15 @@ def test_components_far_apart(separation):
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-@pytest.mark.parametrize("separation", [20.0, 60.0, 1000.0])
-@pytest.mark.parametrize("share", [0.5, 0.2, 0.31])
-def test_median_between_far_components_stays_in_the_gap(dtype, separation, share):
+def test_quantile_between_far_components_stays_in_the_gap(dtype):
     """The density there is nought, and a Newton step would leap to nowhere."""
-    with jax.enable_x64(dtype == jnp.float64):
-        pred = _two(separation, None, np.log([share, 1 - share]))
-        assert pred.location.dtype == dtype
-        median = float(pred.quantile(share)[0])
-    assert 0 < median < separation
+    for separation in (20.0, 60.0, 1000.0):
+        for share in (0.5, 0.2, 0.31):
+            with jax.enable_x64(dtype == jnp.float64):
+                pred = _two(separation, None, np.log([share, 1 - share]))
+                assert pred.location.dtype == dtype
+                between = float(pred.quantile(share)[0])
+            assert 0 < between < separation
 
 
 def test_ends_of_the_range_and_what_is_no_probability():
