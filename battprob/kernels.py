@@ -117,11 +117,8 @@ class AbstractStationary(AbstractKernel):
     def log_prior(self):
         num_columns = 1 if self.columns is None else len(self.columns)
         centre = math.log(2.0) + 0.5 * math.log(num_columns)
-        scale = jnp.exp(0.5 * self.log_variance)
-        log_exponential = math.log(_SCALE_RATE) - _SCALE_RATE * scale
-        log_jacobian = 0.5 * self.log_variance - math.log(2)  # of s with log s²
         lengthscale = jnp.sum(norm.logpdf(self.log_lengthscale, centre))
-        return lengthscale + log_exponential + log_jacobian
+        return lengthscale + _log_prior_of_scale(self.log_variance)
 
     def gram(self, x1, x2):
         shrink = jnp.exp(-jnp.atleast_2d(self.log_lengthscale))
@@ -130,9 +127,6 @@ class AbstractStationary(AbstractKernel):
 
     def diagonal(self, x):
         return jnp.broadcast_to(self.variance, x.shape[:1])
-
-
-_SCALE_RATE = 3.0  # -log P(s > 1)
 
 
 class RBF(AbstractStationary):
@@ -211,6 +205,45 @@ class Linear(AbstractKernel):
     def diagonal(self, x):
         square = jnp.sum(pick(x, self.columns) ** 2, axis=1)
         return jnp.exp(self.log_variance) * square
+
+
+class Categorical(AbstractKernel):
+    r"""$s^2\,[x = x']$: an offset of its own for every level of a coded category.
+
+    For batches, protocols, instruments, electrolytes: rows that agree in all the chosen
+    columns share an offset, drawn from N(0, s²); a level not seen in training has the
+    variance s² of any, so that a new batch gets honestly wider intervals.
+
+    Args:
+        features: names or positions of the columns that hold the codes, any numbers.
+        variance: where the search for s² starts.
+
+    Prior: s ~ Exponential(3), as for stationary kernels: two or three levels hardly tell
+    the spread of all.
+    """
+
+    log_variance: Float[Array, ""]
+    features: tuple[str | int, ...] = eqx.field(static=True)
+    columns: tuple[int, ...] | None = eqx.field(static=True)
+
+    def __init__(self, features: Sequence[str | int], variance: ArrayLike = 0.1):
+        self.log_variance = _log(variance)
+        self.features = tuple(features)
+        self.columns = None
+
+    def bind(self, feature_names):
+        return replace(self, columns=resolve_columns(self.features, feature_names))
+
+    def log_prior(self):
+        return _log_prior_of_scale(self.log_variance)
+
+    def gram(self, x1, x2):
+        z1, z2 = (pick(x, self.columns) for x in (x1, x2))
+        same = jnp.all(z1[:, None, :] == z2[None, :, :], axis=-1)
+        return jnp.where(same, jnp.exp(self.log_variance), 0.0)
+
+    def diagonal(self, x):
+        return jnp.broadcast_to(jnp.exp(self.log_variance), x.shape[:1])
 
 
 class Sum(AbstractKernel):
@@ -309,6 +342,16 @@ def _squared_distance_jvp(primals, tangents):
     along1, along2 = jnp.sum(z1 * t1, axis=1), jnp.sum(z2 * t2, axis=1)
     tangent = along1[:, None] + along2[None, :] - t1 @ z2.T - z1 @ t2.T
     return squared_distance(z1, z2), 2 * tangent
+
+
+def _log_prior_of_scale(log_variance: Float[Array, ""]) -> Float[Array, ""]:
+    """Log density of log s² for s ~ Exponential(3)."""
+    scale = jnp.exp(0.5 * log_variance)
+    log_exponential = math.log(_SCALE_RATE) - _SCALE_RATE * scale
+    return log_exponential + 0.5 * log_variance - math.log(2)  # ds / d log s² = s / 2
+
+
+_SCALE_RATE = 3.0  # -log P(s > 1)
 
 
 def _log(value: ArrayLike) -> Array:

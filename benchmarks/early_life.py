@@ -34,13 +34,14 @@ def main() -> None:
     }
     train = life.from_cells("train", splits.pop((options.pack.stem, "train")).values())
     start = time.perf_counter()
-    posterior = life.model().fit(train.dataset, key=jax.random.key(0))
+    dataset = train.dataset
+    posterior = life.model(dataset.feature_names).fit(dataset, key=jax.random.key(0))
     print(f"fit on {len(train.life)} cells in {time.perf_counter() - start:.1f} s")
     print(posterior.report)
     records = []
     for (_, split), cells in splits.items():
         source = life.from_cells(split, cells.values())
-        pred = posterior.predict(source.table.x)
+        pred = posterior.predict(source.aligned(train).x)
         print(f"\n{split}, {len(cells)} cells")
         print(bp.evaluate.summary(pred, source.life, unit="cycles"))
         without_row = [

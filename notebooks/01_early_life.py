@@ -134,8 +134,9 @@ if pack.is_file():
     from battprob import life
 
     train_source, test_source = life.read(pack)
-    posterior = life.model().fit(train_source.dataset, key=key)
-    pred = posterior.predict(test_source.table.x)
+    dataset = train_source.dataset
+    posterior = life.model(dataset.feature_names).fit(dataset, key=key)
+    pred = posterior.predict(test_source.aligned(train_source).x)
     print(bp.evaluate.summary(pred, test_source.life, unit="cycles"))
     bp.plots.parity(pred, test_source.life, unit="cycles")
     plt.show()

@@ -12,7 +12,7 @@ from battprob._errors import DataError
 from battprob.data import Cell, Repair
 from battprob.dataset import Dataset
 from battprob.features import FeatureTable
-from battprob.life.pipeline import COLUMNS
+from battprob.life.pipeline import BATCH, COLUMNS
 from battprob.targets import Target
 from battprob.transforms import Log
 
@@ -40,7 +40,7 @@ class Source(NamedTuple):
 
     @property
     def dataset(self) -> Dataset:
-        """Features and lives, for fitting.
+        """Features, batch codes and lives, for fitting.
 
         Raises:
             DataError: a life is not known.
@@ -57,7 +57,27 @@ class Source(NamedTuple):
             censored=self.censored,
             transform=Log(),
         )
-        return self.table.to_dataset(target)
+        return self.aligned(self).to_dataset(target)
+
+    def aligned(self, train: "Source") -> FeatureTable:
+        """The features that `train` has, and the codes it gives to batches.
+
+        A batch that is not in `train` is coded -1: a level of its own.
+        """
+        table = self.table.select(train.table.names)
+        if train.table.groups is None:
+            return table
+        names = sorted(set(train.table.groups))
+        groups = table.groups or ("",) * len(table.rows)
+        codes = [names.index(g) if g in names else -1 for g in groups]
+        batch = FeatureTable(
+            np.array(codes, float)[:, None],
+            names=[BATCH],
+            units=[""],
+            rows=table.rows,
+            groups=table.groups,
+        )
+        return table.join(batch)
 
 
 def from_cells(name: str, cells: Sequence[Cell]) -> Source:

@@ -39,10 +39,11 @@ def study(
     dataset = train.dataset
     key_folds, key_fit = jax.random.split(jax.random.key(0))
     print(f"\nCross-validation on {train.name} ({dataset.num_rows} cells):")
-    folds = evaluate.cross_validate(model(), dataset, key=key_folds)
-    posterior = model().fit(dataset, key=key_fit)
+    spec = model(dataset.feature_names)
+    folds = evaluate.cross_validate(spec, dataset, key=key_folds)
+    posterior = spec.fit(dataset, key=key_fit)
     predicted = [
-        (source, posterior.predict(_aligned(source, train))) for source in tests
+        (source, posterior.predict(source.aligned(train).x)) for source in tests
     ]
     _print_scores(train.name, folds, predicted)
     if not tests:
@@ -87,10 +88,6 @@ def _require_enough(train):
             f"{train.name} has {cells} cells and {columns} features: fewer cells than "
             "features cannot tell them apart; name the few that matter with --features"
         )
-
-
-def _aligned(source, train):
-    return source.table.select(train.table.names).x
 
 
 def _print_source(source):

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from battprob.kernels import RBF, Linear, Matern12, Matern32, Matern52, squared_distance
+from battprob.kernels import (
+    RBF,
+    Categorical,
+    Linear,
+    Matern12,
+    Matern32,
+    Matern52,
+    squared_distance,
+)
 
 NAMES = ("a", "b")
 LENGTHS = np.array([0.7, 2.0])
@@ -99,3 +107,10 @@ def test_squared_distance_does_not_cancel():
     a = jnp.array([[1e6, 1e6]])
     np.testing.assert_allclose(squared_distance(a, a + 1e-3), 2e-6, rtol=1e-6)
     assert squared_distance(a, a)[0, 0] == 0.0
+
+
+def test_rows_of_one_level_share_an_offset_and_a_new_level_has_the_variance_of_any():
+    codes = jnp.asarray([[0.0], [1.0], [0.0], [-1.0]])
+    gram = Categorical([0], VARIANCE).bind(["batch"]).gram(codes, codes)
+    same = np.array([[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]])
+    np.testing.assert_allclose(gram, VARIANCE * same)

@@ -10,7 +10,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from battprob import DataError
-from battprob.kernels import RBF, Linear, Matern12, Matern32, Matern52
+from battprob.kernels import RBF, Categorical, Linear, Matern12, Matern32, Matern52
 
 NAMES = ("rate", "temperature", "pressure")
 LENGTHS = [0.7, 1.3, 2.0]
@@ -23,11 +23,18 @@ KERNELS = {
     "one lengthscale": lambda: RBF(0.8, ard=False),
     "named": lambda: Matern52([0.7, 2.0], features=["rate", "pressure"]),
     "by position": lambda: Linear(features=[2]),
+    "categorical": lambda: Categorical(["rate", "pressure"], 1.7),
     "sum": lambda: RBF(features=["rate"]) + Linear(features=["pressure"]),
     "product": lambda: Matern32(features=["rate"]) * RBF(features=["pressure"]),
     "sum of products": lambda: RBF() * Linear() + Matern32(ard=False) + Matern52(),
 }
-SEES = {"named": [0, 2], "by position": [2], "sum": [0, 2], "product": [0, 2]}
+SEES = {
+    "named": [0, 2],
+    "categorical": [0, 2],
+    "by position": [2],
+    "sum": [0, 2],
+    "product": [0, 2],
+}
 SMOOTH = [name for name in KERNELS if name != "matern12"]
 
 gram = eqx.filter_jit(lambda kernel, x1, x2: kernel.gram(x1, x2))
