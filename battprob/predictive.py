@@ -303,8 +303,8 @@ def _mixture_quantile(mixture, p):
     tail = jnp.minimum(p, 1 - p)
     target = jnp.log(jnp.where(tail > 0, tail, 0.5))
     root = _solve_log_distribution(*jax.lax.stop_gradient((mirrored, target)))
-    # A Newton step of no length carries the implicit derivative to p and the fields. (Of
-    # its own length it would leap out of the gap between two far components.)
+    # A Newton step of no length carries the implicit derivative to p and the fields. (Its
+    # own would bring in log_ndtr's rounding, which deep in a tail exceeds the root's.)
     excess = _log_distribution(root, mirrored) - target
     slope = jnp.exp(jax.lax.stop_gradient(_log_density(root, mirrored) - target))
     least = jnp.finfo(slope.dtype).tiny

@@ -63,7 +63,7 @@ def test_components_far_apart(separation):
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_quantile_between_far_components_stays_in_the_gap(dtype):
-    """The density there is nought, and a Newton step would leap to nowhere."""
+    """The density there is nought: Newton's step alone would lead nowhere."""
     for separation in (20.0, 60.0, 1000.0):
         for share in (0.5, 0.2, 0.31):
             with jax.enable_x64(dtype == jnp.float64):
