@@ -58,7 +58,7 @@ class AbstractStationary(AbstractKernel):
     r"""$s^2\,\rho(r^2)$ with $r^2 = \sum_j (x_j - x'_j)^2/\ell_j^2$.
 
     Args:
-        lengthscale: where the search starts; one for all features, or one each.
+        lengthscale: where the search starts; one each, or one that √d widens for all.
         variance: where the search for s² starts.
         features: names or positions of the columns seen; default all.
         ard: a lengthscale for every feature (automatic relevance determination); False
@@ -169,7 +169,7 @@ class Linear(AbstractKernel):
     r"""$s^2\, x^\top x'$: straight lines through the mean of the data.
 
     Args:
-        variance: where the search for s², the prior variance of a slope, starts.
+        variance: where the search for d s² starts, with d features.
         features: names or positions of the columns seen; default all.
 
     Prior: log s² ~ N(-log d, 1.5²), so that all slopes together have unit variance.

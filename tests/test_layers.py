@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "inference": LEAVES,
     "state_space": LEAVES,
     "targets": HUB | RECORDS | {"state_space"},
-    "features": HUB | RECORDS | {"state_space", "targets"},
+    "features": HUB | {"data", "state_space", "targets"},
     "models": HUB | PARTS,
     "eis": HUB | PARTS,
     "evaluate": CONSUMED,

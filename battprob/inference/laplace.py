@@ -16,7 +16,9 @@ from battprob.inference.report import stopwatch
 class Laplace(AbstractInference):
     r"""Draws from $N(\hat\theta, H^{-1})$, H the negative Hessian of the log joint.
 
-    Draws come in pairs mirrored at the mode, so that their mean is the mode itself.
+    Draws come in pairs mirrored at the mode, so that their mean is the mode itself. A
+    direction along which the density is flat, or curves upwards, gets a standard
+    deviation of 3: the priors of all parameters are narrower than that.
 
     Args:
         num_draws: how many draws; even.
