@@ -70,8 +70,8 @@ class MaternProcess(eqx.Module):
 
     def __init__(
         self,
-        variance: Float[ArrayLike, ""] | float,
-        length: Float[ArrayLike, ""] | float,
+        variance: ArrayLike,
+        length: ArrayLike,
         *,
         derivatives: int = 2,
     ):

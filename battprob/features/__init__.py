@@ -1,6 +1,10 @@
 """From records to a `FeatureTable`: what a model looks at of each cell."""
 
-from battprob.features.capacity import capacity_at, capacity_rise
+from battprob.features.capacity import (
+    capacity_at,
+    capacity_rise,
+    coulombic_efficiency,
+)
 from battprob.features.compositions import (
     closure,
     clr,
@@ -11,9 +15,12 @@ from battprob.features.compositions import (
 )
 from battprob.features.delta_q import DeltaQStatistics, delta_q_statistics
 from battprob.features.early_life import DELTA_Q_AND_FADE, DISCHARGE, early_life
-from battprob.features.fade import FadeLine, fade_line
+from battprob.features.fade import FadeLine, fade_curvature, fade_line
 from battprob.features.files import FileFeatures, features_of_files
+from battprob.features.ica import differential_capacity, differential_voltage
 from battprob.features.impedance import Bode, bode, bode_table, nyquist, nyquist_table
+from battprob.features.knee import Knee, bacon_watts_knee
+from battprob.features.peaks import Peaks, ica_peaks
 from battprob.features.preparation import (
     Chain,
     Log10,
@@ -28,6 +35,15 @@ from battprob.features.propagation import (
     predict_first_order,
     predict_monte_carlo,
 )
+from battprob.features.resample import capacity_on_grid
+from battprob.features.savgol import savgol
+from battprob.features.signals import (
+    decimate,
+    despike_signal,
+    difference_noise,
+    nyquist_rate,
+    quantisation_variance,
+)
 from battprob.features.static import category, composition, continuous, lattice
 from battprob.features.table import FeatureTable
 
@@ -40,13 +56,17 @@ __all__ = [
     "FadeLine",
     "FeatureTable",
     "FileFeatures",
+    "Knee",
     "Log10",
     "Moments",
+    "Peaks",
     "PrincipalComponents",
     "Standardise",
+    "bacon_watts_knee",
     "bode",
     "bode_table",
     "capacity_at",
+    "capacity_on_grid",
     "capacity_rise",
     "category",
     "closure",
@@ -54,19 +74,30 @@ __all__ = [
     "clr_inverse",
     "composition",
     "continuous",
+    "coulombic_efficiency",
+    "decimate",
     "delta_q_statistics",
     "derive",
+    "despike_signal",
+    "difference_noise",
+    "differential_capacity",
+    "differential_voltage",
     "early_life",
+    "fade_curvature",
     "fade_line",
     "features_of_files",
     "first_order",
+    "ica_peaks",
     "ilr",
     "ilr_inverse",
     "lattice",
     "monte_carlo",
     "nyquist",
+    "nyquist_rate",
     "nyquist_table",
     "predict_first_order",
     "predict_monte_carlo",
+    "quantisation_variance",
     "replace_zeros",
+    "savgol",
 ]

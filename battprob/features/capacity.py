@@ -1,4 +1,4 @@
-"""Numbers read off a capacity sequence: at one cycle, and its first rise.
+"""Numbers read off a capacity sequence: at one cycle, its first rise, its efficiency.
 
 Functions of one cell; `jax.vmap` them over cells that share the `cycle` axis. A missing
 capacity is NaN.
@@ -56,3 +56,33 @@ def capacity_rise(
     used = jnp.isfinite(capacity_ah) & (cycle >= first) & (cycle <= last)
     highest = jnp.max(jnp.where(used, capacity_ah, -jnp.inf))
     return highest - capacity_at(cycle, capacity_ah, first)
+
+
+def coulombic_efficiency(
+    charge_ah: Float[Array, " c"],
+    discharge_ah: Float[Array, " c"],
+    relative_variance: Float[Array, ""],
+) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
+    r"""Charge got back of each cycle, $\eta_k = Q_{dis,k} / Q_{ch,k}$, and its variance.
+
+    $$\operatorname{Var} \eta_k = 2 \eta_k^2 r$$
+
+    to first order, with r the relative variance of one counted charge. An error of the
+    current's gain is common to both and cancels: leave it out of r.
+
+    Args:
+        charge_ah: charge put in, Ah; NaN where missing.
+        discharge_ah: charge got out, Ah; NaN where missing.
+        relative_variance: square of the relative standard error of one counted charge.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> charge, discharge = jnp.array([1.0, 1.0]), jnp.array([0.999, 0.998])
+        >>> value, variance = coulombic_efficiency(charge, discharge, jnp.array(1e-8))
+        >>> f"{value[1]:.3f} ± {variance[1] ** 0.5:.5f}"
+        '0.998 ± 0.00014'
+    """
+    usable = charge_ah > 0
+    ratio = discharge_ah / jnp.where(usable, charge_ah, 1.0)
+    ratio = jnp.where(usable, ratio, jnp.nan)
+    return ratio, 2 * ratio**2 * relative_variance

@@ -37,6 +37,8 @@ def fade_line(
     \operatorname{Var} \hat a = s^2 \Bigl(\frac1n + \frac{\bar k^2}{S}\Bigr),\quad
     s^2 = \frac{1}{n - 2} \sum (Q_k - \hat a - \hat b k)^2$$
 
+    Any sequence will do: of resistances, the slope is the resistance growth dR/dN.
+
     Sums run over the n cycles of the window whose capacity is not NaN. The variances
     take the residuals as independent and even; residuals that bend or drift together
     make them too small.
@@ -75,4 +77,50 @@ def fade_line(
         intercept=jnp.where(defined, mean_capacity - slope * mean_cycle, jnp.nan),
         slope_variance=jnp.where(tested, noise / spread, jnp.nan),
         intercept_variance=jnp.where(tested, noise * leverage, jnp.nan),
+    )
+
+
+def fade_curvature(
+    cycle: Float[Array, " c"],
+    capacity_ah: Float[Array, " c"],
+    first: Float[Array, ""],
+    last: Float[Array, ""],
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    r"""Second derivative of capacity over cycle by a least-squares parabola, and its variance.
+
+    With p the parabola's part that no line explains, $p = k^2$ less its own line,
+    $$\hat Q'' = 2 \frac{p \cdot Q}{p \cdot p},\quad
+    \operatorname{Var} \hat Q'' = \frac{4 s^2}{p \cdot p},\quad s^2 = \frac{R}{n - 3}$$
+
+    Args:
+        cycle, capacity_ah, first, last: as `fade_line`.
+
+    Returns:
+        Curvature in Ah a cycle², and its variance; NaN with fewer than three capacities
+        in the window, the variance also with three.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> cycle = jnp.arange(1.0, 9.0)
+        >>> curvature, _ = fade_curvature(cycle, 1 - 1e-3 * cycle**2, cycle[0], cycle[-1])
+        >>> f"{curvature:.4f}"
+        '-0.0020'
+    """
+    used = jnp.isfinite(capacity_ah) & (cycle >= first) & (cycle <= last)
+    count = used.sum().astype(capacity_ah.dtype)
+
+    def residual(y):
+        line = fade_line(cycle, jnp.where(used, y, jnp.nan), first, last)
+        return jnp.where(used, y - line.intercept - line.slope * cycle, 0.0)
+
+    centre = jnp.sum(jnp.where(used, cycle, 0.0)) / jnp.maximum(count, 1.0)
+    bent, bend = residual((cycle - centre) ** 2), residual(capacity_ah)
+    defined, tested = count > 2, count > 3
+    size = jnp.where(defined, bent @ bent, 1.0)
+    weight = bent @ bend / size
+    left = bend - weight * bent
+    noise = left @ left / jnp.where(tested, count - 3.0, 1.0)
+    return (
+        jnp.where(defined, 2 * weight, jnp.nan),
+        jnp.where(tested, 4 * noise / size, jnp.nan),
     )

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._typing import ArrayLike, Float
+from battprob._typing import Float, Numeric
 from battprob.features._nodes import function_nodes
 from battprob.features.resample import interpolate, require_half_cycles, rising
 from battprob.features.signals import difference_noise
@@ -34,9 +34,9 @@ _SMALLEST_SLOPE = 0.02  # of the mean slope
 
 
 def differential_capacity(
-    voltage_v: Float[ArrayLike, "*b t"],
-    capacity_ah: Float[ArrayLike, "*b t"],
-    grid_v: Float[ArrayLike, " v"],
+    voltage_v: Float[Numeric, "*b t"],
+    capacity_ah: Float[Numeric, "*b t"],
+    grid_v: Float[Numeric, " v"],
     *,
     quantum_v: float = 0.0,
 ) -> Predictive:
@@ -85,9 +85,9 @@ def differential_capacity(
 
 
 def differential_voltage(
-    capacity_ah: Float[ArrayLike, "*b t"],
-    voltage_v: Float[ArrayLike, "*b t"],
-    grid_ah: Float[ArrayLike, " v"],
+    capacity_ah: Float[Numeric, "*b t"],
+    voltage_v: Float[Numeric, "*b t"],
+    grid_ah: Float[Numeric, " v"],
     *,
     quantum_v: float = 0.0,
 ) -> Predictive:

@@ -20,7 +20,7 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._numerics import safe_sqrt
-from battprob._typing import Array, ArrayLike, Float
+from battprob._typing import Array, Float, Numeric
 from battprob.predictive import Predictive
 
 _CANDIDATES = 24
@@ -49,7 +49,7 @@ class Peaks(eqx.Module):
 
 def ica_peaks(
     curve: Predictive,
-    grid_v: Float[ArrayLike, " v"],
+    grid_v: Float[Numeric, " v"],
     *,
     max_peaks: int = 8,
     reach_v: float = 0.03,
@@ -122,7 +122,8 @@ def _peaks_of_one(grid, max_peaks, g, draws):
     offset = -0.5 * (g[top + 1] - g[top - 1]) / bend
     level = 0.5 * (g[top] + jnp.maximum(g[left], g[right]))
     draw_level = 0.5 * (
-        draws[:, top] + jnp.where((g[left] > g[right])[None], draws[:, left], draws[:, right])
+        draws[:, top]
+        + jnp.where((g[left] > g[right])[None], draws[:, left], draws[:, right])
     )
     down, down_error = _crossing(g, slope, draws, top, left, level, draw_level)
     up, up_error = _crossing(g, slope, draws, top, right, level, draw_level)
@@ -133,7 +134,10 @@ def _peaks_of_one(grid, max_peaks, g, draws):
     area = step * (running[:, right] - running[:, left])
     end_error = _end_error(g, draw_slope, right) - _end_error(g, draw_slope, left)
     values = {
-        "position_v": (grid[top] + step * offset, -step * draw_slope[:, top] / bend[None]),
+        "position_v": (
+            grid[top] + step * offset,
+            -step * draw_slope[:, top] / bend[None],
+        ),
         "height": (g[top] - 0.5 * bend * offset**2, draws[:, top]),
         "area_ah": (area[0], area[1:] + step * end_error),
         "width_v": (step * (up - down), step * (up_error - down_error)),

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._typing import Array, ArrayLike, Bool, Float
+from battprob._typing import Array, Bool, Float, Numeric
 
 
 def capacity_on_grid(
-    voltage_v: Float[ArrayLike, "*b t"],
-    capacity_ah: Float[ArrayLike, "*b t"],
-    grid_v: Float[ArrayLike, " v"],
+    voltage_v: Float[Numeric, "*b t"],
+    capacity_ah: Float[Numeric, "*b t"],
+    grid_v: Float[Numeric, " v"],
 ) -> Float[Array, "*b v"]:
     r"""Interpolate Q(V) of every half cycle to a common grid of voltages.
 
@@ -44,7 +44,7 @@ def capacity_on_grid(
         >>> import numpy as np
         >>> voltage = np.array([3.0, 3.1, 3.1, 3.2, np.nan])
         >>> capacity = np.array([0.0, 0.1, 0.3, 0.4, np.nan])
-        >>> capacity_on_grid(voltage, capacity, [2.9, 3.05, 3.1]).round(3).tolist()
+        >>> capacity_on_grid(voltage, capacity, np.array([2.9, 3.05, 3.1])).round(3).tolist()
         [nan, 0.1, 0.2]
     """
     voltage, capacity = require_half_cycles(voltage_v, capacity_ah)
@@ -118,7 +118,7 @@ def _nearest_present(present):
 
 
 def require_half_cycles(
-    voltage_v: Float[ArrayLike, "*b t"], capacity_ah: Float[ArrayLike, "*b t"]
+    voltage_v: Float[Numeric, "*b t"], capacity_ah: Float[Numeric, "*b t"]
 ) -> tuple[Float[Array, "*b t"], Float[Array, "*b t"]]:
     """The two as arrays, checked.
 

@@ -9,11 +9,11 @@ import numpy as np
 from numpy.polynomial import legendre
 
 from battprob._errors import DataError
-from battprob._typing import Array, ArrayLike, Float
+from battprob._typing import Array, Float, Numeric
 
 
 def savgol(
-    x: Float[ArrayLike, "*b n"],
+    x: Float[Numeric, "*b n"],
     *,
     window: int = 25,
     order: int = 3,

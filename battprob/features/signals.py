@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import AliasingWarning, DataError
-from battprob._typing import Array, ArrayLike, Bool, Float
+from battprob._typing import Array, Bool, Float, Numeric
 
 _ROBUST = 3.5  # standard deviations; larger differences are the signal's, not noise
 _TOP = 0.8  # of half the sampling rate: above it a well sampled signal has no content
@@ -29,7 +29,7 @@ def quantisation_variance(quantum: float) -> float:
     return quantum**2 / 12
 
 
-def difference_noise(x: Float[ArrayLike, "*b t"]) -> Float[Array, "*b"]:
+def difference_noise(x: Float[Numeric, "*b t"]) -> Float[Array, "*b"]:
     r"""Noise variance of a smooth signal, from its third differences.
 
     $$\hat\sigma^2 = \frac{1}{20} \overline{\min(|\Delta^3 x|, c)^2}$$
@@ -52,7 +52,7 @@ def difference_noise(x: Float[ArrayLike, "*b t"]) -> Float[Array, "*b"]:
 
 
 def nyquist_rate(
-    x: Float[ArrayLike, " t"], spacing_s: float, noise_variance: float
+    x: Float[Numeric, " t"], spacing_s: float, noise_variance: float
 ) -> float:
     """Twice the highest frequency at which a signal stands out of its noise, Hz.
 
@@ -97,7 +97,7 @@ def nyquist_rate(
     return float(top / spacing_s)
 
 
-def decimate(x: Float[ArrayLike, "*b t"], factor: int) -> Float[Array, "*b s"]:
+def decimate(x: Float[Numeric, "*b t"], factor: int) -> Float[Array, "*b s"]:
     """Keep every `factor`-th reading after what the slower rate cannot carry is removed.
 
     A windowed sinc (Hamming, 20 readings a kept one) at 0.8 of the new half rate, without
@@ -137,7 +137,7 @@ def _decimate(x, taps, factor):
 
 
 def despike_signal(
-    x: Float[ArrayLike, "*b t"], *, half: int = 3, threshold: float = 6.0
+    x: Float[Numeric, "*b t"], *, half: int = 3, threshold: float = 6.0
 ) -> tuple[Float[Array, "*b t"], Bool[Array, "*b t"]]:
     """Replace single wild readings by the median around them, and say which.
 

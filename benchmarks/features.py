@@ -1,0 +1,215 @@
+"""Features: is savgol SciPy's and faster, are the bands of dQ/dV true, and how fast.
+
+Run one thread, with huge pages for XLA's arrays (NumPy asks for them by itself):
+
+    OMP_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false \
+    GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python benchmarks/features.py
+"""
+
+import json
+import os
+import pathlib
+import sys
+import time
+
+import jax
+import numpy as np
+import scipy.signal
+
+import battprob as bp
+from battprob.data._halfcell import graphite_potential_v
+
+QUANTUM_V = 5 / 2**16
+LEVELS_V = (1e-4, 5e-4, 2e-3)
+GRID_V = np.linspace(3.0, 4.05, 1000)
+CHARGE_AH = np.linspace(0.0, 3.0, 1000)
+
+
+def voltage_v(q):
+    """A charge of NMC against graphite: smooth, with four peaks of dQ/dV."""
+    y = 0.90 - 0.19 * q
+    nmc = -0.8090 * y + 4.4875 - 0.0428 * np.tanh(18.5138 * (y - 0.5542))
+    nmc += -17.7326 * np.tanh(15.7890 * (y - 0.3117))
+    nmc += 17.5842 * np.tanh(15.9308 * (y - 0.3120))
+    return nmc - graphite_potential_v(0.03 + 0.29 * q)
+
+
+def true_slope(grid):
+    """dQ/dV at each voltage, by central differences of the exact curve."""
+    fine = np.linspace(0.0, 3.0, 400_001)
+    q = np.interp(grid, voltage_v(fine), fine)
+    return 2e-5 / (voltage_v(q + 1e-5) - voltage_v(q - 1e-5))
+
+
+def measured(cycles, noise_v, rng):
+    """Voltages with noise and quantisation, and the charges they are of."""
+    noisy = voltage_v(CHARGE_AH) + noise_v * rng.standard_normal((cycles, 1000))
+    quantised = np.round(noisy / QUANTUM_V) * QUANTUM_V
+    return quantised, np.broadcast_to(CHARGE_AH, quantised.shape)
+
+
+def seconds(run, repeats):
+    """Least CPU time of a few repeats, after one that compiles."""
+    jax.block_until_ready(run())
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        jax.block_until_ready(run())
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def savgol(rows, repeats, rng):
+    """Curves a CPU-second: ours, SciPy on the batch, and curve by curve."""
+    x = rng.standard_normal((rows, 1000))
+    on_device = jax.numpy.asarray(x)
+    ours = seconds(lambda: bp.features.savgol(on_device, window=25, order=3), repeats)
+    peer = seconds(lambda: scipy.signal.savgol_filter(x, 25, 3), repeats)
+    error = np.abs(
+        bp.features.savgol(x, window=25, order=3) - scipy.signal.savgol_filter(x, 25, 3)
+    ).max()
+    few = x[: rows // 20]
+
+    def pipeline():
+        for row in few:
+            v, first = np.unique(np.round(np.sort(row), 4), return_index=True)
+            q = np.interp(np.linspace(v[0], v[-1], 1000), v, first)
+            smooth = scipy.signal.savgol_filter(q, 25, 3, deriv=1)
+            scipy.signal.find_peaks(smooth, prominence=0.1)
+
+    return {
+        "savgol_curves_per_cpu_s": rows / ours,
+        "scipy_curves_per_cpu_s": rows / peer,
+        "pipeline_curves_per_cpu_s": len(few) / seconds(pipeline, 1),
+        "savgol_largest_difference_from_scipy": float(error),
+    }
+
+
+def bands(cycles, noise_v, rng):
+    """Coverage and error of dQ/dV against the best window an oracle would choose."""
+    voltage, charge = measured(cycles, noise_v, rng)
+    truth = true_slope(GRID_V)
+    curve = bp.features.differential_capacity(
+        voltage, charge, GRID_V, quantum_v=QUANTUM_V
+    )
+    low, high = curve.interval(0.9)
+    on_grid = np.asarray(bp.features.capacity_on_grid(voltage, charge, GRID_V))
+    spacing = GRID_V[1] - GRID_V[0]
+
+    def oracle(window, order):
+        slope = scipy.signal.savgol_filter(
+            on_grid, window, order, deriv=1, delta=spacing
+        )
+        return np.sqrt(np.mean((slope - truth) ** 2))
+
+    choices = [(oracle(w, k), w, k) for k in (2, 3, 4) for w in range(7, 302, 2)]
+    rmse = float(np.sqrt(np.mean((np.asarray(curve.mean) - truth) ** 2)))
+    return {
+        "noise_mv": 1e3 * noise_v,
+        "coverage_90": float(np.mean((low <= truth) & (truth <= high))),
+        "rmse": rmse,
+        "oracle_savgol": [float(min(choices)[0]), *min(choices)[1:]],
+        "rmse_over_oracle": rmse / float(min(choices)[0]),
+        "peaks": peaks(curve),
+    }
+
+
+def peaks(curve):
+    """Coverage of the 90 % interval of every true peak's position."""
+    fine = np.linspace(GRID_V[0], GRID_V[-1], 100_001)
+    slope = true_slope(fine)
+    tops = fine[1:-1][(slope[1:-1] > slope[:-2]) & (slope[1:-1] > slope[2:])]
+    found = bp.features.ica_peaks(curve, GRID_V)
+    position, sd = np.asarray(found.position_v), np.asarray(found.position_sd)
+    report = []
+    for top in tops:
+        nearest = np.nanargmin(np.abs(position - top), axis=1)[:, None]
+        place = np.take_along_axis(position, nearest, 1)[:, 0]
+        error = place - top
+        near = np.abs(error) < 0.03
+        score = error[near] / np.take_along_axis(sd, nearest, 1)[near, 0]
+        report.append(
+            {
+                "position_v": round(float(top), 4),
+                "found": float(near.mean()),
+                "coverage_90": float(np.mean(np.abs(score) < 1.6449)),
+            }
+        )
+    return report
+
+
+def speed(cycles, repeats, rng):
+    """Curves a CPU-second of dQ/dV with its error, and of its peaks."""
+    voltage, charge = (jax.numpy.asarray(a) for a in measured(cycles, 5e-4, rng))
+    run = lambda: bp.features.differential_capacity(  # noqa: E731
+        voltage, charge, GRID_V, quantum_v=QUANTUM_V
+    )
+    curve = run()
+    return {
+        "differential_capacity_curves_per_cpu_s": cycles / seconds(run, repeats),
+        "ica_peaks_curves_per_cpu_s": cycles
+        / seconds(lambda: bp.features.ica_peaks(curve, GRID_V), repeats),
+    }
+
+
+def repeated_cycles(folder):
+    """Peaks of the two C/4 cycles of one NCA cell, and their distance in errors."""
+    record = np.load(folder / "raj2020_vq" / "vq.npz")
+    parts = [
+        [record[f"cycle{c}_charge_C4__{name}"][::4] for c in (1, 2)]
+        for name in ("voltage_V", "capacity_Ah")
+    ]
+    longest = max(len(row) for row in parts[0])
+    voltage, charge = (
+        np.stack(
+            [
+                np.pad(r.astype(float), (0, longest - len(r)), constant_values=np.nan)
+                for r in part
+            ]
+        )
+        for part in parts
+    )
+    grid = np.linspace(3.3, 4.15, 850)
+    curve = bp.features.differential_capacity(voltage, charge, grid, quantum_v=1.5e-4)
+    found = bp.features.ica_peaks(curve, grid)
+    both = np.isfinite(found.position_v).all(0)
+    place, sd = np.asarray(found.position_v)[:, both], np.asarray(found.position_sd)
+    distance = np.diff(place, axis=0)[0] / np.sqrt((sd[:, both] ** 2).sum(0))
+    return {
+        "position_v": place.round(5).tolist(),
+        "position_sd_mv": (1e3 * sd[:, both]).round(3).tolist(),
+        "difference_in_sd": distance.round(2).tolist(),
+    }
+
+
+def severson(folder, repeats):
+    """Seconds to featurise the whole pack, compiled."""
+    cells = bp.data.read_pack(folder / "severson" / "severson.npz")
+    cells = [bp.data.despike(cell)[0] for cell in cells]
+    return {
+        "severson_cells": len(cells),
+        "severson_early_life_s": seconds(
+            lambda: bp.features.early_life(cells).x, repeats
+        ),
+    }
+
+
+def main(*, smoke: bool = False):
+    """Measure everything and print it as JSON."""
+    bp.enable_x64()
+    rng = np.random.default_rng(0)
+    rows, cycles, repeats = (200, 20, 1) if smoke else (10_000, 200, 7)
+    report = savgol(rows, repeats, rng)
+    report |= speed(20 if smoke else 1000, repeats, rng)
+    report["bands"] = [bands(cycles, level, rng) for level in LEVELS_V]
+    beside = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("BATTPROB_DATA", beside))
+    if folder.is_dir() and not smoke:
+        report["raj2020_c4_charges"] = repeated_cycles(folder)
+        report |= severson(folder, repeats)
+    print(json.dumps(report, indent=1))
+    return report
+
+
+if __name__ == "__main__":
+    main(smoke="--smoke" in sys.argv)

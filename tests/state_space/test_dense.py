@@ -1,0 +1,100 @@
+"""O(n) smoothing equals the dense Gaussian process: values, derivatives and evidence."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from battprob.state_space import MaternProcess
+
+VARIANCE, LENGTH = 1.3, 0.9
+
+
+def correlation(tau, derivatives):
+    """Matérn correlation as a polynomial times an exponential, away from 0 and at it."""
+    x = jnp.sqrt(2.0 * derivatives + 1.0) / LENGTH * jnp.abs(tau)
+    polynomial = {
+        0: 1.0,
+        1: 1 + x,
+        2: 1 + x + x**2 / 3,
+        3: 1 + x + 2 * x**2 / 5 + x**3 / 15,
+    }[derivatives]
+    return VARIANCE * jnp.exp(-x) * polynomial
+
+
+def irregular():
+    """Uneven places with repeats and wide gaps, some of them without a reading."""
+    rng = np.random.default_rng(0)
+    place = np.sort(np.concatenate([rng.uniform(0, 5, 34), [2.0] * 3, [20, 20.5, 40]]))
+    y = np.sin(place) + 0.1 * rng.standard_normal(40)
+    noise = rng.uniform(1e-3, 2e-2, 40)
+    return [jnp.asarray(a) for a in (place, y, noise, rng.uniform(size=40) > 0.2)]
+
+
+def dense(derivatives, place, y, noise, seen):
+    gram = correlation(place[:, None] - place[None], derivatives)
+    inner = np.asarray(gram)[np.ix_(seen, seen)] + np.diag(noise[seen])
+    cross = np.asarray(gram)[:, seen]
+    solved = np.linalg.solve(inner, cross.T)
+    log_evidence = -0.5 * (
+        y[seen] @ np.linalg.solve(inner, y[seen])
+        + np.linalg.slogdet(inner)[1]
+        + seen.sum() * np.log(2 * np.pi)
+    )
+    return solved.T @ y[seen], gram - cross @ solved, log_evidence
+
+
+@pytest.mark.parametrize("derivatives", [0, 1, 2, 3])
+def test_values_and_evidence(derivatives):
+    readings = irregular()
+    process = MaternProcess(VARIANCE, LENGTH, derivatives=derivatives)
+    path = eqx.filter_jit(process.smooth)(*readings)
+    mean, covariance, log_evidence = dense(derivatives, *map(np.asarray, readings))
+    np.testing.assert_allclose(path.mean[:, 0], mean, atol=1e-10)
+    np.testing.assert_allclose(
+        path.covariance[:, 0, 0], np.diag(covariance), atol=1e-10
+    )
+    np.testing.assert_allclose(path.log_evidence, log_evidence, rtol=1e-10)
+    np.testing.assert_allclose(
+        process.log_evidence(*readings), log_evidence, rtol=1e-10
+    )
+
+
+@pytest.mark.parametrize("derivatives", [2, 3])
+def test_derivative_and_its_variance(derivatives):
+    place, y, noise, seen = readings = irregular()
+    slope = jax.vmap(jax.vmap(jax.grad(correlation), (0, None)), (0, None))
+    cross = slope(place[:, None] - place[None, seen], derivatives)
+    inner = correlation(place[seen][:, None] - place[seen][None], derivatives)
+    inner = inner + jnp.diag(noise[seen])
+    tau = 1e-4  # second derivative at 0, where |tau| has none by itself
+    prior = 2 * (VARIANCE - correlation(jnp.asarray(tau), derivatives)) / tau**2
+    variance = prior - jnp.sum(cross * jnp.linalg.solve(inner, cross.T).T, axis=1)
+    process = MaternProcess(VARIANCE, LENGTH, derivatives=derivatives)
+    path = process.smooth(*readings)
+    mean = cross @ jnp.linalg.solve(inner, y[seen])
+    np.testing.assert_allclose(path.mean[:, 1], mean, atol=1e-9)
+    np.testing.assert_allclose(path.covariance[:, 1, 1], variance, atol=2e-6)
+
+
+def test_gradients_are_finite_and_those_of_finite_differences():
+    readings = irregular()
+
+    def evidence(length):
+        return MaternProcess(VARIANCE, length).log_evidence(*readings)
+
+    slope = (
+        evidence(jnp.asarray(0.9 + 1e-5)) - evidence(jnp.asarray(0.9 - 1e-5))
+    ) / 2e-5
+    np.testing.assert_allclose(jax.grad(evidence)(jnp.asarray(0.9)), slope, rtol=1e-6)
+
+
+def test_vmap_is_a_loop():
+    place, y, noise, seen = irregular()
+    process = MaternProcess(VARIANCE, LENGTH)
+    both = jax.vmap(process.smooth, in_axes=(None, 0, 0, 0))(
+        place, *(jnp.stack([a, a[::-1]]) for a in (y, noise, seen))
+    )
+    one = process.smooth(place, y[::-1], noise[::-1], seen[::-1])
+    np.testing.assert_allclose(both.mean[1], one.mean, atol=1e-12)
