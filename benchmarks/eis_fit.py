@@ -90,7 +90,7 @@ def judged(posterior, sigma):
         "coverage": dict(
             zip(
                 posterior.circuit.names,
-                ((low <= TRUTH) & (TRUTH <= high)).mean(0),
+                ((low <= TRUTH) & (high >= TRUTH)).mean(0),
                 strict=True,
             )
         ),
@@ -125,6 +125,7 @@ def peer(python, impedance, guess):
 
 
 def main(python, count, count_peer):
+    """Run every comparison, write it down and print it."""
     bp.enable_x64()
     results = {}
     for kind, level in (

@@ -5,6 +5,7 @@ from battprob.eis.compare import Comparison, compare, leave_one_out
 from battprob.eis.converters import from_autoeis, from_boukamp, read_impedance_py
 from battprob.eis.elements import Element, Parameter, element
 from battprob.eis.fit import Laplace
+from battprob.eis.nuts import NUTS
 from battprob.eis.posterior import CircuitPosterior
 from battprob.eis.replicates import replicate_variance
 from battprob.eis.table import ParameterTable
@@ -16,6 +17,7 @@ from battprob.eis.variance import (
 )
 
 __all__ = [
+    "NUTS",
     "AgarwalOrazem",
     "Circuit",
     "CircuitPosterior",

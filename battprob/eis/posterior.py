@@ -258,11 +258,16 @@ class Draws(NamedTuple):
     level: Float[Array, " s"]
 
 
-def draws_with_noise(nodes: Nodes, key: PRNGKey, num: int) -> Draws:
-    """Draws of one spectrum; `half_square` is half their squared distance, in sd."""
+def draws_with_noise(nodes: Nodes, key: PRNGKey, num: int, broader: float) -> Draws:
+    """Draws of one spectrum, their sd `broader` than the posterior's.
+
+    `half_square` is half their squared distance in those sd.
+    """
+    covariance = broader**2 * nodes.covariance
+    nodes = eqx.tree_at(lambda nodes: nodes.covariance, nodes, covariance)
     z, shape, level = _draw(nodes, key, num)
     spread, centre = nodes.level[shape, level], nodes.location[shape]
-    precision = jnp.linalg.inv(nodes.covariance)[shape]
+    precision = jnp.linalg.inv(covariance)[shape]
     square = jnp.einsum("si,sij,sj->s", z - centre, precision, z - centre) / spread
     return Draws(z, centre, 0.5 * square, nodes.shape[shape], spread)
 

@@ -13,5 +13,16 @@ except ModuleNotFoundError as error:
 from battprob.plots.curves import delta_q
 from battprob.plots.predictions import parity, variance_split
 from battprob.plots.reliability import calibration, pit_histogram
+from battprob.plots.spectra import bode, corner, nyquist, spectrum_residuals
 
-__all__ = ["calibration", "delta_q", "parity", "pit_histogram", "variance_split"]
+__all__ = [
+    "bode",
+    "calibration",
+    "corner",
+    "delta_q",
+    "nyquist",
+    "parity",
+    "pit_histogram",
+    "spectrum_residuals",
+    "variance_split",
+]
