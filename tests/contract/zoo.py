@@ -12,8 +12,7 @@ from battprob.models import BayesianLinear, GaussianProcess
 
 MODELS = {
     "linear": BayesianLinear(),
-    "linear_log_linear": BayesianLinear(noise.LogLinear(["rate"])),
-    "linear_known": BayesianLinear(noise.Known() + noise.Constant()),
+    "linear_known": BayesianLinear(noise.Known() + noise.LogLinear(["rate"])),
     "gp": GaussianProcess(),
     "gp_log_linear": GaussianProcess(Matern32() + Linear(), noise.LogLinear()),
     "gp_known": GaussianProcess(
