@@ -72,11 +72,12 @@ def bacon_watts_knee(
     place = jnp.linspace(0.02, 0.98, _PLACES, dtype=dtype)
     position = jnp.where(seen, (cycle - first) / span, 0.0)
     y = jnp.where(seen, capacity_ah, 0.0)
-    middle = y.sum() / seen.sum()
+    count = seen.sum().astype(dtype)
+    middle = y.sum() / count
     scale = jnp.where(seen, y - middle, 0.0)
     scale = safe_sqrt((scale**2).mean())
     y = jnp.where(seen, (y - middle) / jnp.where(scale > 0, scale, 1.0), 0.0)
-    degrees = seen.sum().astype(dtype) - 3
+    degrees = count - 3
 
     def fit(x, rounding):
         from_knee = position - x

@@ -37,14 +37,14 @@ class Peaks(eqx.Module):
         width_v, width_sd: full width halfway down to the higher valley, V.
     """
 
-    position_v: Float[Array, "c p"]
-    position_sd: Float[Array, "c p"]
-    height: Float[Array, "c p"]
-    height_sd: Float[Array, "c p"]
-    area_ah: Float[Array, "c p"]
-    area_sd: Float[Array, "c p"]
-    width_v: Float[Array, "c p"]
-    width_sd: Float[Array, "c p"]
+    position_v: Float[Array, "*c p"]
+    position_sd: Float[Array, "*c p"]
+    height: Float[Array, "*c p"]
+    height_sd: Float[Array, "*c p"]
+    area_ah: Float[Array, "*c p"]
+    area_sd: Float[Array, "*c p"]
+    width_v: Float[Array, "*c p"]
+    width_sd: Float[Array, "*c p"]
 
 
 def ica_peaks(
@@ -127,10 +127,8 @@ def _peaks_of_one(grid, max_peaks, g, draws):
     )
     down, down_error = _crossing(g, slope, draws, top, left, level, draw_level)
     up, up_error = _crossing(g, slope, draws, top, right, level, draw_level)
-    running = jnp.cumsum(jnp.vstack([g, draws]), axis=1)
-    running = 0.5 * (
-        running + running - jnp.vstack([g, draws])
-    )  # to the middle of each
+    curves = jnp.vstack([g, draws])
+    running = jnp.cumsum(curves, axis=1) - 0.5 * curves
     area = step * (running[:, right] - running[:, left])
     end_error = _end_error(g, draw_slope, right) - _end_error(g, draw_slope, left)
     values = {

