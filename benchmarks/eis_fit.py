@@ -175,4 +175,4 @@ if __name__ == "__main__":
     parser.add_argument("--peer", help="Python of an environment with impedance==1.7.1")
     parser.add_argument("--smoke", action="store_true", help="a small run")
     options = parser.parse_args()
-    main(options.peer, *((64, 2) if options.smoke else (1000, 40)))
+    main(options.peer, *((64, 2) if options.smoke else (1000, 20)))

@@ -7,7 +7,8 @@ from battprob.eis.elements import Element, Parameter, element
 from battprob.eis.fit import Laplace
 from battprob.eis.nuts import NUTS
 from battprob.eis.posterior import CircuitPosterior
-from battprob.eis.replicates import replicate_variance
+from battprob.eis.read import read_spectrum
+from battprob.eis.replicates import replicate_predictive, replicate_variance
 from battprob.eis.table import ParameterTable
 from battprob.eis.variance import (
     AgarwalOrazem,
@@ -35,5 +36,7 @@ __all__ = [
     "from_boukamp",
     "leave_one_out",
     "read_impedance_py",
+    "read_spectrum",
+    "replicate_predictive",
     "replicate_variance",
 ]

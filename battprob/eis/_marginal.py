@@ -67,7 +67,7 @@ def marginal(
     filling = jnp.asarray(_filling(low.size), low.dtype)
     shape = low[None] + (high - low)[None] * filling
     h = jax.vmap(lambda eta: relative_variance(law, eta, mean, frequency_hz))(shape)
-    h = jnp.concatenate([h, h], axis=1)
+    h = h.reshape(len(h), -1)
     outer = slopes[:, None, :] * slopes[None, :, :]
     gram = jnp.moveaxis(outer @ (1 / h).T, -1, 0)
     slope = (1 / h) @ (residual[None] * slopes).T
@@ -103,15 +103,21 @@ def levels(
     found: Marginal,
 ) -> tuple[Float[Array, "r k"], Float[Array, "r k"]]:
     """Nodes of the noise level s² and joint log weights with the shape's."""
-    node, weight = np.polynomial.hermite_e.hermegauss(_LEVEL_NODES)
-    half = 0.5 * found.freedom
-    # s² is freedom × level / χ²: its log has these first two cumulants.
-    mean, spread = _log_chi_square(half)
-    middle = jnp.log(found.level) + jnp.log(half) - mean
-    log_level = middle[:, None] + spread[:, None] * jnp.asarray(node, half.dtype)[None]
-    log_share = jnp.asarray(np.log(weight / weight.sum()), half.dtype)
+    level, log_share = level_nodes(found.level, found.freedom)
     log_weight = found.log_weight[:, None] + log_share[None]
-    return jnp.exp(log_level), log_weight - logsumexp(log_weight)
+    return level, log_weight - logsumexp(log_weight)
+
+
+def level_nodes(
+    level: Float[Array, " r"], freedom: Float[Array, " r"]
+) -> tuple[Float[Array, "r k"], Float[Array, " k"]]:
+    """Quadrature nodes of s² = freedom × level / χ², and their log weights."""
+    node, weight = np.polynomial.hermite_e.hermegauss(_LEVEL_NODES)
+    half = 0.5 * freedom
+    mean, spread = _log_chi_square(half)
+    middle = jnp.log(level) + jnp.log(half) - mean
+    log_level = middle[:, None] + spread[:, None] * jnp.asarray(node, half.dtype)[None]
+    return jnp.exp(log_level), jnp.asarray(np.log(weight / weight.sum()), half.dtype)
 
 
 def _node(misfit, z, gram, slope, square, log_h, known, rows):

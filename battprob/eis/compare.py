@@ -158,7 +158,7 @@ def _loo_one(posterior, frequency, nodes, impedance, key):
             to_values(z, parameters), 2 * jnp.pi * frequency
         )
         h = relative_variance(posterior.noise, shape, mean, frequency)
-        return laws.complex_gaussian(impedance, mean, jnp.sqrt(level * h))
+        return laws.rectangular_gaussian(impedance, mean, level * h)
 
     def log_prior(z):
         return -0.5 * jnp.sum(((z - nodes.prior_mean) / nodes.prior_sd) ** 2)

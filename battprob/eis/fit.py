@@ -156,11 +156,12 @@ def _fit_one(task, impedance, key, *, num_starts):
     circuit, law, frequency = task.circuit, task.noise, task.frequency_hz
     omega = 2 * jnp.pi * frequency
     box = shape_box(law, impedance, frequency)
-    weight = 1 / relative_variance(law, 0.5 * (box[0] + box[1]), impedance, frequency)
+    middle = 0.5 * (box[0] + box[1])
+    weight = 1 / relative_variance(law, middle, impedance, frequency).ravel()
     misfit = Misfit(
         partial(_model, circuit, omega),
         _stack(impedance),
-        jnp.concatenate([weight, weight]),
+        weight,
         prior(circuit, omega, impedance),
     )
     first = starts(circuit, omega, impedance, weight, key=key, num=num_starts)
@@ -176,7 +177,7 @@ def _fit_one(task, impedance, key, *, num_starts):
         found, mean = marginal(misfit, z, frequency, law, inner)
         shape, narrower = narrowed(found, inner)
         h = relative_variance(law, shape, mean, frequency)
-        weight = 1 / jnp.concatenate([h, h])
+        weight = 1 / h.ravel()
         lanes = jnp.broadcast_to(z, lanes.shape)
         return (lanes, weight, narrower), (fit, found, inner, weight, mean)
 

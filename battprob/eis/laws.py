@@ -46,6 +46,26 @@ def complex_gaussian(
     return -_LOG_2PI - 2 * jnp.log(sigma) - 0.5 * _square(impedance - mean) / sigma**2
 
 
+def rectangular_gaussian(
+    impedance: Complex[Array, " f"],
+    mean: Complex[Array, " f"],
+    variance: Float[Array, "2 f"],
+) -> Float[Array, " f"]:
+    r"""Log density with Re and Im independent, of unequal variance.
+
+    $-\log 2\pi - \frac12\log\sigma_r^2\sigma_j^2
+    - (Z_r - \mu_r)^2/2\sigma_r^2 - (Z_j - \mu_j)^2/2\sigma_j^2$
+
+    Args:
+        impedance: measured, in Ohm.
+        mean: true, in Ohm.
+        variance: σ² of Re and of Im, in Ohm².
+    """
+    away = impedance - mean
+    square = away.real**2 / variance[0] + away.imag**2 / variance[1]
+    return -_LOG_2PI - 0.5 * jnp.log(variance).sum(0) - 0.5 * square
+
+
 def polar_gaussian(
     impedance: Complex[Array, "*b"],
     mean: Complex[Array, "*b"],

@@ -88,8 +88,8 @@ def log_density(
         to_values(z, parameters), 2 * jnp.pi * task.frequency_hz
     )
     h = relative_variance(task.noise, eta, mean, task.frequency_hz)
-    sigma = jnp.exp(0.5 * log_level) * jnp.sqrt(h)
-    likelihood = laws.complex_gaussian(impedance, mean, sigma).sum()
+    variance = jnp.exp(log_level) * h
+    likelihood = laws.rectangular_gaussian(impedance, mean, variance).sum()
     known = task.noise.level_known()
     level_prior = -0.5 * known * (log_level + jnp.exp(-log_level))
     uniform = jnp.sum(jnp.log(share) + jnp.log1p(-share))

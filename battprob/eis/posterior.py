@@ -288,7 +288,7 @@ def _predict(posterior, frequency):
         function = jnp.sum(slope * jnp.tensordot(covariance, slope, axes=1), axis=0)
         complex_mean = jax.lax.complex(mean[:, 0], mean[:, 1])
         h = relative_variance(posterior.noise, shape, complex_mean, frequency)
-        return mean, jnp.broadcast_to(h[:, None], mean.shape), function
+        return mean, h.T, function
 
     nodes = posterior.nodes
     mean, h, function = jax.vmap(jax.vmap(node))(

@@ -1,10 +1,13 @@
 """The variance over frequency from repeated spectra of the same thing."""
 
+import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import ArrayLike
+from battprob.eis._marginal import level_nodes
 from battprob.eis.variance import KnownVariance
+from battprob.predictive import Predictive
 
 _WINDOW = 1.0  # decades over which neighbouring frequencies share their variance
 
@@ -12,9 +15,9 @@ _WINDOW = 1.0  # decades over which neighbouring frequencies share their varianc
 def replicate_variance(
     frequency_hz: ArrayLike, impedance_ohm: ArrayLike, *, drift: bool = False
 ) -> KnownVariance:
-    r"""Estimate σ²(f) of one measurement from its repeats, for use as `noise=`.
+    r"""Estimate σ²(f) of Re and of Im of one measurement from its repeats, for use as `noise=`.
 
-    $s^2(f) = \sum |Z_i - \bar Z|^2 / 2(m - 1)$ over the m repeats, smoothed over a
+    $s^2(f) = \sum (Z_i - \bar Z)^2 / (m - 1)$ over the m repeats, of each part, smoothed over a
     decade of frequency (weights by a Gaussian window): a handful of
     repeats says little of a single frequency.
 
@@ -47,20 +50,54 @@ def replicate_variance(
     frequency, repeats = frequency[order], repeats[:, order]
     away = repeats - _trend(repeats, used)
     freedom = len(repeats) - used
-    variance = np.sum(np.abs(away) ** 2, axis=0) / (2 * freedom)
+    variance = np.stack([away.real, away.imag]).var(axis=1) * len(away) / freedom
     if not np.all(variance > 0):
         raise DataError(
-            f"the repeats are equal at {frequency[np.argmin(variance)]} Hz: are they "
+            f"the repeats are equal at {frequency[variance.min(0).argmin()]} Hz: are they "
             "copies of one spectrum?"
         )
     decades = np.log10(frequency)
     kernel = np.exp(-0.5 * ((decades[:, None] - decades[None]) / (0.5 * _WINDOW)) ** 2)
-    smooth = kernel @ variance / kernel.sum(1)
-    return KnownVariance(frequency, smooth, 2.0 * freedom * frequency.size)
+    smooth = variance @ kernel / kernel.sum(1)
+    standard = np.concatenate([away.real, away.imag], axis=1) / np.sqrt(smooth).ravel()
+    return KnownVariance(frequency, smooth, _degrees_of_freedom(standard, freedom))
+
+
+def replicate_predictive(
+    frequency_hz: ArrayLike, impedance_ohm: ArrayLike
+) -> Predictive:
+    """Predictive of one more repeat of (Re, Im) in Ohm, with no circuit: [f 2].
+
+    Frequencies ascending. The mean of the repeats is known to σ²/m (epistemic); how well
+    the level of σ² is known makes the tails.
+
+    Args:
+        frequency_hz: positive, in Hz, shape [f].
+        impedance_ohm: complex, in Ohm, shape [repeats f].
+    """
+    law = replicate_variance(frequency_hz, impedance_ohm)
+    repeats = np.asarray(impedance_ohm)[:, np.argsort(np.asarray(frequency_hz))]
+    mean = np.stack([repeats.real, repeats.imag], axis=-1).mean(0)[None, None]
+    one = jnp.ones(1, law.variance.dtype)
+    level, log_share = level_nodes(one, law.degrees_of_freedom[None])
+    variance = level[0][:, None, None, None] * law.variance.T[None, None]
+    log_weight = log_share[:, None, None, None]
+    return Predictive(mean, variance, variance / len(repeats), log_weight)
 
 
 def _trend(repeats, order):
     """Least-squares polynomial with `order` coefficients over the repeats."""
-    time = np.linspace(-1, 1, len(repeats))
-    basis = np.vander(time, order)
+    basis = np.vander(np.linspace(-1, 1, len(repeats)), order)
     return basis @ np.linalg.lstsq(basis.astype(complex), repeats, rcond=None)[0]
+
+
+def _degrees_of_freedom(standard, freedom):
+    """Freedom of the level, errors of a repeat being correlated over frequency.
+
+    For n independent columns tr(G²)/tr(G)² of their Gram matrix is about
+    1/freedom + 1/n (the moments of a Wishart matrix), which gives n.
+    """
+    gram = standard @ standard.T
+    ratio = np.sum(gram**2) / np.trace(gram) ** 2
+    independent = 1 / max(ratio - 1 / freedom, 1 / standard.shape[1])
+    return float(freedom * max(independent, 1.0))

@@ -28,7 +28,7 @@ def starts(
     circuit: Circuit,
     omega: Float[Array, " f"],
     impedance: Complex[Array, " f"],
-    weight: Float[Array, " f"],
+    weight: Float[Array, " r"],
     *,
     key: PRNGKey,
     num: int,
@@ -38,9 +38,8 @@ def starts(
     basis = _stack(columns)
     size = jnp.sqrt(2 * jnp.mean(basis**2, axis=1))
     basis = basis / size[:, None]
-    row_weight = jnp.concatenate([weight, weight])[None]
-    gram = (basis * row_weight) @ basis.T
-    right = (basis * row_weight) @ _stack(impedance)
+    gram = (basis * weight[None]) @ basis.T
+    right = (basis * weight[None]) @ _stack(impedance)
     choices, near = _choices(circuit)
     scale = resistance_scale(impedance)
     amplitude, misfit = jax.vmap(lambda c: _amplitudes(gram, right, c, scale))(

@@ -32,8 +32,11 @@ class AbstractVariance(eqx.Module):
     @abstractmethod
     def terms(
         self, mean: Complex[Array, " f"], frequency_hz: Float[Array, " f"]
-    ) -> Float[Array, "k f"]:
-        """The non-negative terms, in Ohm² if `power` is one and in Ohm if it is two."""
+    ) -> Float[Array, "k *parts f"]:
+        """The non-negative terms, in Ohm² if `power` is one and in Ohm if it is two.
+
+        Shape [k f], or [k 2 f] where Re and Im differ.
+        """
 
     @abstractmethod
     def num_terms(self) -> int:
@@ -53,11 +56,12 @@ def relative_variance(
     shape: Float[Array, " q"],
     mean: Complex[Array, " f"],
     frequency_hz: Float[Array, " f"],
-) -> Float[Array, " f"]:
-    """h(f) for a shape η."""
+) -> Float[Array, "2 f"]:
+    """h(f) of Re and of Im, for a shape η."""
     first = jnp.zeros(1, shape.dtype)
     weight = jax.nn.softmax(jnp.concatenate([first, shape]))
-    return (weight @ law.terms(mean, frequency_hz)) ** law.power()
+    total = jnp.tensordot(weight, law.terms(mean, frequency_hz), axes=1)
+    return jnp.broadcast_to(total ** law.power(), (2, mean.size))
 
 
 def shape_box(
@@ -67,6 +71,7 @@ def shape_box(
 ) -> tuple[Float[Array, " q"], Float[Array, " q"]]:
     """Lowest and highest shape worth considering for this spectrum."""
     terms = law.terms(impedance, frequency_hz)
+    terms = terms.reshape(len(terms), -1)
     terms = jnp.maximum(terms, 1e-3 * terms.mean(1, keepdims=True))
     balance = jnp.log(terms[:1]) - jnp.log(terms[1:])
     return balance.min(1) - _MARGIN, balance.max(1) + _MARGIN
@@ -150,13 +155,14 @@ class KnownVariance(AbstractVariance):
 
     Args:
         frequency_hz: where it is known, ascending, in Hz.
-        variance: σ² of each of Re and Im there, in Ohm².
+        variance: σ² of each of Re and Im there, in Ohm², shape [m]; or [2 m] where the
+            two differ.
         degrees_of_freedom: how well its level is known: 0 if the shape alone is, and
-            2(repeats - 1) × frequencies for `replicate_variance`; very large if exact.
+            very large if it is exact; `replicate_variance` estimates it.
     """
 
     frequency_hz: Float[Array, " m"]
-    variance: Float[Array, " m"]
+    variance: Float[Array, "*parts m"]
     degrees_of_freedom: Float[Array, ""]
 
     def __init__(
@@ -169,7 +175,7 @@ class KnownVariance(AbstractVariance):
         self.frequency_hz = jnp.asarray(frequency_hz, real)
         self.variance = jnp.asarray(variance, real)
         self.degrees_of_freedom = jnp.asarray(degrees_of_freedom, real)
-        if self.frequency_hz.shape != self.variance.shape:
+        if self.variance.shape[-1:] != self.frequency_hz.shape:
             raise DataError(
                 "KnownVariance needs one variance for each frequency; got shapes "
                 f"{self.frequency_hz.shape} and {self.variance.shape}"
@@ -179,8 +185,10 @@ class KnownVariance(AbstractVariance):
 
     def terms(self, mean, frequency_hz):
         del mean
-        known = jnp.log(self.frequency_hz), jnp.log(self.variance)
-        return jnp.exp(jnp.interp(jnp.log(frequency_hz), *known))[None]
+        log_known, at = jnp.log(self.frequency_hz), jnp.log(frequency_hz)
+        parts = jnp.log(self.variance).reshape(-1, log_known.size)
+        between = jax.vmap(lambda part: jnp.interp(at, log_known, part))(parts)
+        return jnp.exp(between)[None]
 
     def num_terms(self):
         return 1

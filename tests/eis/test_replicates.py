@@ -1,0 +1,74 @@
+"""Variances from repeats are right on average, and predict repeats not seen."""
+
+import itertools
+
+import jax
+import numpy as np
+import pytest
+
+from battprob.eis import Circuit, replicate_predictive, replicate_variance
+
+_FREQUENCY = np.logspace(-2, 3, 30)
+
+
+def _repeats(count, seed=0):
+    rng = np.random.default_rng(seed)
+    noise = rng.normal(size=(2, count, 30))
+    return 1.0 - 0.5j + 0.01 * noise[0] + 0.03j * noise[1]
+
+
+def test_variance_of_both_parts():
+    law = replicate_variance(_FREQUENCY[::-1], _repeats(400))
+    np.testing.assert_allclose(law.variance[0], 1e-4, rtol=0.1)
+    np.testing.assert_allclose(law.variance[1], 9e-4, rtol=0.1)
+
+
+def test_freedom_counts_what_is_independent():
+    free = replicate_variance(_FREQUENCY, _repeats(6)).degrees_of_freedom
+    assert 150 < float(free) < 600  # 5 × 60 values, and no more than chance allows
+    rng = np.random.default_rng(1)
+    tied = 1.0 - 0.5j + 0.01 * rng.normal(size=(6, 1)) * np.ones((1, 30)) * (1 + 1j)
+    assert float(replicate_variance(_FREQUENCY, tied).degrees_of_freedom) < 8
+
+
+def test_drift_is_taken_out():
+    drifting = _repeats(200) + np.linspace(0, 1, 200)[:, None]
+    law = replicate_variance(_FREQUENCY, drifting, drift=True)
+    np.testing.assert_allclose(law.variance[0], 1e-4, rtol=0.15)
+
+
+def test_feeds_a_fit():
+    circuit = Circuit("R0-p(R1,C1)")
+    truth = np.asarray(circuit.impedance([1.0, 2.0, 0.05], _FREQUENCY))
+    law = replicate_variance(_FREQUENCY, truth + _repeats(6) - (1.0 - 0.5j))
+    measured = truth + _repeats(8, seed=5) - (1.0 - 0.5j)
+    fitted = circuit.fit(_FREQUENCY, measured, key=jax.random.key(0), noise=law)
+    told = np.sqrt(fitted.predict(_FREQUENCY).aleatoric).mean((0, 1))
+    np.testing.assert_allclose(told, [0.01, 0.03], rtol=0.15)
+
+
+def test_real_repeats_not_seen_are_covered(data_folder):
+    table = np.genfromtxt(
+        data_folder / "eis_soc_replicates" / "eis.csv", delimiter=",", skip_header=1
+    )
+    cells = table[:, [0, 2]]
+    inside = []
+    for cell in np.unique(cells, axis=0)[::3]:
+        own = table[np.all(cells == cell, axis=1)]
+        frequency = np.unique(own[:, 3])
+        spectra = (own[:, 4] + 1j * own[:, 5]).reshape(-1, frequency.size)
+        for test in itertools.combinations(range(6), 2):
+            train = [i for i in range(6) if i not in test]
+            low, high = replicate_predictive(frequency, spectra[train]).interval(0.9)
+            kept = np.stack([spectra[list(test)].real, spectra[list(test)].imag], -1)
+            inside.append(np.mean((kept > low[None]) & (kept < high[None])))
+    assert 0.85 <= np.mean(inside) <= 0.95
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="1 repeats: at least 2"):
+        replicate_variance(_FREQUENCY, _repeats(1))
+    with pytest.raises(ValueError, match="copies of one spectrum"):
+        replicate_variance(_FREQUENCY, np.ones((3, 30), complex))
+    with pytest.raises(ValueError, match=r"got\s+shapes"):
+        replicate_variance(_FREQUENCY, np.ones((3, 4), complex))
