@@ -143,7 +143,7 @@ class MaternProcess(eqx.Module):
 def _step_forward(state, inputs):
     """Carry mean and covariance over one interval, then take in the reading there."""
     transition, growth, y, noise_variance, seen = inputs
-    mean, covariance = _predict(*state, _rows(transition), _rows(growth))
+    mean, covariance = _predict(state, _rows(transition), _rows(growth))
     total = covariance[0][0] + noise_variance
     precision = jnp.where(seen, 1 / total, 0.0)
     kept = jnp.where(seen, noise_variance / total, 1.0)
@@ -187,7 +187,8 @@ def _step_back(state, inputs):
     return (pull, bite), (smoothed, left)
 
 
-def _predict(mean, covariance, transition, growth):
+def _predict(state, transition, growth):
+    mean, covariance = state
     carried = _sandwich(transition, covariance)
     return _apply(transition, mean), _symmetric(
         lambda i, j: carried[i][j] + growth[i][j], len(mean)

@@ -225,11 +225,11 @@ def _slopes(grid, readings, chord):
     """Mean of the derivative, and covariance of its error and the error's slope."""
     length = _choose_length(grid, readings, chord)
 
-    def smooth(y, variance, seen, scale):
-        path = _process(scale, length).smooth(grid, y, variance, seen)
+    def smooth(readings, scale):
+        path = _process(scale, length).smooth(grid, *readings)
         return path.mean[:, 1], path.covariance[:, 1:3, 1:3]
 
-    mean, covariance = jax.vmap(smooth)(*readings, chord)
+    mean, covariance = jax.vmap(smooth)(readings, chord)
     return mean + chord[:, None], jnp.moveaxis(covariance, (-2, -1), (0, 1))
 
 

@@ -116,7 +116,8 @@ def _tracked_peaks(curve, grid, max_peaks, reach):
 def _peaks_of_one(grid, max_peaks, g, draws):
     step = grid[1] - grid[0]
     top, left, right, real = _significant(g, draws, max_peaks)
-    slope, draw_slope = jnp.gradient(g), jnp.gradient(draws, axis=-1)
+    slope = jnp.asarray(jnp.gradient(g))
+    draw_slope = jnp.asarray(jnp.gradient(draws, axis=-1))
     bend = g[top - 1] - 2 * g[top] + g[top + 1]
     bend = jnp.where(real, bend, -1.0)
     offset = -0.5 * (g[top + 1] - g[top - 1]) / bend
