@@ -94,6 +94,6 @@ def prior(
         np.array([getattr(p, name) for p in parameters])
         for name in ("ohm", "second", "typical", "spread")
     )
-    centre = typical * jnp.exp(ohm * log_ohm + second * log_second)
+    centre = jnp.asarray(typical) * jnp.exp(ohm * log_ohm + second * log_second)
     variance = (ohm * _OHM_SPREAD) ** 2 + (second * second_spread) ** 2 + spread**2
     return Prior(to_free(inside(centre, parameters), parameters), jnp.sqrt(variance))

@@ -121,7 +121,7 @@ class Circuit(eqx.Module):
             zip(self.constant_names, self.constant_values, strict=True)
         )
         impedance, slopes = _with_slopes(self.tree, everything, omega)
-        return impedance, jnp.stack([slopes[name] for name in self.names])
+        return jnp.asarray(impedance), jnp.stack([slopes[name] for name in self.names])
 
     def pack(self, parameters: Mapping[str, float] | ArrayLike) -> Float[Array, " p"]:
         """Free parameters as an array in the order of `names`."""
@@ -221,7 +221,7 @@ def _with_slopes(node, values, omega):
 
 def _leaf_with_slopes(leaf, values, omega):
     names = leaf.parameter_names()
-    impedance, slopes = None, {}
+    impedance, slopes = jnp.zeros(()), {}
     for i, name in enumerate(names):
 
         def alone(value, i=i):

@@ -3,6 +3,11 @@
 A complex number is an event of two reals (Re, Im), as everywhere in `battprob`.
 """
 
+# NumPyro declares `support` as a property and lets subclasses set a plain attribute.
+# pyright: reportIncompatibleMethodOverride=false, reportAssignmentType=false
+# pyright: reportIndexIssue=false, reportAttributeAccessIssue=false
+# pyright: reportArgumentType=false
+
 import jax
 import jax.numpy as jnp
 from numpyro.distributions import Distribution, constraints

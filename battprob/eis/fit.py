@@ -117,7 +117,9 @@ def problem(
         circuit,
         noise,
         jnp.asarray(frequency[order], real),
-        jax.lax.complex(jnp.asarray(batch.real, real), jnp.asarray(batch.imag, real)),
+        jax.lax.complex(
+            *(jnp.asarray(part(batch), real) for part in (np.real, np.imag))
+        ),
         guesses,
         impedance.ndim == 1,
     )

@@ -140,7 +140,10 @@ class CircuitPosterior(eqx.Module):
         fields = _predict(self, frequency)
         # Draws and components lead in a Predictive; the batch of spectra follows.
         fields = [jnp.moveaxis(a, -3, 0)[:, None] for a in fields]
-        return Predictive(*(f[:, :, 0] if self.single else f for f in fields))
+        location, noise, function, log_weight = (
+            field[:, :, 0] if self.single else field for field in fields
+        )
+        return Predictive(location, noise, function, log_weight)
 
     def summary(self, converged: Bool[np.ndarray, " n"]) -> str:
         """What a person should know of the fit, in one line."""

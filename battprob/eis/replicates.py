@@ -37,7 +37,8 @@ def replicate_variance(
         >>> bool(abs(law.variance.mean() / 1e-4 - 1) < 0.3)
         True
     """
-    frequency, repeats = np.asarray(frequency_hz, float), np.asarray(impedance_ohm)
+    frequency = np.asarray(frequency_hz, float)
+    repeats = np.asarray(impedance_ohm, complex)
     used = 2 if drift else 1
     if repeats.ndim != 2 or repeats.shape[1] != frequency.size:
         raise DataError(
@@ -50,7 +51,9 @@ def replicate_variance(
     frequency, repeats = frequency[order], repeats[:, order]
     away = repeats - _trend(repeats, used)
     freedom = len(repeats) - used
-    variance = np.stack([away.real, away.imag]).var(axis=1) * len(away) / freedom
+    variance = (
+        np.stack([np.real(away), np.imag(away)]).var(axis=1) * len(away) / freedom
+    )
     if not np.all(variance > 0):
         raise DataError(
             f"the repeats are equal at {frequency[variance.min(0).argmin()]} Hz: are they "
@@ -59,7 +62,9 @@ def replicate_variance(
     decades = np.log10(frequency)
     kernel = np.exp(-0.5 * ((decades[:, None] - decades[None]) / (0.5 * _WINDOW)) ** 2)
     smooth = variance @ kernel / kernel.sum(1)
-    standard = np.concatenate([away.real, away.imag], axis=1) / np.sqrt(smooth).ravel()
+    standard = (
+        np.concatenate([np.real(away), np.imag(away)], axis=1) / np.sqrt(smooth).ravel()
+    )
     return KnownVariance(frequency, smooth, _degrees_of_freedom(standard, freedom))
 
 
@@ -76,8 +81,10 @@ def replicate_predictive(
         impedance_ohm: complex, in Ohm, shape [repeats f].
     """
     law = replicate_variance(frequency_hz, impedance_ohm)
-    repeats = np.asarray(impedance_ohm)[:, np.argsort(np.asarray(frequency_hz))]
-    mean = np.stack([repeats.real, repeats.imag], axis=-1).mean(0)[None, None]
+    repeats = np.asarray(impedance_ohm, complex)[
+        :, np.argsort(np.asarray(frequency_hz))
+    ]
+    mean = np.stack([np.real(repeats), np.imag(repeats)], axis=-1).mean(0)[None, None]
     one = jnp.ones(1, law.variance.dtype)
     level, log_share = level_nodes(one, law.degrees_of_freedom[None])
     variance = level[0][:, None, None, None] * law.variance.T[None, None]

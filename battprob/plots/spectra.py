@@ -28,7 +28,7 @@ def nyquist(
             each frequency's 90 % ranges an ellipse along the axes.
         ax: where to draw; default a new figure.
     """
-    ax, measured = axes_or_new(ax), np.asarray(impedance_ohm)
+    ax, measured = axes_or_new(ax), np.asarray(impedance_ohm, complex)
     if predicted is not None:
         mean = np.asarray(predicted.mean)
         low, high = (np.asarray(end) for end in predicted.interval(0.9))
@@ -38,7 +38,7 @@ def nyquist(
             ax.add_patch(ellipse)
         ax.plot(mean[:, 0], -mean[:, 1], color=EPISTEMIC, label="mean, 90 % range")
     ax.plot(
-        measured.real, -measured.imag, "o", ms=3.5, mfc="none", color=REFERENCE,
+        np.real(measured), -np.imag(measured), "o", ms=3.5, mfc="none", color=REFERENCE,
         label="measured",
     )  # fmt: skip
     ax.set_aspect("equal", adjustable="datalim")
@@ -62,7 +62,7 @@ def bode(
     frequency, measured = _pair(frequency_hz, impedance_ohm)
     figure, axes = plt.subplots(2, sharex=True, layout="constrained")
     order = np.argsort(frequency)
-    rows = (("Re Z (Ω)", measured.real, 1), ("−Im Z (Ω)", -measured.imag, -1))
+    rows = (("Re Z (Ω)", np.real(measured), 1), ("−Im Z (Ω)", -np.imag(measured), -1))
     for column, (ax, (label, values, sign)) in enumerate(zip(axes, rows, strict=True)):
         if predicted is not None:
             mean = np.asarray(predicted.mean)[order, column]
@@ -93,7 +93,7 @@ def spectrum_residuals(
     """
     frequency, measured = _pair(frequency_hz, impedance_ohm)
     ax = axes_or_new(ax)
-    values = np.stack([measured.real, measured.imag], axis=-1)
+    values = np.stack([np.real(measured), np.imag(measured)], axis=-1)
     standard = (values - np.asarray(predicted.mean)) / np.asarray(predicted.std)
     ax.axhspan(-1.645, 1.645, color=TOTAL, alpha=_BAND, lw=0, label="90 %")
     for column, (label, marker) in enumerate((("Re", "o"), ("Im", "s"))):
@@ -152,7 +152,8 @@ def _named(name, units):
 
 
 def _pair(frequency_hz, impedance_ohm):
-    frequency, measured = np.asarray(frequency_hz), np.asarray(impedance_ohm)
+    frequency = np.asarray(frequency_hz, float)
+    measured = np.asarray(impedance_ohm, complex)
     if frequency.ndim != 1 or frequency.shape != measured.shape:
         raise DataError(
             "a spectrum's plot needs frequencies [f] and impedances [f]; got shapes "
