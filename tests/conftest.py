@@ -8,13 +8,29 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+# Two workers share the cores: each compiles, in a hurry, and computes on one thread.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1",
+)
 
 import jax  # noqa: E402 - the cache is configured by the lines above
 import pytest  # noqa: E402
 
+_MANY_MAPS = 20_000  # Linux stops at 65 530, and the process with it
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """Free compiled programs before they exhaust the memory maps of the process."""
+    yield
+    maps = pathlib.Path("/proc/self/maps")
+    if not maps.exists() or len(maps.read_text().splitlines()) > _MANY_MAPS:
+        jax.clear_caches()
 
 
 @pytest.fixture

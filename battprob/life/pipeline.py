@@ -32,7 +32,8 @@ def model(feature_names: Sequence[str]) -> AbstractModel:
         feature_names: columns of the dataset; the one called "batch" holds codes.
     """
     columns = [name for name in feature_names if name != BATCH]
-    kernel = Linear(features=columns) + Matern12(features=columns)
+    rough: type = Matern12  # pyright does not see an inherited constructor
+    kernel = Linear(features=columns) + rough(features=columns)
     if BATCH in feature_names:
         kernel = kernel + Categorical([BATCH])
     return GaussianProcess(kernel)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -135,7 +135,7 @@ def read(
 
 
 def _from_csv(path, target, group, columns):
-    frame = _frame(path)
+    frame: Any = _frame(path)
     life = np.full(len(frame), np.nan)
     if target in frame:
         life = _numbers(path, frame, target)
@@ -179,7 +179,8 @@ def _frame(path):
 def _numbers(path, frame, column):
     import pandas as pd
 
-    values = pd.to_numeric(frame[column], errors="coerce").to_numpy(float)
+    column_values: Any = pd.to_numeric(frame[column], errors="coerce")
+    values = column_values.to_numpy(float)
     text = np.flatnonzero(np.isnan(values) & frame[column].notna().to_numpy())
     if text.size:
         raise DataError(

@@ -8,6 +8,8 @@ from scipy import stats
 import battprob as bp
 from battprob.eis._psis import fit_generalised_pareto, smoothed_log_weights
 
+pytestmark = pytest.mark.slow
+
 _FREQUENCY = np.logspace(4, -2, 40)
 
 

@@ -136,6 +136,7 @@ def test_flat_directions_are_told():
     assert "Wo1_1  not identified" in str(one.parameters)
 
 
+@pytest.mark.slow
 def test_a_guess_far_off_is_accepted_and_orders_alike_blocks():
     circuit = Circuit("R0-p(R1,CPE1)-p(R2,CPE2)")
     truth = np.array([0.02, 0.015, 8.0, 0.8, 0.008, 0.3, 0.85])

@@ -37,6 +37,7 @@ def test_drift_is_taken_out():
     np.testing.assert_allclose(law.variance[0], 1e-4, rtol=0.15)
 
 
+@pytest.mark.slow
 def test_feeds_a_fit():
     circuit = Circuit("R0-p(R1,C1)")
     truth = np.asarray(circuit.impedance([1.0, 2.0, 0.05], _FREQUENCY))

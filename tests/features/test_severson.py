@@ -56,7 +56,7 @@ def test_despiking_does_not_touch_them(cells, repaired):
 
 def test_every_feature_of_every_cell_is_there(repaired):
     dataset = early_life(repaired).to_dataset(targets.cycle_life(repaired))
-    assert (dataset.num_rows, dataset.num_features) == (84, 12)
+    assert (dataset.num_rows, dataset.num_features) == (84, 13)
 
 
 def test_the_whole_pack_takes_less_than_a_second(repaired):
