@@ -8,11 +8,9 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Two workers share the cores: each compiles, in a hurry, and computes on one thread.
-os.environ.setdefault(
-    "XLA_FLAGS",
-    "--xla_cpu_multi_thread_eigen=false --xla_backend_optimization_level=1",
-)
+# Two workers share the cores: each compiles and computes on one thread. (At a lower
+# optimisation level XLA compiles faster, and returns wrong gradients.)
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import jax  # noqa: E402 - the cache is configured by the lines above
 import pytest  # noqa: E402
