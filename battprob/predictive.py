@@ -344,7 +344,7 @@ def _solve_log_distribution(mixture, target):
 
 @eqx.filter_jit
 def _crps(pred, y):
-    _, z, mixture = _aligned(pred, y)
+    y, z, mixture = _aligned(pred, y)
     weight = jnp.exp(mixture.log_weight)
     distance = pred.transform.mean_distance
 
@@ -357,7 +357,9 @@ def _crps(pred, y):
         return total + own_weight * (to_y - 0.5 * (weight * pair).sum(0)), None
 
     columns = (mixture.location, mixture.variance, weight)
-    return jax.lax.scan(add, jnp.zeros_like(z), columns)[0]
+    # Beyond the target's domain the distance to its end comes on top.
+    beyond = jnp.where(jnp.isinf(z), jnp.abs(pred.transform.forward(z) - y), 0.0)
+    return jax.lax.scan(add, beyond, columns)[0]
 
 
 @eqx.filter_jit

@@ -39,7 +39,7 @@ class AbstractTransform(eqx.Module):
 
     @abstractmethod
     def inverse(self, y: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """Model value of a target value; NaN outside the target's domain."""
+        """Model value of a target value; infinite or NaN outside the target's domain."""
 
     @abstractmethod
     def log_slope(self, y: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -99,10 +99,11 @@ class Log(AbstractTransform):
         return jnp.exp(z)
 
     def inverse(self, y):
-        return jnp.log(y)
+        # No target is below zero: all of the distribution lies above.
+        return jnp.where(y > 0, jnp.log(jnp.where(y > 0, y, 1.0)), -jnp.inf)
 
     def log_slope(self, y):
-        return -jnp.log(y)
+        return -jnp.log(jnp.where(y > 0, y, 1.0))
 
     def moments(self, location, noise_variance, function_variance):
         r"""Lognormal moments.

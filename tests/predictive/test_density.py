@@ -80,10 +80,14 @@ def test_target_known_for_certain_is_a_step():
     assert pred.log_prob(np.array([0.0, 2.1, 5.0])).max() < -1e100
 
 
-def test_outside_of_the_domain_there_is_no_answer():
-    pred = Predictive.gaussian([0.0], 1.0, transform=transforms.Log())
-    assert np.isnan(pred.cdf([-1.0])).all()
-    assert pred.cdf([0.0]) == 0.0
+def test_a_positive_target_has_no_mass_below_zero():
+    pred = Predictive.gaussian([0.3], 1.0, transform=transforms.Log())
+    for y in (-1.0, 0.0):
+        assert pred.cdf([y]) == 0.0
+        assert pred.log_prob([y]) == -np.inf
+        # All of the target lies above y: E|Y - y| = E[Y] - y.
+        np.testing.assert_allclose(pred.crps([y]), pred.crps([0.0]) - y, rtol=1e-13)
+    assert jax.grad(lambda y: pred.cdf(y).sum())(-1.0) == 0.0
 
 
 @pytest.mark.parametrize("method", ["log_prob", "cdf", "crps"])
