@@ -11,14 +11,13 @@ from abc import abstractmethod
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
 from battprob._columns import pick, resolve_columns
+from battprob._matern import matern12, matern32, matern52, squared_distance
 from battprob._modules import replace
-from battprob._numerics import safe_sqrt
 from battprob._typing import Array, ArrayLike, Float
 
 
@@ -144,14 +143,14 @@ class Matern12(AbstractStationary):
     r"""$\rho = e^{-r}$: continuous, rough functions (Ornstein-Uhlenbeck)."""
 
     def correlation(self, squared):
-        return _matern12(squared)
+        return matern12(squared)
 
 
 class Matern32(AbstractStationary):
     r"""$\rho = (1 + \sqrt3 r) e^{-\sqrt3 r}$: once differentiable functions."""
 
     def correlation(self, squared):
-        return _matern32(3 * squared)
+        return matern32(3 * squared)
 
 
 class Matern52(AbstractStationary):
@@ -162,7 +161,7 @@ class Matern52(AbstractStationary):
     """
 
     def correlation(self, squared):
-        return _matern52(5 * squared)
+        return matern52(5 * squared)
 
 
 class Linear(AbstractKernel):
@@ -282,66 +281,6 @@ class Product(AbstractKernel):
 
     def diagonal(self, x):
         return self.first.diagonal(x) * self.second.diagonal(x)
-
-
-@jax.custom_jvp
-def _matern12(q):
-    return jnp.exp(-safe_sqrt(q))
-
-
-@_matern12.defjvp
-def _matern12_jvp(primals, tangents):
-    (q,), (t,) = primals, tangents
-    # Between equal rows q and t are rounding errors, and t/√q may be of order one.
-    apart = q > jnp.finfo(q.dtype).eps
-    r = jnp.sqrt(jnp.where(apart, q, 1.0))
-    return _matern12(q), jnp.where(apart, -0.5 * jnp.exp(-r) / r, 0.0) * t
-
-
-# Derivatives in q = r² are smooth at 0 where those of √q are not; written out, because a
-# gradient in both arguments (the covariance of slopes) is made of them.
-@jax.custom_jvp
-def _matern32(q):
-    r = safe_sqrt(q)
-    return (1 + r) * jnp.exp(-r)
-
-
-@_matern32.defjvp
-def _matern32_jvp(primals, tangents):
-    (q,), (t,) = primals, tangents
-    return _matern32(q), -0.5 * jnp.exp(-safe_sqrt(q)) * t
-
-
-@jax.custom_jvp
-def _matern52(q):
-    r = safe_sqrt(q)
-    return (1 + r + q / 3) * jnp.exp(-r)
-
-
-@_matern52.defjvp
-def _matern52_jvp(primals, tangents):
-    (q,), (t,) = primals, tangents
-    return _matern52(q), -_matern32(q) / 6 * t
-
-
-@jax.custom_jvp
-def squared_distance(
-    z1: Float[Array, "n d"], z2: Float[Array, "m d"]
-) -> Float[Array, "n m"]:
-    """Squared Euclidean distance of every pair of rows, exactly zero between equal ones.
-
-    The value sums squared differences, which cannot cancel as |a|² + |b|² - 2ab does;
-    the derivative is written as matrix products, so that it needs no [n m d] array.
-    """
-    return jnp.sum((z1[:, None, :] - z2[None, :, :]) ** 2, axis=-1)
-
-
-@squared_distance.defjvp
-def _squared_distance_jvp(primals, tangents):
-    (z1, z2), (t1, t2) = primals, tangents
-    along1, along2 = jnp.sum(z1 * t1, axis=1), jnp.sum(z2 * t2, axis=1)
-    tangent = along1[:, None] + along2[None, :] - t1 @ z2.T - z1 @ t2.T
-    return squared_distance(z1, z2), 2 * tangent
 
 
 def _log_prior_of_scale(log_variance: Float[Array, ""]) -> Float[Array, ""]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from battprob._matern import squared_distance
 from battprob.kernels import (
     RBF,
     Categorical,
@@ -12,7 +13,6 @@ from battprob.kernels import (
     Matern12,
     Matern32,
     Matern52,
-    squared_distance,
 )
 
 NAMES = ("a", "b")
