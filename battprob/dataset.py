@@ -1,6 +1,6 @@
 """`Dataset`: a design matrix, its targets, and what is known of their errors."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -114,49 +114,55 @@ class Dataset(eqx.Module):
         features: Sequence[str] | None = None,
         group: str | None = None,
         noise_variance: str | None = None,
+        protocol: str | None = None,
         censored: str | None = None,
-        target_unit: str = "",
+        y_upper: str | None = None,
+        units: Mapping[str, str] | None = None,
         transform: AbstractTransform | None = None,
     ) -> "Dataset":
         """Make a dataset from named columns of a pandas-like table.
 
         Args:
             frame: any table with `columns` and `frame[name]`.
-            target, group, noise_variance, censored: column names.
+            target, group, noise_variance, protocol, censored, y_upper: column names.
             features: column names; default every column not named above.
+            units: unit of each column that has one, the target's included.
 
         Raises:
             DataError: a named column is not there; the message lists those that are.
         """
-        special = [target, group, noise_variance, censored]
+        optional = {
+            "groups": group,
+            "noise_variance": noise_variance,
+            "protocol": protocol,
+            "censored": censored,
+            "y_upper": y_upper,
+        }
+        units = {} if units is None else units
+        special = [target, *optional.values()]
         columns = list(frame.columns)
         features = (
             [c for c in columns if c not in special] if features is None else features
         )
-        absent = [
-            c for c in (*features, *special) if c is not None and c not in columns
-        ]
+        named = (*features, *special, *units)
+        absent = [c for c in named if c is not None and c not in columns]
         if absent:
             raise DataError(f"no column {absent[0]!r}; the table has {columns}")
         if len(features) == 0:
             raise DataError(f"no feature column is left; the table has {columns}")
-        optional = {
-            name: None if column is None else frame[column].to_numpy()
-            for name, column in [
-                ("groups", group),
-                ("noise_variance", noise_variance),
-                ("censored", censored),
-            ]
-        }
         stack = np.stack([_numbers(c, frame[c].to_numpy()) for c in features], axis=1)
         return cls(
             stack,
             _numbers(target, frame[target].to_numpy()),
             feature_names=[str(c) for c in features],
+            feature_units=[units.get(c, "") for c in features],
             target_name=str(target),
-            target_unit=target_unit,
+            target_unit=units.get(target, ""),
             transform=transform,
-            **optional,
+            **{
+                field: None if column is None else frame[column].to_numpy()
+                for field, column in optional.items()
+            },
         )
 
     @property

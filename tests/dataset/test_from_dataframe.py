@@ -18,6 +18,8 @@ def _frame():
             "life": [500.0, 300.0, 900.0],
             "error": [0.01, 0.02, 0.01],
             "stopped": [False, True, False],
+            "schedule": [0, -1, 2],
+            "latest": [500.0, 400.0, 900.0],
         }
     )
 
@@ -28,8 +30,10 @@ def test_named_columns_go_where_they_belong():
         target="life",
         group="batch",
         noise_variance="error",
+        protocol="schedule",
         censored="stopped",
-        target_unit="cycles",
+        y_upper="latest",
+        units={"life": "cycles", "temperature_c": "°C"},
         transform=transforms.Log(),
     )
     by_hand = Dataset(
@@ -37,8 +41,11 @@ def test_named_columns_go_where_they_belong():
         [500.0, 300.0, 900.0],
         groups=["x", "y", "x"],
         noise_variance=[0.01, 0.02, 0.01],
+        protocol=[0, -1, 2],
         censored=[0, 1, 0],
+        y_upper=[500.0, 400.0, 900.0],
         feature_names=["rate", "temperature_c"],
+        feature_units=["", "°C"],
         target_name="life",
         target_unit="cycles",
         transform=transforms.Log(),
@@ -63,6 +70,7 @@ def test_features_are_taken_in_the_order_asked():
         ({"target": "life", "group": "lot"}, "no column 'lot'"),
         ({"target": "life", "censored": "end"}, "no column 'end'"),
         ({"target": "life", "noise_variance": "sd"}, "no column 'sd'"),
+        ({"target": "life", "units": {"lives": "cycles"}}, "no column 'lives'"),
         ({"target": "life"}, "batch must be numeric: .*'x'.* Encode categories"),
         ({"target": "life", "features": []}, "no feature column is left"),
         ({"target": "batch", "features": ["rate"]}, "batch must be numeric"),
