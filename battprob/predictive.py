@@ -31,8 +31,9 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import log_ndtr, logsumexp, ndtr, ndtri
+from jax.scipy.special import log_ndtr, logsumexp, ndtri
 
+from battprob._normal import normal_cdf_and_density
 from battprob._numerics import safe_sqrt
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.transforms import AbstractTransform, Identity
@@ -265,6 +266,13 @@ def _log_density(z, mixture):
     return logsumexp(mixture.log_weight + log_normal, axis=0)
 
 
+def _cdf_and_density(z, mixture):
+    scale = jnp.sqrt(mixture.variance)
+    cdf, density = normal_cdf_and_density((z[None] - mixture.location) / scale)
+    weight = jnp.exp(mixture.log_weight)
+    return (weight * cdf).sum(0), (weight * density / scale).sum(0)
+
+
 def _log_distribution(z, mixture):
     standard = (z[None] - mixture.location) / jnp.sqrt(mixture.variance)
     return logsumexp(mixture.log_weight + log_ndtr(standard), axis=0)
@@ -285,8 +293,7 @@ def _log_prob(pred, y):
 @eqx.filter_jit
 def _cdf(pred, y):
     _, z, mixture = _aligned(pred, y)
-    standard = (z[None] - mixture.location) / jnp.sqrt(mixture.variance)
-    return (jnp.exp(mixture.log_weight) * ndtr(standard)).sum(0)
+    return _cdf_and_density(z, mixture)[0]
 
 
 @eqx.filter_jit
@@ -302,17 +309,12 @@ def _mixture_quantile(mixture, p):
     mirrored = mixture._replace(location=sign * mixture.location)
     tail = jnp.minimum(p, 1 - p)
     target = jnp.log(jnp.where(tail > 0, tail, 0.5))
-    root = _solve_log_distribution(*jax.lax.stop_gradient((mirrored, target)))
-    # A Newton step of no length carries the implicit derivative to p and the fields. (Its
-    # own would bring in log_ndtr's rounding, which deep in a tail exceeds the root's.)
-    excess = _log_distribution(root, mirrored) - target
-    slope = jnp.exp(jax.lax.stop_gradient(_log_density(root, mirrored) - target))
-    least = jnp.finfo(slope.dtype).tiny
-    step = (excess - jax.lax.stop_gradient(excess)) / jnp.maximum(slope, least)
+    root = _solve_log_distribution(mirrored, target)
     ends = jnp.where(tail == 0, -jnp.inf, jnp.nan)
-    return sign * jnp.where(tail > 0, root - step, ends)
+    return sign * jnp.where(tail > 0, root, ends)
 
 
+@jax.custom_jvp
 def _solve_log_distribution(mixture, target):
     """z with log F(z) = target, by Newton's method inside a shrinking bracket."""
     scale = jnp.sqrt(mixture.variance)
@@ -330,9 +332,9 @@ def _solve_log_distribution(mixture, target):
 
     def narrow(state):
         step, low, high, z, _ = state
-        log_distribution = _log_distribution(z, mixture)
-        excess = log_distribution - target
-        newton = z - excess * jnp.exp(log_distribution - _log_density(z, mixture))
+        cdf, density = _cdf_and_density(z, mixture)
+        excess = jnp.log(cdf) - target
+        newton = z - excess * cdf / density
         low, high = jnp.where(excess < 0, z, low), jnp.where(excess < 0, high, z)
         inside = (newton >= low) & (newton <= high)
         return step + 1, low, high, jnp.where(inside, newton, 0.5 * (low + high)), z
@@ -342,24 +344,43 @@ def _solve_log_distribution(mixture, target):
     return jax.lax.while_loop(unfinished, narrow, first)[3]
 
 
+@_solve_log_distribution.defjvp
+def _implicit_derivative(primals, tangents):
+    """log F(root; mixture) stays the target: the root moves to make up for both."""
+    mixture, target = primals
+    root = _solve_log_distribution(mixture, target)
+    _, change = jax.jvp(
+        lambda fields: _log_distribution(root, fields), primals[:1], tangents[:1]
+    )
+    slope = jnp.exp(_log_density(root, mixture) - target)
+    least = jnp.finfo(slope.dtype).tiny
+    return root, (tangents[1] - change) / jnp.maximum(slope, least)
+
+
 @eqx.filter_jit
 def _crps(pred, y):
     y, z, mixture = _aligned(pred, y)
-    weight = jnp.exp(mixture.log_weight)
+    columns = (mixture.location, mixture.variance, jnp.exp(mixture.log_weight))
+    location, variance, weight = columns
     distance = pred.transform.mean_distance
+    to_y = distance(location, variance, *jnp.broadcast_arrays(z[None], 0 * location))
 
-    # One component at a time: memory stays that of the predictive, not its square.
-    def add(total, one):
-        location, variance, own_weight = one
-        to_y = distance(*jnp.broadcast_arrays(location, variance, z, 0 * z))
-        others = (mixture.location, mixture.variance)
-        pair = distance(*jnp.broadcast_arrays(location[None], variance[None], *others))
-        return total + own_weight * (to_y - 0.5 * (weight * pair).sum(0)), None
+    # All pairs that lie `shift` apart on a circle at once: memory stays that of the
+    # predictive, not its square, and each pair is met once (half way round, twice).
+    num = weight.shape[0]
+    circle = [jnp.concatenate([column, column]) for column in columns]
 
-    columns = (mixture.location, mixture.variance, weight)
+    def add(total, shift):
+        other = [jax.lax.dynamic_slice_in_dim(column, shift, num) for column in circle]
+        share = jnp.where(2 * shift == num, 0.5, 1.0).astype(weight.dtype)
+        pair = distance(location, variance, *other[:2])
+        return total + share * weight * other[2] * pair, None
+
+    with_itself = 0.5 * weight**2 * distance(location, variance, location, variance)
+    pairs = jax.lax.scan(add, with_itself, jnp.arange(1, num // 2 + 1))[0]
     # Beyond the target's domain the distance to its end comes on top.
     beyond = jnp.where(jnp.isinf(z), jnp.abs(pred.transform.forward(z) - y), 0.0)
-    return jax.lax.scan(add, beyond, columns)[0]
+    return beyond + (weight * to_y - pairs).sum(0)
 
 
 @eqx.filter_jit

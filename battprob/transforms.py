@@ -21,8 +21,8 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import ndtr
 
+from battprob._normal import normal_cdf_and_density
 from battprob._numerics import safe_sqrt
 from battprob._typing import Array, Float
 
@@ -84,9 +84,8 @@ class Identity(AbstractTransform):
         r"""$m(2\Phi(m/s) - 1) + 2s\,\phi(m/s)$ with m, s² of the difference."""
         difference = location_a - location_b
         scale = safe_sqrt(variance_a + variance_b)
-        ratio = _ratio(difference, scale)
-        density = jnp.exp(-0.5 * ratio**2) / jnp.sqrt(2 * jnp.pi)
-        return difference * (2 * ndtr(ratio) - 1) + 2 * scale * density
+        cdf, density = normal_cdf_and_density(_ratio(difference, scale))
+        return difference * (2 * cdf - 1) + 2 * scale * density
 
 
 class Log(AbstractTransform):
@@ -120,9 +119,9 @@ class Log(AbstractTransform):
         difference = location_a - location_b
         mean_a = jnp.exp(location_a + 0.5 * variance_a)
         mean_b = jnp.exp(location_b + 0.5 * variance_b)
-        return mean_a * (2 * ndtr(_ratio(difference + variance_a, scale)) - 1) + (
-            mean_b * (2 * ndtr(_ratio(variance_b - difference, scale)) - 1)
-        )
+        cdf_a, _ = normal_cdf_and_density(_ratio(difference + variance_a, scale))
+        cdf_b, _ = normal_cdf_and_density(_ratio(variance_b - difference, scale))
+        return mean_a * (2 * cdf_a - 1) + mean_b * (2 * cdf_b - 1)
 
 
 class Monotone(AbstractTransform):

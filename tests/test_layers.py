@@ -16,6 +16,7 @@ LEAVES = {
     "_errors",
     "_matern",
     "_modules",
+    "_normal",
     "_numerics",
     "_padding",
     "_typing",

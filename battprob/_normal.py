@@ -1,0 +1,67 @@
+"""The standard normal distribution and its density from one exponential.
+
+`ndtr` and `log_ndtr` evaluate several branches and choose; over the pairs of a mixture
+that is nearly all of the time. Here a single polynomial gives Mills' ratio, and with it
+either tail to 3e-15 relative, down to where the density itself is no longer a number.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from battprob._typing import Array, Float
+
+_CENTRE = 5.0
+_FAR = 40.0  # standard deviations: the density is zero in float64 beyond 38.6
+
+# (1 + x) Mills(x) as a polynomial of t = (x - 5) / (x + 5), lowest power first: the
+# Chebyshev interpolant of degree 22 at 200 nodes, after Shepherd and Laframboise,
+# Math. Comput. 36, 249 (1981).
+_MILLS = (
+    1.1568486282918946,
+    -0.22948753825211773,
+    0.0777815988687405,
+    0.02507217930205939,
+    -0.06617760077930407,
+    0.06150504582897811,
+    -0.03802659218212536,
+    0.01634823141827976,
+    -0.004201290362835291,
+    1.9529709823806106e-05,
+    0.00045704410303469735,
+    -0.00013437045746298728,
+    -2.480643442936208e-05,
+    2.2699546181972348e-05,
+    -1.75073303234384e-07,
+    -3.2599416032856938e-06,
+    3.188563042860199e-07,
+    4.725369572432944e-07,
+    -6.450494800606112e-08,
+    -6.389123228262446e-08,
+    8.457879984556732e-09,
+    5.542386413881195e-09,
+    -5.831584221042186e-10,
+)
+
+
+@jax.custom_jvp
+def normal_cdf_and_density(
+    x: Float[Array, "*b"],
+) -> tuple[Float[Array, "*b"], Float[Array, "*b"]]:
+    r"""$\Phi(x)$ and $\phi(x)$, each to a few ulp relative; differentiable."""
+    distance = jnp.minimum(jnp.abs(x), _FAR)
+    t = (distance - _CENTRE) / (distance + _CENTRE)
+    mills = jnp.full_like(t, _MILLS[-1])
+    for coefficient in _MILLS[-2::-1]:
+        mills = mills * t + coefficient
+    density = jnp.exp(-0.5 * distance**2) * (0.5 / jnp.pi) ** 0.5
+    tail = density * mills / (1 + distance)
+    return jnp.where(x > 0, 1 - tail, tail), density
+
+
+@normal_cdf_and_density.defjvp
+def _derivative(primals, tangents):
+    (x,), (dx,) = primals, tangents
+    cdf, density = normal_cdf_and_density(x)
+    # Not -x density: at infinity that is 0 times infinity.
+    bounded = jnp.clip(x, -_FAR, _FAR)
+    return (cdf, density), (density * dx, -bounded * density * dx)
