@@ -23,6 +23,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from battprob._typing import Array, Complex, Float
+from battprob.eis._lattice import filling
 from battprob.eis._levenberg import Misfit
 from battprob.eis.variance import AbstractVariance, relative_variance
 
@@ -64,8 +65,8 @@ def marginal(
     residual, f = misfit.target - stacked, frequency_hz.size
     mean = jax.lax.complex(stacked[:f], stacked[f:])
     low, high = box
-    filling = jnp.asarray(_filling(low.size), low.dtype)
-    shape = low[None] + (high - low)[None] * filling
+    cells = jnp.asarray(filling(_NODES[low.size], low.size), low.dtype)
+    shape = low[None] + (high - low)[None] * cells
     h = jax.vmap(lambda eta: relative_variance(law, eta, mean, frequency_hz))(shape)
     h = h.reshape(len(h), -1)
     outer = slopes[:, None, :] * slopes[None, :, :]
@@ -166,16 +167,3 @@ def _log_chi_square(half):
     mean = jnp.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / half
     variance = 1 / x + 1 / (2 * x**2) + 1 / (6 * x**3) - 1 / (30 * x**5) + 1 / half**2
     return mean, jnp.sqrt(variance)
-
-
-def _filling(dimension):
-    """Points that fill the unit cube evenly: midpoints, or an additive recurrence."""
-    count = _NODES[dimension]
-    if dimension < 2:
-        return ((np.arange(count) + 0.5) / count)[:, None][:, :dimension]
-    # The root of x^(d+1) = x + 1 spreads the points best (Roberts' R_d sequence).
-    root = 2.0
-    for _ in range(50):
-        root = (1 + root) ** (1 / (dimension + 1))
-    step = root ** -np.arange(1, dimension + 1)
-    return (0.5 + np.outer(np.arange(1, count + 1), step)) % 1

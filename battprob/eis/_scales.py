@@ -30,40 +30,45 @@ def to_free(
     values: Float[Array, "*b p"], parameters: tuple[Parameter, ...]
 ) -> Float[Array, "*b p"]:
     """Unconstrained coordinates: log, logit, or the value itself, as its bounds ask."""
-    columns = []
-    for i, parameter in enumerate(parameters):
-        (low, high), value = parameter.bounds, values[..., i]
-        if np.isfinite(low) and np.isfinite(high):
-            columns.append(jnp.log((value - low) / (high - value)))
-        elif np.isfinite(low):
-            columns.append(jnp.log(value - low))
-        else:
-            columns.append(value)
-    return jnp.stack(columns, axis=-1)
+    low, width, bounded, closed = _bounds(parameters, values)
+    above = jnp.where(bounded, values - low, 1.0)
+    left = jnp.where(closed, width - above, 1.0)
+    return jnp.where(bounded, jnp.log(above / left), values)
 
 
 def to_values(
     free: Float[Array, "*b p"], parameters: tuple[Parameter, ...]
 ) -> Float[Array, "*b p"]:
     """Parameter values of unconstrained coordinates; strictly inside their bounds."""
-    columns = []
-    for i, parameter in enumerate(parameters):
-        (low, high), z = parameter.bounds, free[..., i]
-        if np.isfinite(low) and np.isfinite(high):
-            columns.append(low + (high - low) / (1 + jnp.exp(-z)))
-        elif np.isfinite(low):
-            columns.append(low + jnp.exp(z))
-        else:
-            columns.append(z)
-    return jnp.stack(columns, axis=-1)
+    return _values_and_slopes(free, parameters)[0]
 
 
 def slopes_of_values(
     free: Float[Array, " p"], parameters: tuple[Parameter, ...]
 ) -> Float[Array, " p"]:
     """d value / d free of every parameter."""
-    slope = jax.jvp(lambda z: to_values(z, parameters), (free,), (jnp.ones_like(free),))
-    return slope[1]
+    return _values_and_slopes(free, parameters)[1]
+
+
+def _values_and_slopes(free, parameters):
+    """Of all parameters at once: the exponential of one vector is quick to compile."""
+    low, width, bounded, closed = _bounds(parameters, free)
+    size = jnp.exp(jnp.where(bounded, jnp.where(closed, -free, free), 0.0))
+    share = 1 / (1 + size)
+    values = jnp.where(closed, low + width * share, low + size)
+    slopes = jnp.where(closed, width * share * (1 - share), size)
+    return jnp.where(bounded, values, free), jnp.where(bounded, slopes, 1.0)
+
+
+def _bounds(parameters, like):
+    """Lower bounds, widths (1 where open), and which have a lower bound or both."""
+    low, high = np.array([p.bounds for p in parameters]).T
+    bounded, closed = np.isfinite(low), np.isfinite(high - low)
+    width = np.where(closed, high - low, 1.0)
+    low, width = (
+        np.asarray(a, like.dtype) for a in (np.where(bounded, low, 0.0), width)
+    )
+    return (np.broadcast_to(a, like.shape) for a in (low, width, bounded, closed))
 
 
 def inside(

@@ -11,7 +11,7 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Complex, Float, PRNGKey
-from battprob.eis.elements import Element, Parameter
+from battprob.eis.elements import Element, Parameter, reciprocal
 from battprob.eis.parser import Leaf, Node, Series, leaves, parse, to_text
 
 if TYPE_CHECKING:
@@ -120,8 +120,11 @@ class Circuit(eqx.Module):
         everything = dict(zip(self.names, values, strict=True)) | dict(
             zip(self.constant_names, self.constant_values, strict=True)
         )
-        impedance, slopes = _with_slopes(self.tree, everything, omega)
-        return jnp.asarray(impedance), jnp.stack([slopes[name] for name in self.names])
+        impedance, parts = _with_slopes(self.tree, everything, omega)
+        order = [name for names, _ in parts for name in names]
+        slopes = jnp.concatenate([slopes for _, slopes in parts])
+        free = np.array([order.index(name) for name in self.names], int)
+        return impedance, slopes if len(free) == len(order) else slopes[free]
 
     def pack(self, parameters: Mapping[str, float] | ArrayLike) -> Float[Array, " p"]:
         """Free parameters as an array in the order of `names`."""
@@ -198,47 +201,32 @@ def node_impedance(
     parts = [node_impedance(child, values, omega) for child in node.children]
     if isinstance(node, Series):
         return sum(parts[1:], parts[0])
-    return _reciprocal(sum(map(_reciprocal, parts[1:]), _reciprocal(parts[0])))
+    return reciprocal(sum(map(reciprocal, parts[1:]), reciprocal(parts[0])))
 
 
 def _with_slopes(node, values, omega):
-    """Impedance of a part, and its derivative to each parameter by name."""
+    """Impedance of a part, and its derivatives: one pair (names, slopes [k f]) a leaf."""
     if isinstance(node, Leaf):
         return _leaf_with_slopes(node, values, omega)
     parts = [_with_slopes(child, values, omega) for child in node.children]
     impedances = [impedance for impedance, _ in parts]
     if isinstance(node, Series):
-        slopes = {name: slope for _, own in parts for name, slope in own.items()}
-        return sum(impedances[1:], impedances[0]), slopes
-    admittances = [_reciprocal(impedance) for impedance in impedances]
-    total = _reciprocal(sum(admittances[1:], admittances[0]))
-    slopes = {}
+        return sum(impedances[1:], impedances[0]), [pair for _, own in parts for pair in own]
+    admittances = [reciprocal(impedance) for impedance in impedances]
+    total = reciprocal(sum(admittances[1:], admittances[0]))
+    weighed = []
     for admittance, (_, own) in zip(admittances, parts, strict=True):
         share = total * admittance
-        slopes |= {name: share * share * slope for name, slope in own.items()}
-    return total, slopes
+        square = (share * share)[None]
+        weighed += [(names, square * slopes) for names, slopes in own]
+    return total, weighed
 
 
 def _leaf_with_slopes(leaf, values, omega):
     names = leaf.parameter_names()
-    impedance, slopes = jnp.zeros(()), {}
-    for i, name in enumerate(names):
-
-        def alone(value, i=i):
-            own = [values[other] for other in names]
-            return leaf.element(omega, *own[:i], value, *own[i + 1 :])
-
-        one = jnp.ones_like(values[name])
-        impedance, slopes[name] = jax.jvp(alone, (values[name],), (one,))
-    return impedance, slopes
-
-
-def _reciprocal(z):
-    """1/z without XLA's guarded complex division, which costs more than all the rest."""
-    size = jnp.maximum(jnp.abs(z.real), jnp.abs(z.imag))
-    real, imag = z.real / size, z.imag / size
-    square = size * (real**2 + imag**2)
-    return jax.lax.complex(real / square, -imag / square)
+    own = jnp.stack([values[name] for name in names])
+    impedance, push = jax.linearize(lambda own: leaf.element(omega, *own), own)
+    return impedance, [(names, jax.vmap(push)(jnp.eye(len(names), dtype=own.dtype)))]
 
 
 def structure(node: Node) -> str:

@@ -124,10 +124,19 @@ def _real(x):
     return jax.lax.complex(x, jnp.zeros_like(x))
 
 
-def _power(x, exponent):
+def _power(x, exponent, log_divisor=0.0):
     """(jx)^exponent for x > 0; the angle is one number, so this is nearly a real power."""
-    modulus, angle = jnp.exp(exponent * jnp.log(x)), 0.5 * math.pi * exponent
+    modulus = jnp.exp(exponent * jnp.log(x) - log_divisor)
+    angle = 0.5 * math.pi * exponent
     return jax.lax.complex(modulus * jnp.cos(angle), modulus * jnp.sin(angle))
+
+
+def reciprocal(z: Complex[Array, "*f"]) -> Complex[Array, "*f"]:
+    """1/z in two real divisions; XLA's guarded complex division costs more than all the rest."""
+    scale = 1 / jnp.maximum(jnp.abs(z.real), jnp.abs(z.imag))
+    real, imag = z.real * scale, z.imag * scale
+    scale = scale / (real**2 + imag**2)
+    return jax.lax.complex(real * scale, -imag * scale)
 
 
 def _root(x):
@@ -138,12 +147,12 @@ def _root(x):
 
 def _tanh(x):
     """tanh for Re x >= 0, by the decaying exponential only."""
-    return -jnp.expm1(-2 * x) / (1 + jnp.exp(-2 * x))
+    return -jnp.expm1(-2 * x) * reciprocal(1 + jnp.exp(-2 * x))
 
 
 def _sinh_inverse(x):
     """1 / sinh(x) for Re x >= 0."""
-    return -2 * jnp.exp(-x) / jnp.expm1(-2 * x)
+    return -2 * jnp.exp(-x) * reciprocal(jnp.expm1(-2 * x))
 
 
 _OHM = Parameter("Ohm", ohm=1.0)
@@ -173,7 +182,7 @@ def L(omega, inductance):
 @element(Parameter("Ohm^-1 sec^a", ohm=-1.0, second=_TYPICAL_EXPONENT), _EXPONENT)
 def CPE(omega, admittance, exponent):
     """1 / Q(jω)^α."""
-    return _power(omega, -exponent) / admittance
+    return _power(omega, -exponent, jnp.log(admittance))
 
 
 @element(Parameter("Ohm sec^-1/2", ohm=1.0, second=-0.5))
@@ -187,40 +196,40 @@ def W(omega, coefficient):
 def Wo(omega, resistance, tau):
     """Z₀ coth(√jωτ) / √jωτ: diffusion to a blocking wall."""
     root = _root(omega * tau)
-    return resistance / (root * _tanh(root))
+    return resistance * reciprocal(root * _tanh(root))
 
 
 @element(_OHM, _SECOND)
 def Ws(omega, resistance, tau):
     """Z₀ tanh(√jωτ) / √jωτ: diffusion to a reservoir."""
     root = _root(omega * tau)
-    return resistance * _tanh(root) / root
+    return resistance * _tanh(root) * reciprocal(root)
 
 
 @element(_OHM, _SECOND, _EXPONENT)
 def Won(omega, resistance, tau, exponent):
     """Wo with √jωτ replaced by (jωτ)^(α/2); also written Wo_n."""
     root = _power(omega * tau, 0.5 * exponent)
-    return resistance / (root * _tanh(root))
+    return resistance * reciprocal(root * _tanh(root))
 
 
 @element(_OHM, _SECOND, _EXPONENT)
 def Wsn(omega, resistance, tau, exponent):
     """Ws with √jωτ replaced by (jωτ)^(α/2); also written Ws_n."""
     root = _power(omega * tau, 0.5 * exponent)
-    return resistance * _tanh(root) / root
+    return resistance * _tanh(root) * reciprocal(root)
 
 
 @element(_OHM, _SECOND)
 def K(omega, resistance, tau):
     """R / (1 + jωτ)."""
-    return resistance / (1 + _imaginary(omega * tau))
+    return resistance * reciprocal(1 + _imaginary(omega * tau))
 
 
 @element(_OHM, _SECOND, _EXPONENT)
 def Zarc(omega, resistance, tau, exponent):
     """R / (1 + (jωτ)^γ)."""
-    return resistance / (1 + _power(omega * tau, exponent))
+    return resistance * reciprocal(1 + _power(omega * tau, exponent))
 
 
 @element(_OHM, _SECOND, _EXPONENT, _EXPONENT)
@@ -232,14 +241,14 @@ def HN(omega, resistance, tau, alpha, beta):
 @element(_OHM, _SECOND)
 def G(omega, resistance, tau):
     """Gerischer: R / √(1 + jωτ)."""
-    return resistance / jnp.sqrt(1 + _imaginary(omega * tau))
+    return resistance * reciprocal(jnp.sqrt(1 + _imaginary(omega * tau)))
 
 
 @element(_OHM, _SECOND, _RATIO)
 def Gs(omega, resistance, tau, ratio):
     """Finite Gerischer: R / (√(1 + jωτ) tanh(φ√(1 + jωτ)))."""
     root = jnp.sqrt(1 + _imaginary(omega * tau))
-    return resistance / (root * _tanh(ratio * root))
+    return resistance * reciprocal(root * _tanh(ratio * root))
 
 
 @element(Parameter("H sec", ohm=1 / _TYPICAL_EXPONENT, second=1.0), _EXPONENT)
@@ -262,7 +271,7 @@ def Ls(omega, inductance, exponent):
 def TLMQ(omega, resistance, admittance, exponent):
     """√(R Zs) coth √(R/Zs), Zs = 1/Q(jω)^γ: a porous electrode without reaction."""
     root = jnp.sqrt(resistance * admittance) * _power(omega, 0.5 * exponent)
-    return resistance / (root * _tanh(root))
+    return resistance * reciprocal(root * _tanh(root))
 
 
 @element(
@@ -274,7 +283,8 @@ def TLMQ(omega, resistance, admittance, exponent):
 def T(omega, first, second, rate, tau):
     """A coth β / β + B / (β sinh β), β = √(a + jωb): Paasch's porous electrode."""
     beta = jnp.sqrt(rate + _imaginary(omega * tau))
-    return (first / _tanh(beta) + second * _sinh_inverse(beta)) / beta
+    both = first * reciprocal(_tanh(beta)) + second * _sinh_inverse(beta)
+    return both * reciprocal(beta)
 
 
 STANDARD: dict[str, Element] = {

@@ -34,7 +34,7 @@ from battprob.eis._marginal import levels, marginal, narrowed
 from battprob.eis._scales import inside, prior, slopes_of_values, to_free, to_values
 from battprob.eis.circuit import Circuit
 from battprob.eis.posterior import CircuitPosterior, Nodes
-from battprob.eis.start import block_slices, exchangeable, order_key, starts
+from battprob.eis.start import block_slices, exchangeable, starts, time_weights
 from battprob.eis.variance import AbstractVariance, relative_variance, shape_box
 from battprob.inference.report import FitReport, stopwatch
 
@@ -141,20 +141,16 @@ def _fit_batch(task, key, num_starts):
 
 @eqx.filter_jit
 def _fit_padded(task, key, num_starts):
-    keys = jax.random.split(key, len(task.impedance))
-    one = partial(_fit_one, task, num_starts=num_starts)
+    one = partial(_fit_one, task, key=key, num_starts=num_starts)
     # Chunks stay in the cache, and wait only for the slowest fit among their own.
-    at_once = min(_AT_ONCE, len(task.impedance))
-    rows = jax.tree.map(
-        lambda a: a.reshape(len(a) // at_once, at_once, *a.shape[1:]),
-        (task.impedance, keys),
-    )
-    found = jax.lax.map(lambda chunk: jax.vmap(one)(*chunk), rows)
-    count = len(task.impedance)
+    count, f = task.impedance.shape
+    at_once = min(_AT_ONCE, count)
+    chunks = task.impedance.reshape(count // at_once, at_once, f)
+    found = jax.lax.map(jax.vmap(one), chunks)
     return jax.tree.map(lambda a: a.reshape(count, *a.shape[2:]), found)
 
 
-def _fit_one(task, impedance, key, *, num_starts):
+def _fit_one(task, impedance, *, key, num_starts):
     circuit, law, frequency = task.circuit, task.noise, task.frequency_hz
     omega = 2 * jnp.pi * frequency
     box = shape_box(law, impedance, frequency)
@@ -175,7 +171,7 @@ def _fit_one(task, impedance, key, *, num_starts):
         fits = jax.vmap(lambda z: levenberg(weighted, z, max_steps))(lanes)
         value = jnp.where(jnp.isfinite(fits.value), fits.value, jnp.inf)
         fit = jax.tree.map(lambda leaf: leaf[jnp.argmin(value)], fits)
-        z = _in_order(circuit, fit.z, omega, task.guess)
+        z = _in_order(circuit, fit.z, task.guess)
         found, mean = marginal(misfit, z, frequency, law, inner)
         shape, narrower = narrowed(found, inner)
         h = relative_variance(law, shape, mean, frequency)
@@ -199,28 +195,32 @@ def _fit_one(task, impedance, key, *, num_starts):
         prior_mean=misfit.prior.mean,
         prior_sd=misfit.prior.sd,
         log_evidence=log_evidence,
-        decade_cost=_decade_cost(misfit._replace(weight=weight), fit.z, found),
+        decade_cost=_decade_cost(task, misfit.target, weight, fit.z, found),
         residual_correlation=_lag_one(misfit.target - _stack(mean), weight),
     )
     return _Found(nodes, fit.converged & jnp.isfinite(log_evidence), steps)
 
 
-def _decade_cost(misfit, z, found):
+def _decade_cost(task, target, weight, z, found):
     """Log likelihood lost when a parameter moves a decade and the others follow it.
 
     They follow along the valley that the covariance shows. Curvature at the mode alone
     would call a parameter known that sits at the edge of a plateau.
     """
+    parameters = tuple(task.circuit.free_parameters.values())
     covariance = found.covariance[jnp.argmax(found.log_weight)]
-    follow = covariance / jnp.diagonal(covariance)[:, None]
+    follow = _DECADE * covariance / jnp.diagonal(covariance)[:, None]
 
     def log_misfit(z):
-        residual = misfit.target - misfit.model(z)[0]
-        square = jnp.sum(misfit.weight * residual**2)
-        return 0.5 * residual.size * jnp.log(square)
+        mean = task.circuit.evaluate(
+            to_values(z, parameters), 2 * jnp.pi * task.frequency_hz
+        )
+        square = jnp.sum(weight * (target - _stack(mean)) ** 2)
+        return 0.5 * target.size * jnp.log(square)
 
-    moved = jnp.stack([z[None] + _DECADE * follow, z[None] - _DECADE * follow])
-    return (jax.vmap(jax.vmap(log_misfit))(moved) - log_misfit(z)).min(0)
+    ends = jnp.concatenate([z[None], z[None] + follow, z[None] - follow])
+    at, *moved = jnp.split(jax.vmap(log_misfit)(ends), [1, 1 + z.size])
+    return jnp.minimum(*moved) - at
 
 
 def _model(circuit, omega, z):
@@ -230,16 +230,16 @@ def _model(circuit, omega, z):
     return _stack(mean), _stack(slopes) * slopes_of_values(z, parameters)[:, None]
 
 
-def _in_order(circuit, z, omega, guess):
+def _in_order(circuit, z, guess):
     """Exchangeable blocks sorted by their times, ascending or as the guess has them."""
-    parameters = tuple(circuit.free_parameters.values())
     slices = block_slices(circuit)
-    times = order_key(circuit, to_values(z, parameters), omega)
+    weights = jnp.asarray(time_weights(circuit), z.dtype)
+    times = weights @ z
     for group in exchangeable(circuit):
         wanted = jnp.arange(len(group))
         if len(guess):
-            by_guess = order_key(circuit, to_values(guess[0], parameters), omega)
-            wanted = jnp.argsort(jnp.argsort(by_guess[np.array(group)]))
+            by_guess = (weights @ guess[0])[np.array(group)]
+            wanted = jnp.argsort(jnp.argsort(by_guess))
         source = jnp.argsort(times[np.array(group)])[wanted]
         parts = jnp.stack([z[np.array(slices[i])] for i in group])[source]
         z = z.at[np.concatenate([slices[i] for i in group])].set(parts.ravel())

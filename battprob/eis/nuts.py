@@ -32,8 +32,8 @@ class NUTS(AbstractCircuitInference):
         Hoffman and Gelman, J. Mach. Learn. Res. 15 (2014) 1593.
     """
 
-    num_warmup: int = eqx.field(default=300, static=True)
-    num_samples: int = eqx.field(default=500, static=True)
+    num_warmup: int = eqx.field(default=150, static=True)
+    num_samples: int = eqx.field(default=400, static=True)
     num_chains: int = eqx.field(default=4, static=True)
 
     def run(self, task, *, key):
@@ -108,16 +108,8 @@ def _sample_one(task, settings, impedance, nodes, key):
     from numpyro.infer.hmc import hmc
 
     box = shape_box(task.noise, impedance, task.frequency_hz)
-    best = jnp.argmax(nodes.log_weight.max(1))
-    centre, level = nodes.location[best], nodes.level[best].mean()
-    root = jnp.linalg.cholesky(level * nodes.covariance[best])
-    share = (nodes.shape[best] - box[0]) / (box[1] - box[0])
-    shape = jnp.log(share) - jnp.log1p(-share)
-    split = centre.size, centre.size + shape.size
-
-    def unwhiten(position):
-        z, eta, log_level = jnp.split(position, np.array(split))
-        return centre + root @ z, shape + eta, jnp.log(level) + 0.2 * log_level[0]
+    unwhiten = _coordinates(task, impedance, nodes, box)
+    size = nodes.location.shape[-1] + nodes.shape.shape[-1] + 1
 
     def potential(position):
         prior = nodes.prior_mean, nodes.prior_sd
@@ -127,12 +119,12 @@ def _sample_one(task, settings, impedance, nodes, key):
 
     def chain(key):
         key_start, key_init = jax.random.split(key)
-        first = 0.5 * jax.random.normal(key_start, (split[1] + 1,), centre.dtype)
+        first = 0.5 * jax.random.normal(key_start, (size,), nodes.location.dtype)
         state = start(
             first,
             settings.num_warmup,
             max_tree_depth=6,
-            target_accept_prob=0.9,
+            target_accept_prob=0.8,
             rng_key=key_init,
         )
 
@@ -148,6 +140,42 @@ def _sample_one(task, settings, impedance, nodes, key):
     z, eta, log_level = jax.vmap(jax.vmap(unwhiten))(drawn)
     shape = box[0] + (box[1] - box[0]) * jax.nn.sigmoid(eta)
     return z, shape, jnp.exp(log_level), diverged
+
+
+def _coordinates(task, impedance, nodes, box):
+    """From a position of unit spread to parameters, logit of the shape and log level.
+
+    Affine in each given those before it, with constant slopes, so that no Jacobian is
+    due. The level is counted from the best one for the shape: the two would be tied.
+    """
+    weight = jnp.exp(nodes.log_weight).sum(1)
+    best = jnp.argmax(weight)
+    level = jnp.sum(weight * nodes.level.mean(1))
+    root = jnp.linalg.cholesky(level * nodes.covariance[best])
+    centre = nodes.location[best]
+    share = (nodes.shape - box[0][None]) / (box[1] - box[0])[None]
+    logit = jnp.log(share) - jnp.log1p(-share)
+    middle = weight @ logit
+    spread = jnp.sqrt(weight @ (logit - middle[None]) ** 2 + 0.1**2)
+    parameters = tuple(task.circuit.free_parameters.values())
+    mean = task.circuit.evaluate(
+        to_values(centre, parameters), 2 * jnp.pi * task.frequency_hz
+    )
+    away = impedance - mean
+    square = jnp.stack([away.real, away.imag]) ** 2
+    known = task.noise.level_known()
+    freedom = square.size + known
+
+    def unwhiten(position):
+        split = np.array([centre.size, centre.size + middle.size])
+        z, eta, log_level = jnp.split(position, split)
+        eta = middle + spread * eta
+        shape = box[0] + (box[1] - box[0]) * jax.nn.sigmoid(eta)
+        h = relative_variance(task.noise, shape, mean, task.frequency_hz)
+        usual = jnp.log((jnp.sum(square / h) + known) / freedom)
+        return centre + root @ z, eta, usual + jnp.sqrt(2 / freedom) * log_level[0]
+
+    return unwhiten
 
 
 def _as_nodes(nodes, z, shape, level):

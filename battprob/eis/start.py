@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._typing import Array, Complex, Float, PRNGKey
+from battprob.eis._lattice import filling
 from battprob.eis._scales import inside, resistance_scale, to_free
 from battprob.eis.circuit import Circuit, node_impedance, structure
 from battprob.eis.parser import leaves
@@ -21,7 +22,7 @@ _TIMES = 9
 _OFFSETS = (-5.0, -2.5, 0.0, 2.5, 5.0)
 _MOST_CHOICES = 400
 _LEAST_SHARE = 0.02
-_SCATTER = 0.7
+_SCATTER = 1.2
 
 
 def starts(
@@ -54,7 +55,9 @@ def starts(
         return to_free(inside(values, parameters), parameters)
 
     free = jax.vmap(free_typical)(amplitude[best] / size[chosen], times[chosen])
-    scatter = _SCATTER * jax.random.normal(key, free.shape, free.dtype)
+    # A lattice, moved at random: it fills space better than draws, and compiles faster.
+    cell = filling(num, len(parameters)) + jax.random.uniform(key, (), free.dtype)
+    scatter = _SCATTER * (2 * (cell % 1) - 1)
     late = jnp.arange(len(free)) >= (len(free) + 1) // 2
     return jnp.where(late[:, None], free + scatter, free)
 
@@ -69,18 +72,18 @@ def _best_apart(misfit, near, num):
     return jax.lax.scan(pick, misfit, length=num)[1]
 
 
-def order_key(
-    circuit: Circuit, values: Float[Array, " p"], omega: Float[Array, " f"]
-) -> Float[Array, " blocks"]:
-    """Log characteristic time of every top-level block: the centroid of its -Im Z."""
-    held = dict(zip(circuit.constant_names, circuit.constant_values, strict=True))
-    named = dict(zip(circuit.names, values, strict=True)) | held
+def time_weights(circuit: Circuit) -> Float[np.ndarray, "blocks p"]:
+    """Weights of the log parameters in the log characteristic time of each block.
 
-    def centroid(block):
-        loss = jnp.maximum(-node_impedance(block, named, omega).imag, 0.0) + 1e-30
-        return -jnp.sum(loss * jnp.log(omega)) / jnp.sum(loss)
-
-    return jnp.stack([centroid(block) for block in circuit.blocks()])
+    The time that their dimensions make: of R and Q, log(R Q) by the power of second in
+    the unit of Q.
+    """
+    parameters = list(circuit.free_parameters.values())
+    weights = np.zeros((len(circuit.blocks()), len(parameters)))
+    for row, own in zip(weights, block_slices(circuit), strict=True):
+        powers = np.array([[parameters[i].ohm, parameters[i].second] for i in own])
+        row[own] = np.linalg.pinv(powers.reshape(-1, 2))[1]
+    return weights
 
 
 def exchangeable(circuit: Circuit) -> list[list[int]]:
