@@ -6,14 +6,23 @@ import jax.numpy as jnp
 from battprob._typing import Array, Float
 
 
+@jax.custom_jvp
 def safe_sqrt(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """Square root with gradient 0, not infinity, at 0 (negative rounding counts as 0).
 
-    The double `where` keeps the unused branch away from the singular point; one would
-    still multiply an infinite derivative by zero.
+    No `where` decides on the value: the compiler may compute `x` twice, once rounded to
+    zero and once not, and two branches of one condition would then contradict each other.
     """
-    positive = x > 0
-    return jnp.where(positive, jnp.sqrt(jnp.where(positive, x, 1.0)), 0.0)
+    return jnp.sqrt(jnp.maximum(x, 0.0))
+
+
+@safe_sqrt.defjvp
+def _safe_sqrt_jvp(primals, tangents):
+    root = safe_sqrt(primals[0])
+    positive = root > 0
+    # Both branches are safe: an unused infinity would still be multiplied by zero.
+    slope = jnp.where(positive, 0.5 / jnp.where(positive, root, 1.0), 0.0)
+    return root, slope * tangents[0]
 
 
 def default_jitter(dtype) -> float:

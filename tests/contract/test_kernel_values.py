@@ -1,5 +1,6 @@
 """Kernels and their priors have the values of the formulas, and of another library."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -55,6 +56,20 @@ def test_stationary_kernels_have_their_formulas():
     for kind, value in expected.items():
         kernel = kind([1.0, 1.0], VARIANCE).bind(NAMES)
         np.testing.assert_allclose(kernel.gram(x1, x2)[0, 0], VARIANCE * value)
+
+
+def test_rows_that_are_equal_have_the_variance_however_they_are_compiled():
+    # Compiled twice into one program, a distance may be zero here and rounding there.
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(200, 1)))
+
+    @jax.jit
+    def solve(kernel):
+        cross = kernel.gram(x[:48], x)
+        root = jnp.linalg.cholesky(kernel.gram(x[:48], x[:48]) + 1e-6 * jnp.eye(48))
+        return cross, jax.scipy.linalg.solve_triangular(root, cross, lower=True)
+
+    cross, _ = solve(Matern52(1.3).bind(["a"]))
+    np.testing.assert_allclose(jnp.diagonal(cross), 1.0, rtol=1e-12)
 
 
 def test_linear_is_the_inner_product_with_unit_variance_over_all_features():
