@@ -3,14 +3,19 @@
 import os
 import pathlib
 
-_CACHE = pathlib.Path(__file__).parent.parent / ".jax_cache"
+_ROOT = pathlib.Path(__file__).parent
+_CACHE = _ROOT / ".jax_cache"
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Two workers share the cores: each compiles and computes on one thread. (At a lower
-# optimisation level XLA compiles faster, and returns wrong gradients.)
-os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+# Two workers share the cores: each compiles and computes on one thread. The classic
+# fusion emitters compile a third faster than the default ones. (A lower optimisation
+# level would be faster still, and returns wrong gradients.)
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_cpu_multi_thread_eigen=false --xla_cpu_use_fusion_emitters=false",
+)
 
 import jax  # noqa: E402 - the cache is configured by the lines above
 import pytest  # noqa: E402
@@ -40,7 +45,7 @@ def key():
 @pytest.fixture(scope="session")
 def data_folder():
     """The folder of real data sets; tests that need it skip where it is absent."""
-    beside = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
+    beside = _ROOT.parent / "shared" / "data"
     folder = pathlib.Path(os.environ.get("BATTPROB_DATA", beside))
     if not folder.is_dir():
         pytest.skip("real data absent: set BATTPROB_DATA")
