@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "targets": HUB | RECORDS | {"state_space"},
     "features": HUB | {"data", "state_space", "targets"},
     "models": HUB | PARTS,
-    "eis": HUB | PARTS,
+    "eis": HUB | PARTS | {"data.spectra"},
     "evaluate": CONSUMED,
     "design": CONSUMED,
     "plots": CONSUMED | {"evaluate"},

@@ -8,7 +8,6 @@ resistance and half the band; exponents are on a logit scale of their bounds.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 

@@ -16,6 +16,7 @@ from battprob.eis.parser import Leaf, Node, Series, leaves, parse, to_text
 
 if TYPE_CHECKING:
     from battprob.eis.fit import AbstractCircuitInference
+    from battprob.eis.likelihood import AbstractLikelihood
     from battprob.eis.posterior import CircuitPosterior
     from battprob.eis.variance import AbstractVariance
 
@@ -124,7 +125,9 @@ class Circuit(eqx.Module):
         order = [name for names, _ in parts for name in names]
         slopes = jnp.concatenate([slopes for _, slopes in parts])
         free = np.array([order.index(name) for name in self.names], int)
-        return impedance, slopes if len(free) == len(order) else slopes[free]
+        return jnp.asarray(impedance), slopes if len(free) == len(order) else slopes[
+            free
+        ]
 
     def pack(self, parameters: Mapping[str, float] | ArrayLike) -> Float[Array, " p"]:
         """Free parameters as an array in the order of `names`."""
@@ -155,6 +158,7 @@ class Circuit(eqx.Module):
         *,
         key: PRNGKey,
         noise: "AbstractVariance | None" = None,
+        likelihood: "AbstractLikelihood | None" = None,
         guess: Mapping[str, float] | ArrayLike | None = None,
         inference: "AbstractCircuitInference | None" = None,
     ) -> "CircuitPosterior":
@@ -166,7 +170,12 @@ class Circuit(eqx.Module):
                 [spectra f].
             key: PRNG key, for the scatter of the starts and for draws.
             noise: how the variance goes over frequency; default `TwoComponent()`.
-            guess: a start to try beside those found from the data.
+            likelihood: what was recorded and the law of its errors; default
+                `ComplexNormal()`. `StudentT()` for wild points, `Polar()` for lock-in
+                instruments; for `Magnitude()` and `Phase()` hand |Z| in Ohm or phases in
+                rad in place of impedances.
+            guess: a start to try beside those found from the data, for all spectra or
+                (an array [spectra parameters]) for each.
             inference: default `Laplace()`; `NUTS()` to sample.
 
         Raises:
@@ -174,6 +183,7 @@ class Circuit(eqx.Module):
             FitError: no start of a spectrum reached a finite misfit.
         """
         from battprob.eis.fit import Laplace, problem
+        from battprob.eis.likelihood import ComplexNormal
         from battprob.eis.variance import TwoComponent
 
         task = problem(
@@ -181,6 +191,7 @@ class Circuit(eqx.Module):
             frequency_hz,
             impedance_ohm,
             TwoComponent() if noise is None else noise,
+            ComplexNormal() if likelihood is None else likelihood,
             guess,
         )
         return (Laplace() if inference is None else inference).run(task, key=key)
@@ -211,7 +222,9 @@ def _with_slopes(node, values, omega):
     parts = [_with_slopes(child, values, omega) for child in node.children]
     impedances = [impedance for impedance, _ in parts]
     if isinstance(node, Series):
-        return sum(impedances[1:], impedances[0]), [pair for _, own in parts for pair in own]
+        return sum(impedances[1:], impedances[0]), [
+            pair for _, own in parts for pair in own
+        ]
     admittances = [reciprocal(impedance) for impedance in impedances]
     total = reciprocal(sum(admittances[1:], admittances[0]))
     weighed = []

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
+from tqdm import tqdm
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
-from battprob.eis import laws
 from battprob.eis._psis import smoothed_log_weights
 from battprob.eis._scales import to_values
 from battprob.eis.circuit import Circuit
@@ -107,7 +107,7 @@ def compare(
         raise DataError("compare needs a circuit or more; None takes the short list")
     parsed = [c if isinstance(c, Circuit) else Circuit(c) for c in candidates]
     posteriors, scores = [], []
-    for circuit in parsed:
+    for circuit in tqdm(parsed, unit="circuit", disable=None):
         key_fit, key_loo = jax.random.split(key)
         fitted = circuit.fit(frequency_hz, impedance_ohm, key=key_fit, noise=noise)
         posteriors.append(fitted)
@@ -158,7 +158,7 @@ def _loo_one(posterior, frequency, nodes, impedance, key):
             to_values(z, parameters), 2 * jnp.pi * frequency
         )
         h = relative_variance(posterior.noise, shape, mean, frequency)
-        return laws.rectangular_gaussian(impedance, mean, level * h)
+        return posterior.likelihood.log_prob(impedance, mean, level * h)
 
     def log_prior(z):
         return -0.5 * jnp.sum(((z - nodes.prior_mean) / nodes.prior_sd) ** 2)

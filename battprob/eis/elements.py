@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from battprob._errors import DataError
-from battprob._typing import Array, Complex
+from battprob._typing import Array, ArrayLike, Complex
 
 _TYPICAL_EXPONENT = 0.8
 
@@ -124,7 +124,7 @@ def _real(x):
     return jax.lax.complex(x, jnp.zeros_like(x))
 
 
-def _power(x, exponent, log_divisor=0.0):
+def _power(x, exponent, log_divisor: ArrayLike = 0.0):
     """(jx)^exponent for x > 0; the angle is one number, so this is nearly a real power."""
     modulus = jnp.exp(exponent * jnp.log(x) - log_divisor)
     angle = 0.5 * math.pi * exponent
@@ -293,3 +293,4 @@ STANDARD: dict[str, Element] = {
         *(R, C, L, CPE, W, Wo, Ws, Won, Wsn, K, Zarc, HN, G, Gs, La, Ls, TLMQ, T),
     )
 }
+NEVER_INDUCTIVE = frozenset(STANDARD.values()) - {L, La, Ls}

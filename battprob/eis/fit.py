@@ -29,10 +29,15 @@ from battprob._errors import DataError, FitError, PrecisionWarning
 from battprob._modules import replace
 from battprob._padding import bucket, pad_rows
 from battprob._typing import Array, ArrayLike, Bool, Complex, Float, Int, PRNGKey
+from battprob.eis._identify import decade_cost
+from battprob.eis._joint import laplace_batch
 from battprob.eis._levenberg import Misfit, levenberg
 from battprob.eis._marginal import levels, marginal, narrowed
 from battprob.eis._scales import inside, prior, slopes_of_values, to_free, to_values
 from battprob.eis.circuit import Circuit
+from battprob.eis.elements import NEVER_INDUCTIVE
+from battprob.eis.likelihood import AbstractLikelihood, ComplexNormal, Magnitude, Phase
+from battprob.eis.parser import leaves
 from battprob.eis.posterior import CircuitPosterior, Nodes
 from battprob.eis.start import block_slices, exchangeable, starts, time_weights
 from battprob.eis.variance import AbstractVariance, relative_variance, shape_box
@@ -41,18 +46,23 @@ from battprob.inference.report import FitReport, stopwatch
 _SEARCH_STEPS = 10
 _POLISH_STEPS = 60
 _POLISHES = 3
-_DECADE = 2.302585092994046
+_MOSTLY = 0.8
 _AT_ONCE = 64  # divides every bucket above it
 
 
 class Problem(eqx.Module):
-    """Checked spectra, the circuit and the law of their noise."""
+    """Checked spectra, the circuit and the laws of their noise.
+
+    `impedance` is what was measured or, where that is no complex number, near it.
+    """
 
     circuit: Circuit
     noise: AbstractVariance
+    likelihood: AbstractLikelihood
     frequency_hz: Float[Array, " f"]
+    measured: Array
     impedance: Complex[Array, "n f"]
-    guess: Float[Array, "g p"]
+    guess: Float[Array, "n g p"]
     single: bool = eqx.field(static=True)
 
 
@@ -76,10 +86,14 @@ class Laplace(AbstractCircuitInference):
     def run(self, task, *, key):
         with stopwatch() as watch:
             found = jax.block_until_ready(_fit_batch(task, key, self.num_starts))
+            if not isinstance(task.likelihood, ComplexNormal):
+                nodes, converged = laplace_batch(task, found.nodes)
+                found = found._replace(nodes=nodes, converged=converged)
         _check_reached(found, watch)
         posterior = CircuitPosterior(
             task.circuit,
             task.noise,
+            task.likelihood,
             found.nodes,
             FitReport(converged=True, message=""),
             task.single,
@@ -92,6 +106,7 @@ def problem(
     frequency_hz: ArrayLike,
     impedance_ohm: ArrayLike,
     noise: AbstractVariance,
+    likelihood: AbstractLikelihood,
     guess: Mapping[str, float] | ArrayLike | None = None,
 ) -> Problem:
     """Check spectra and put them in a batch, frequencies ascending.
@@ -99,7 +114,7 @@ def problem(
     Raises:
         DataError: shapes that do not agree, values not finite, frequencies not positive.
     """
-    frequency, impedance = _checked(frequency_hz, impedance_ohm)
+    frequency, measured = _checked(frequency_hz, impedance_ohm, likelihood)
     order = np.argsort(frequency)
     real = jnp.result_type(float)
     if jnp.finfo(real).bits < 64:
@@ -109,20 +124,66 @@ def problem(
             stacklevel=3,
         )
     parameters = tuple(circuit.free_parameters.values())
-    guesses = jnp.zeros((0, len(parameters)), real)
+    batch = np.atleast_2d(measured)[:, order]
+    _check_enough(circuit, batch)
+    _check_sign(circuit, batch)
+    guesses = jnp.zeros((len(batch), 0, len(parameters)), real)
     if guess is not None:
-        guesses = to_free(inside(circuit.pack(guess), parameters), parameters)[None]
-    batch = np.atleast_2d(impedance)[:, order]
+        values = _one_each(circuit, guess, len(batch))
+        guesses = to_free(inside(values, parameters), parameters)[:, None]
+    impedance = likelihood.spectrum(frequency[order], batch)
     return Problem(
         circuit,
         noise,
+        likelihood,
         jnp.asarray(frequency[order], real),
-        jax.lax.complex(
-            *(jnp.asarray(part(batch), real) for part in (np.real, np.imag))
-        ),
+        _to_jax(batch, real),
+        _to_jax(impedance, real),
         guesses,
-        impedance.ndim == 1,
+        measured.ndim == 1,
     )
+
+
+def _check_enough(circuit, measured):
+    numbers = measured.shape[1] * (2 if np.iscomplexobj(measured) else 1)
+    if numbers <= len(circuit.names):
+        raise DataError(
+            f"{measured.shape[1]} frequencies are too few for the {len(circuit.names)} free "
+            f"parameters of {circuit}: take a smaller circuit, or hold some by `constants=`"
+        )
+
+
+def _check_sign(circuit, measured):
+    """Without inductance no Im Z is positive throughout."""
+    kinds = {leaf.element for leaf in leaves(circuit.tree)}
+    if not np.iscomplexobj(measured) or not kinds <= NEVER_INDUCTIVE:
+        return
+    positive = np.mean(np.imag(measured) > 0, axis=1)
+    wrong = np.flatnonzero(positive > _MOSTLY)
+    if wrong.size:
+        raise DataError(
+            f"Im Z of spectrum {wrong[0]} is positive at {positive[wrong[0]]:.0%} of its "
+            f"frequencies, and {circuit} has no inductance: Im Z is signed, negative "
+            "where capacitive; pass impedance_ohm.conj() if the file holds -Im Z"
+        )
+
+
+def _one_each(circuit, guess, count):
+    """A guess for each spectrum, from one for each or one for all."""
+    if not isinstance(guess, Mapping) and np.ndim(guess) == 2:
+        rows = [circuit.pack(row) for row in np.asarray(guess)]
+        if len(rows) != count:
+            raise DataError(f"{len(rows)} rows of guesses for {count} spectra")
+        return jnp.stack(rows)
+    one = circuit.pack(guess)
+    return jnp.broadcast_to(one[None], (count, one.size))
+
+
+def _to_jax(values, real):
+    """In the precision of reals, which sets that of complex numbers too."""
+    if not np.iscomplexobj(values):
+        return jnp.asarray(values, real)
+    return jax.lax.complex(*(jnp.asarray(a, real) for a in (values.real, values.imag)))
 
 
 class _Found(NamedTuple):
@@ -134,8 +195,17 @@ class _Found(NamedTuple):
 def _fit_batch(task, key, num_starts):
     """All spectra, the batch padded so that batches of like size share a program."""
     count = len(task.impedance)
-    padded = pad_rows(task.impedance, bucket(count))
-    found = _fit_padded(replace(task, impedance=padded), key, num_starts)
+    impedance, guess = (
+        pad_rows(a, bucket(count)) for a in (task.impedance, task.guess)
+    )
+    padded = replace(
+        task,
+        likelihood=ComplexNormal(),
+        measured=impedance,
+        impedance=impedance,
+        guess=guess,
+    )
+    found = _fit_padded(padded, key, num_starts)
     return jax.tree.map(lambda leaf: leaf[:count], found)
 
 
@@ -143,14 +213,17 @@ def _fit_batch(task, key, num_starts):
 def _fit_padded(task, key, num_starts):
     one = partial(_fit_one, task, key=key, num_starts=num_starts)
     # Chunks stay in the cache, and wait only for the slowest fit among their own.
-    count, f = task.impedance.shape
+    count = len(task.impedance)
     at_once = min(_AT_ONCE, count)
-    chunks = task.impedance.reshape(count // at_once, at_once, f)
-    found = jax.lax.map(jax.vmap(one), chunks)
+    chunks = jax.tree.map(
+        lambda a: a.reshape(count // at_once, at_once, *a.shape[1:]),
+        (task.impedance, task.guess),
+    )
+    found = jax.lax.map(lambda chunk: jax.vmap(one)(*chunk), chunks)
     return jax.tree.map(lambda a: a.reshape(count, *a.shape[2:]), found)
 
 
-def _fit_one(task, impedance, *, key, num_starts):
+def _fit_one(task, impedance, guess, *, key, num_starts):
     circuit, law, frequency = task.circuit, task.noise, task.frequency_hz
     omega = 2 * jnp.pi * frequency
     box = shape_box(law, impedance, frequency)
@@ -163,7 +236,7 @@ def _fit_one(task, impedance, *, key, num_starts):
         prior(circuit, omega, impedance),
     )
     first = starts(circuit, omega, impedance, weight, key=key, num=num_starts)
-    lanes = jnp.concatenate([task.guess, first])
+    lanes = jnp.concatenate([guess, first])
 
     def round_(state, max_steps):
         lanes, weight, inner = state
@@ -171,7 +244,7 @@ def _fit_one(task, impedance, *, key, num_starts):
         fits = jax.vmap(lambda z: levenberg(weighted, z, max_steps))(lanes)
         value = jnp.where(jnp.isfinite(fits.value), fits.value, jnp.inf)
         fit = jax.tree.map(lambda leaf: leaf[jnp.argmin(value)], fits)
-        z = _in_order(circuit, fit.z, task.guess)
+        z = _in_order(circuit, fit.z, guess)
         found, mean = marginal(misfit, z, frequency, law, inner)
         shape, narrower = narrowed(found, inner)
         h = relative_variance(law, shape, mean, frequency)
@@ -195,32 +268,21 @@ def _fit_one(task, impedance, *, key, num_starts):
         prior_mean=misfit.prior.mean,
         prior_sd=misfit.prior.sd,
         log_evidence=log_evidence,
-        decade_cost=_decade_cost(task, misfit.target, weight, fit.z, found),
+        decade_cost=decade_cost(
+            partial(_profile, misfit, weight, circuit, omega),
+            fit.z,
+            found.covariance[jnp.argmax(found.log_weight)],
+        ),
         residual_correlation=_lag_one(misfit.target - _stack(mean), weight),
     )
     return _Found(nodes, fit.converged & jnp.isfinite(log_evidence), steps)
 
 
-def _decade_cost(task, target, weight, z, found):
-    """Log likelihood lost when a parameter moves a decade and the others follow it.
-
-    They follow along the valley that the covariance shows. Curvature at the mode alone
-    would call a parameter known that sits at the edge of a plateau.
-    """
-    parameters = tuple(task.circuit.free_parameters.values())
-    covariance = found.covariance[jnp.argmax(found.log_weight)]
-    follow = _DECADE * covariance / jnp.diagonal(covariance)[:, None]
-
-    def log_misfit(z):
-        mean = task.circuit.evaluate(
-            to_values(z, parameters), 2 * jnp.pi * task.frequency_hz
-        )
-        square = jnp.sum(weight * (target - _stack(mean)) ** 2)
-        return 0.5 * target.size * jnp.log(square)
-
-    ends = jnp.concatenate([z[None], z[None] + follow, z[None] - follow])
-    at, *moved = jnp.split(jax.vmap(log_misfit)(ends), [1, 1 + z.size])
-    return jnp.minimum(*moved) - at
+def _profile(misfit, weight, circuit, omega, z):
+    """Log likelihood of parameters, the noise level at its best."""
+    values = to_values(z, tuple(circuit.free_parameters.values()))
+    away = misfit.target - _stack(circuit.evaluate(values, omega))
+    return -0.5 * away.size * jnp.log(jnp.sum(weight * away**2))
 
 
 def _model(circuit, omega, z):
@@ -280,17 +342,16 @@ def _report(posterior, found, watch):
     )
 
 
-def _checked(frequency_hz, impedance_ohm):
-    frequency = np.asarray(frequency_hz, float)
-    impedance = np.asarray(impedance_ohm, complex)
-    if frequency.ndim != 1 or impedance.ndim not in (1, 2):
+def _checked(frequency_hz, impedance_ohm, likelihood):
+    frequency, measured = np.asarray(frequency_hz, float), np.asarray(impedance_ohm)
+    if frequency.ndim != 1 or measured.ndim not in (1, 2):
         raise DataError(
             "a fit needs frequencies [f] and impedances [f] or [spectra f]; got shapes "
-            f"{frequency.shape} and {impedance.shape}"
+            f"{frequency.shape} and {measured.shape}"
         )
-    if impedance.shape[-1] != frequency.size:
+    if measured.shape[-1] != frequency.size:
         raise DataError(
-            f"{frequency.size} frequencies, but {impedance.shape[-1]} impedances a "
+            f"{frequency.size} frequencies, but {measured.shape[-1]} impedances a "
             "spectrum: every spectrum must be measured at the same frequencies"
         )
     wrong = np.flatnonzero(~(np.isfinite(frequency) & (frequency > 0)))
@@ -299,10 +360,16 @@ def _checked(frequency_hz, impedance_ohm):
             f"frequency_hz[{wrong[0]}] = {frequency[wrong[0]]}: frequencies must be "
             "positive; drop direct-current rows"
         )
-    wrong = np.argwhere(~np.isfinite(impedance))
+    wrong = np.argwhere(~np.isfinite(measured))
     if wrong.size:
         raise DataError(
             f"impedance_ohm{[int(i) for i in wrong[0]]} is not finite: drop that "
             "frequency or that spectrum"
         )
-    return frequency, impedance
+    if np.iscomplexobj(measured) == isinstance(likelihood, Magnitude | Phase):
+        raise DataError(
+            "complex impedances go with the default likelihood, StudentT or Polar, real "
+            f"numbers with Magnitude() (|Z| in Ohm) or Phase() (rad); got "
+            f"{type(likelihood).__name__}() and {measured.dtype}"
+        )
+    return frequency, measured

@@ -8,11 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._modules import replace
-from battprob._typing import Array, Float
-from battprob.eis import laws
-from battprob.eis._scales import to_values
-from battprob.eis.fit import AbstractCircuitInference, Laplace, Problem
-from battprob.eis.variance import relative_variance, shape_box
+from battprob.eis._joint import joint
+from battprob.eis.fit import AbstractCircuitInference, Laplace
 from battprob.inference.report import FitReport, stopwatch
 
 
@@ -68,58 +65,29 @@ class NUTS(AbstractCircuitInference):
         return replace(mode, nodes=nodes, report=report)
 
 
-def log_density(
-    task: Problem,
-    impedance,
-    box,
-    prior,
-    z: Float[Array, " p"],
-    shape: Float[Array, " q"],
-    log_level: Float[Array, ""],
-) -> Float[Array, ""]:
-    """Log joint density of a spectrum, its unconstrained parameters and its noise.
-
-    `shape` is on the logit scale of its box.
-    """
-    parameters = tuple(task.circuit.free_parameters.values())
-    share = jax.nn.sigmoid(shape)
-    eta = box[0] + (box[1] - box[0]) * share
-    mean = task.circuit.evaluate(
-        to_values(z, parameters), 2 * jnp.pi * task.frequency_hz
-    )
-    h = relative_variance(task.noise, eta, mean, task.frequency_hz)
-    variance = jnp.exp(log_level) * h
-    likelihood = laws.rectangular_gaussian(impedance, mean, variance).sum()
-    known = task.noise.level_known()
-    level_prior = -0.5 * known * (log_level + jnp.exp(-log_level))
-    uniform = jnp.sum(jnp.log(share) + jnp.log1p(-share))
-    away = (z - prior[0]) / prior[1]
-    return likelihood + level_prior + uniform - 0.5 * jnp.sum(away**2)
-
-
 @eqx.filter_jit
 def _sample_batch(task, nodes, key, settings):
     keys = jax.random.split(key, len(task.impedance))
-    return jax.vmap(partial(_sample_one, task, settings))(task.impedance, nodes, keys)
+    one = partial(_sample_one, task, settings)
+    return jax.vmap(one)(task.measured, task.impedance, nodes, keys)
 
 
-def _sample_one(task, settings, impedance, nodes, key):
+def _sample_one(task, settings, measured, impedance, nodes, key):
     """z [chains draws p], shape, level and divergences of one spectrum."""
     from numpyro.infer.hmc import hmc
 
-    box = shape_box(task.noise, impedance, task.frequency_hz)
-    unwhiten = _coordinates(task, impedance, nodes, box)
-    size = nodes.location.shape[-1] + nodes.shape.shape[-1] + 1
+    density = joint(task, measured, impedance, nodes)
 
     def potential(position):
-        prior = nodes.prior_mean, nodes.prior_sd
-        return -log_density(task, impedance, box, prior, *unwhiten(position))
+        return -density.log_density(position)
 
     start, step = hmc(potential, algo="NUTS")
 
     def chain(key):
         key_start, key_init = jax.random.split(key)
-        first = 0.5 * jax.random.normal(key_start, (size,), nodes.location.dtype)
+        first = 0.5 * jax.random.normal(
+            key_start, (density.size,), nodes.location.dtype
+        )
         state = start(
             first,
             settings.num_warmup,
@@ -137,45 +105,8 @@ def _sample_one(task, settings, impedance, nodes, key):
         return drawn[settings.num_warmup :], diverged[settings.num_warmup :]
 
     drawn, diverged = jax.vmap(chain)(jax.random.split(key, settings.num_chains))
-    z, eta, log_level = jax.vmap(jax.vmap(unwhiten))(drawn)
-    shape = box[0] + (box[1] - box[0]) * jax.nn.sigmoid(eta)
-    return z, shape, jnp.exp(log_level), diverged
-
-
-def _coordinates(task, impedance, nodes, box):
-    """From a position of unit spread to parameters, logit of the shape and log level.
-
-    Affine in each given those before it, with constant slopes, so that no Jacobian is
-    due. The level is counted from the best one for the shape: the two would be tied.
-    """
-    weight = jnp.exp(nodes.log_weight).sum(1)
-    best = jnp.argmax(weight)
-    level = jnp.sum(weight * nodes.level.mean(1))
-    root = jnp.linalg.cholesky(level * nodes.covariance[best])
-    centre = nodes.location[best]
-    share = (nodes.shape - box[0][None]) / (box[1] - box[0])[None]
-    logit = jnp.log(share) - jnp.log1p(-share)
-    middle = weight @ logit
-    spread = jnp.sqrt(weight @ (logit - middle[None]) ** 2 + 0.1**2)
-    parameters = tuple(task.circuit.free_parameters.values())
-    mean = task.circuit.evaluate(
-        to_values(centre, parameters), 2 * jnp.pi * task.frequency_hz
-    )
-    away = impedance - mean
-    square = jnp.stack([away.real, away.imag]) ** 2
-    known = task.noise.level_known()
-    freedom = square.size + known
-
-    def unwhiten(position):
-        split = np.array([centre.size, centre.size + middle.size])
-        z, eta, log_level = jnp.split(position, split)
-        eta = middle + spread * eta
-        shape = box[0] + (box[1] - box[0]) * jax.nn.sigmoid(eta)
-        h = relative_variance(task.noise, shape, mean, task.frequency_hz)
-        usual = jnp.log((jnp.sum(square / h) + known) / freedom)
-        return centre + root @ z, eta, usual + jnp.sqrt(2 / freedom) * log_level[0]
-
-    return unwhiten
+    z, eta, log_level = jax.vmap(jax.vmap(density.unwhiten))(drawn)
+    return z, jax.vmap(jax.vmap(density.to_shape))(eta), jnp.exp(log_level), diverged
 
 
 def _as_nodes(nodes, z, shape, level):

@@ -1,5 +1,7 @@
 """`CircuitPosterior`: what a fit knows of a circuit's parameters, and predicts."""
 
+import collections
+import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -10,18 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp, ndtr
 
+from battprob._errors import DataError
+from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
+from battprob.eis._identify import FLAT, tied_parameters
 from battprob.eis._scales import to_values
 from battprob.eis.circuit import Circuit
+from battprob.eis.likelihood import AbstractLikelihood
 from battprob.eis.table import ParameterTable
 from battprob.eis.variance import AbstractVariance, relative_variance
 from battprob.inference.report import FitReport
 from battprob.predictive import Predictive
 
 _MAD = 0.6826894921370859  # the mass within one sd of a Gaussian
-_FLAT = (
-    0.5  # a posterior at least half as wide as its prior has learned next to nothing
-)
 _DECADE = 0.7  # the log-scale sd at which a 90 % interval spans a decade
 _CHEAP = 1.35  # log likelihood at the ends of a 90 % interval, below its top
 _CORRELATED = 4.0  # standard deviations of the correlation of white residuals
@@ -55,14 +58,23 @@ class CircuitPosterior(eqx.Module):
     Attributes:
         circuit: the circuit fitted.
         noise: the law of the variance over frequency.
+        likelihood: the law of what was recorded.
         report: how the fit went, and what is not identified.
     """
 
     circuit: Circuit
     noise: AbstractVariance
+    likelihood: AbstractLikelihood
     nodes: Nodes
     report: FitReport = eqx.field(static=True)
     single: bool = eqx.field(static=True)
+
+    def __getitem__(self, row: int) -> "CircuitPosterior":
+        """The posterior of one spectrum of a batch."""
+        if self.single:
+            raise DataError("this posterior is of one spectrum: it has no rows")
+        own = jax.tree.map(lambda leaf: leaf[row][None], self.nodes)
+        return replace(self, nodes=own, single=True)
 
     @property
     def parameters(self) -> ParameterTable:
@@ -71,7 +83,7 @@ class CircuitPosterior(eqx.Module):
         The standard deviation is half the width of the central 68.3 % interval.
         """
         middle, low, high = _quantiles(self, np.array([0.5, *_central(_MAD)]))
-        _, covariance = _moments(self.nodes)
+        _, covariance = moments(self.nodes)
         sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
         correlation = covariance / (sd[..., :, None] * sd[..., None, :])
         return ParameterTable(
@@ -147,15 +159,41 @@ class CircuitPosterior(eqx.Module):
 
     def summary(self, converged: Bool[np.ndarray, " n"]) -> str:
         """What a person should know of the fit, in one line."""
-        parts = [f"{converged.sum()} of {converged.size} spectra converged"]
-        misfits = int(np.sum(self._misfitting()))
-        if misfits:
-            parts.append(f"residuals correlated over frequency (misfit) in {misfits}")
-        lost = np.asarray(~self._identified()).sum(0)
-        for name, count in zip(self.circuit.names, lost, strict=True):
-            if count:
-                parts.append(f"{name} not identified in {count}")
-        return "; ".join(parts)
+        return (
+            f"{converged.sum()} of {converged.size} spectra converged; {self.verdict}"
+        )
+
+    @property
+    def verdict(self) -> str:
+        """What the data do not say of the circuit, and whether it misfits, in one line."""
+        told = collections.Counter(
+            "residuals correlated over frequency (misfit)"
+            for wrong in self._misfitting()
+            if wrong
+        )
+        for row in ~np.asarray(self._identified()):
+            names = itertools.compress(self.circuit.names, row)
+            told.update(f"{name} not identified" for name in names)
+        told.update(tie for own in self._tied() for tie in own)
+        parts = [
+            text if self.single else f"{text} in {count}"
+            for text, count in told.most_common()
+        ]
+        return "; ".join(parts) or "every parameter identified, no misfit"
+
+    @property
+    def tied(self) -> list[str] | list[list[str]]:
+        """Parameters of which only a combination is determined, in words."""
+        return self._bare(self._tied())[0]
+
+    def _tied(self):
+        _, covariance = moments(self.nodes)
+        return [
+            tied_parameters(self.circuit.names, own, sd)
+            for own, sd in zip(
+                np.asarray(covariance), np.asarray(self.nodes.prior_sd), strict=True
+            )
+        ]
 
     @property
     def misfitting(self) -> Bool[Array, "*n"]:
@@ -166,9 +204,9 @@ class CircuitPosterior(eqx.Module):
         return self.nodes.residual_correlation > _CORRELATED
 
     def _identified(self):
-        _, covariance = _moments(self.nodes)
+        _, covariance = moments(self.nodes)
         sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
-        narrow = sd < jnp.minimum(_FLAT * self.nodes.prior_sd, _DECADE)
+        narrow = sd < jnp.minimum(FLAT * self.nodes.prior_sd, _DECADE)
         return narrow & (self.nodes.decade_cost > _CHEAP)
 
     def _bare(self, *arrays):
@@ -184,7 +222,8 @@ def _parameters(posterior):
 
 
 @eqx.filter_jit
-def _moments(nodes):
+def moments(nodes: Nodes) -> tuple[Float[Array, "n p"], Float[Array, "n p p"]]:
+    """Mean and covariance of the unconstrained parameters."""
     weight = jnp.exp(nodes.log_weight)
     by_shape = weight.sum(-1)[..., None]
     mean = jnp.sum(by_shape * nodes.location, axis=-2)
@@ -291,7 +330,7 @@ def _predict(posterior, frequency):
         function = jnp.sum(slope * jnp.tensordot(covariance, slope, axes=1), axis=0)
         complex_mean = jax.lax.complex(mean[:, 0], mean[:, 1])
         h = relative_variance(posterior.noise, shape, complex_mean, frequency)
-        return mean, h.T, function
+        return mean, posterior.likelihood.rectangular(complex_mean, h).T, function
 
     nodes = posterior.nodes
     mean, h, function = jax.vmap(jax.vmap(node))(

@@ -116,6 +116,28 @@ class ThreeComponent(AbstractVariance):
         return jnp.zeros(())
 
 
+class MagnitudePhase(AbstractVariance):
+    """σ_r² = a²|μ|² along μ and b²|μ|² across it, b being the phase's error in rad.
+
+    For `likelihood=Polar()`.
+    """
+
+    def terms(self, mean, frequency_hz):
+        del frequency_hz
+        square = _square(mean)
+        none = jnp.zeros_like(square)
+        return jnp.stack([jnp.stack([square, none]), jnp.stack([none, square])])
+
+    def num_terms(self):
+        return 2
+
+    def power(self):
+        return 1
+
+    def level_known(self):
+        return jnp.zeros(())
+
+
 class AgarwalOrazem(AbstractVariance):
     """σ = δ + α|Z_j| + β|Z_r - R_s| + γ|Z|²/R_m, fitted to repeats of real instruments.
 

@@ -1,0 +1,94 @@
+"""From files of spectra to one table of fitted parameters."""
+
+import csv
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from battprob._errors import DataError
+from battprob._typing import PRNGKey
+from battprob.data.spectra import Spectrum, read_spectra
+from battprob.eis.circuit import Circuit
+from battprob.eis.posterior import CircuitPosterior
+
+_SUFFIXES = {".csv", ".txt", ".dta", ".z", ".mpt", ".mpr"}
+
+
+def spectra_of_files(
+    paths: Iterable[str | PathLike[str]], *, by: Sequence[str] = ()
+) -> list[Spectrum]:
+    """The spectra of files and of the folders' files, in order of their names.
+
+    Args:
+        paths: files, or folders of files (.csv .txt .DTA .z .mpt .mpr).
+        by: columns that tell one spectrum of a file from the next, as in `read_spectra`.
+
+    Raises:
+        DataError: there is no file, or one cannot be read (the message says where).
+    """
+    files = [file for path in paths for file in _files(Path(path))]
+    return [spectrum for file in files for spectrum in read_spectra(file, by=by)]
+
+
+def fit_spectra(
+    circuit: Circuit, spectra: Sequence[Spectrum], *, key: PRNGKey
+) -> list[CircuitPosterior]:
+    """Posterior of each spectrum; those at the same frequencies are fitted side by side.
+
+    Shows its progress where the terminal can.
+    """
+    groups: dict[bytes, list[int]] = {}
+    for i, spectrum in enumerate(spectra):
+        groups.setdefault(spectrum.frequency_hz.tobytes(), []).append(i)
+    fitted: dict[int, CircuitPosterior] = {}
+    with tqdm(total=len(spectra), unit="spectrum", disable=None) as bar:
+        for rows in groups.values():
+            impedance = np.stack([spectra[i].impedance_ohm for i in rows])
+            frequency = spectra[rows[0]].frequency_hz
+            try:
+                batch = circuit.fit(frequency, impedance, key=key)
+            except DataError as error:
+                raise DataError(f"{spectra[rows[0]].name}: {error}") from error
+            fitted |= {i: batch[place] for place, i in enumerate(rows)}
+            bar.update(len(rows))
+    return [fitted[i] for i in range(len(spectra))]
+
+
+def write_table(
+    path: str | PathLike[str],
+    spectra: Sequence[Spectrum],
+    posteriors: Sequence[CircuitPosterior],
+) -> None:
+    """One row a spectrum: every parameter with its sd (units in the header) and verdict."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["spectrum", *_header(posteriors[0]), "misfit"])
+        for spectrum, posterior in zip(spectra, posteriors, strict=True):
+            values = posterior.parameters.to_dict().values()
+            row = [value.item() for value in values]
+            writer.writerow([spectrum.name, *row, bool(posterior.misfitting)])
+
+
+def _files(path):
+    if path.is_dir():
+        files = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
+        if not files:
+            raise DataError(
+                f"no spectra in the folder {path}: expected files {sorted(_SUFFIXES)}"
+            )
+        return files
+    if not path.is_file():
+        raise DataError(f"no file {path}")
+    return [path]
+
+
+def _header(posterior):
+    table = posterior.parameters
+    units = dict(zip(table.names, table.units, strict=True))
+    for column in table.to_dict():
+        name = column.removesuffix("_sd").removesuffix("_identified")
+        unit = "" if column.endswith("_identified") else units[name]
+        yield f"{column} ({unit})" if unit else column

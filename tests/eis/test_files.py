@@ -1,0 +1,95 @@
+"""`battprob eis` goes from files to parameters with units, and errors say what to do."""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+
+from battprob import cli
+from battprob.eis import Circuit
+
+FREQUENCY = np.logspace(4, -2, 40)
+CIRCUIT = Circuit("R0-p(R1,CPE1)-W1")
+TRUTH = np.array([0.02, 0.008, 0.4, 0.85, 2.5e-3])
+
+
+@pytest.fixture(autouse=True)
+def _keep_jax_settings(monkeypatch):
+    monkeypatch.setattr(cli, "_set_up_jax", lambda: None)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    z = np.asarray(CIRCUIT.impedance(TRUTH, FREQUENCY))
+    rng = np.random.default_rng(0)
+    made = tmp_path_factory.mktemp("spectra")
+    for i in range(3):
+        noisy = z * (1 + 0.005 * (rng.normal(size=40) + 1j * rng.normal(size=40)))
+        rows = zip(FREQUENCY, noisy.real, noisy.imag, strict=True)
+        lines = ["freq/Hz,Re(Z)/Ohm,Im(Z)/Ohm", *(f"{f},{a},{b}" for f, a, b in rows)]
+        (made / f"cell{i}.csv").write_text("\n".join(lines) + "\n")
+    return made
+
+
+def test_a_folder_becomes_one_table(folder, tmp_path, capsys):
+    out = tmp_path / "fits.csv"
+    command = ["eis", "fit", str(folder), "--circuit", str(CIRCUIT), "-o", str(out)]
+    assert cli.main(command) == 0
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert [row["spectrum"] for row in rows] == ["cell0", "cell1", "cell2"]
+    assert {"R0 (Ohm)", "R0_sd (Ohm)", "R0_identified", "CPE1_1"} <= set(rows[0])
+    for row in rows:
+        away = float(row["R1 (Ohm)"]) - TRUTH[1]
+        assert abs(away) < 4 * float(row["R1_sd (Ohm)"])
+        assert (row["R1_identified"], row["misfit"]) == ("True", "False")
+    assert "3 rows in" in capsys.readouterr().out
+
+
+def test_one_file_prints_its_parameters(folder, capsys):
+    file = str(folder / "cell0.csv")
+    assert cli.main(["eis", "fit", file, "--circuit", str(CIRCUIT)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"R0 +0\.0\d+ ± \S+ +Ohm", printed)
+    assert "cell0: every parameter identified, no misfit" in printed
+
+
+def test_candidates_are_compared(folder, capsys):
+    file = str(folder / "cell0.csv")
+    assert cli.main(["eis", "compare", file, "--circuit", str(CIRCUIT)]) == 0
+    printed = capsys.readouterr().out
+    assert "log evidence" in printed
+    assert re.search(r"R1 +0\.00\d+ ±", printed)
+
+
+@pytest.mark.parametrize(
+    ("file", "circuit", "message"),
+    [
+        ("absent.csv", "R0", "no file"),
+        ("empty", "R0", "no spectra in the folder"),
+        ("cell0.csv", "R0-p(R1,X1)", "no element 'X1'.* at character 9"),
+        ("cell0.csv", "R0-p(R1,C1", r"expected ',' or '\)'"),
+        ("turned.csv", "R0-p(R1,C1)", r"Im Z of spectrum 0 is positive.*conj\(\)"),
+        ("short.csv", "R0-p(R1,C1)-W1", "1 frequencies are too few for the 4 free"),
+        ("nan.csv", "R0", "nan.*expected a positive frequency"),
+        ("negative.csv", "R0", "frequency -1 Hz.*expected a positive"),
+        ("word.csv", "R0", "line 3"),
+    ],
+)
+def test_errors_are_one_line(file, circuit, message, folder, tmp_path, capsys):
+    head = "freq/Hz,Re(Z)/Ohm,Im(Z)/Ohm\n"
+    (tmp_path / "empty").mkdir()
+    texts = {
+        "turned.csv": "10,1,0.5\n1,2,0.7\n",
+        "short.csv": "10,1,-0.5\n",
+        "nan.csv": "10,nan,-0.5\n1,1,-1\n",
+        "negative.csv": "10,1,-0.5\n-1,1,-1\n",
+        "word.csv": "10,1,-0.5\nx,1,-1\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(head + text)
+    where = folder if file == "cell0.csv" else tmp_path
+    assert cli.main(["eis", "fit", str(where / file), "--circuit", circuit]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(message, error), error

@@ -1,0 +1,82 @@
+"""Circuits are fitted under the law of what was recorded, and no other."""
+
+import jax
+import numpy as np
+import pytest
+
+from battprob.eis import Circuit, Magnitude, Phase, Polar, StudentT
+
+FREQUENCY = np.logspace(4, -2, 40)
+CIRCUIT = Circuit("R0-p(R1,CPE1)-W1")
+TRUTH = np.array([0.02, 0.008, 0.4, 0.85, 2.5e-3])
+
+
+def measured(count=8):
+    z = np.asarray(CIRCUIT.impedance(TRUTH, FREQUENCY))
+    noise = np.random.default_rng(0).normal(size=(2, count, z.size))
+    return z * (1 + 0.005 * (noise[0] + 1j * noise[1]))
+
+
+def fit(values, likelihood=None):
+    key = jax.random.key(0)
+    return CIRCUIT.fit(FREQUENCY, values, key=key, likelihood=likelihood)
+
+
+@pytest.fixture(scope="module")
+def gaussian():
+    return fit(measured())
+
+
+def test_equal_errors_of_magnitude_and_phase_are_the_complex_gaussian(gaussian):
+    """Two ways to one posterior: noise integrated in closed form, and by curvature."""
+    polar = fit(measured(), Polar())
+    exact, quick = polar.parameters, gaussian.parameters
+    assert np.all(np.abs(exact.value - quick.value) < 0.2 * quick.sd)
+    np.testing.assert_allclose(exact.sd, quick.sd, rtol=0.15)
+    assert polar.identified.all()
+    away = np.asarray(polar.log_evidence - gaussian.log_evidence)
+    assert np.all(np.abs(away) < 1.0)
+
+
+@pytest.mark.slow
+def test_wild_points_pull_a_gaussian_and_no_student(gaussian):
+    spoilt = measured()
+    spoilt[:, ::8] *= 1.15
+    robust, pulled = fit(spoilt, StudentT(3.0)), fit(spoilt)
+    sd = np.asarray(gaussian.parameters.sd)
+    off, pulled_off = (
+        np.abs(np.asarray(fitted.parameters.value) - TRUTH) / sd
+        for fitted in (robust, pulled)
+    )
+    assert np.median(pulled_off[:, 0]) > 10
+    assert off.max() < 5
+
+
+def test_magnitudes_alone_are_enough_for_the_parameters():
+    fitted = fit(np.abs(measured()), Magnitude())
+    low, high = np.stack(list(fitted.interval(0.999).values()), axis=-1)
+    assert np.all((low < TRUTH) & (high > TRUTH))
+    assert fitted.parameters.sd[:, 0].max() < 0.02 * TRUTH[0]
+
+
+@pytest.mark.slow
+def test_phases_alone_leave_the_size_open():
+    fitted = fit(np.angle(measured()), Phase())
+    assert not fitted.identified[:, [0, 1, 4]].any()
+    assert fitted.identified[:, 3].all()
+    assert all("R0" in tie and "R1" in tie for own in fitted.tied for tie in own)
+    drawn = fitted.sample(key=jax.random.key(1), num=500)
+    ratio = np.asarray(drawn["R1"] / drawn["R0"])
+    low, high = np.quantile(ratio, [0.0005, 0.9995], axis=0)
+    assert np.all((low < 0.4) & (high > 0.4))
+
+
+def test_errors():
+    with pytest.raises(ValueError, match=r"more than 2 degrees of freedom; got 2"):
+        StudentT(2.0)
+    with pytest.raises(ValueError, match=r"real numbers with Magnitude\(\)"):
+        fit(measured(), Magnitude())
+    with pytest.raises(ValueError, match=r"got ComplexNormal\(\) and float64"):
+        fit(measured().real)
+    with pytest.raises(ValueError, match="must be positive"):
+        fit(-np.abs(measured()), Magnitude())

@@ -1,0 +1,104 @@
+"""Along a sequence neighbours inform each other, exactly as the dense posterior says."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from battprob.eis import Circuit, fit_sequence, smooth
+from battprob.eis.sequence import Messages, backwards, filtered
+
+FREQUENCY = np.logspace(4, -2, 40)
+CIRCUIT = Circuit("R0-p(R1,CPE1)-W1")
+CYCLE = np.arange(16.0) * 50
+GROWTH = np.linspace(0, 1, 16)
+TRUTH = np.stack(
+    [
+        0.02 * (1 + 0.3 * GROWTH),
+        0.008 * (1 + GROWTH),
+        0.4 + 0 * GROWTH,
+        0.85 + 0 * GROWTH,
+        2.5e-3 * (1 + 0.1 * np.sin(5 * GROWTH)),
+    ],
+    axis=1,
+)
+
+
+@pytest.fixture(scope="module")
+def aged():
+    """Sixteen noisy spectra of a cell that ages, alone and as a sequence."""
+    z = np.stack([np.asarray(CIRCUIT.impedance(row, FREQUENCY)) for row in TRUTH])
+    noise = np.random.default_rng(0).normal(size=(2, *z.shape))
+    measured = z * (1 + 0.01 * (noise[0] + 1j * noise[1]))
+    alone = CIRCUIT.fit(FREQUENCY, measured, key=jax.random.key(0))
+    return measured, alone, smooth(alone, CYCLE)
+
+
+def test_the_two_passes_are_the_dense_posterior():
+    rng = np.random.default_rng(1)
+    root = rng.normal(size=(6, 3, 2))
+    precision = root @ np.swapaxes(root, 1, 2)  # each spectrum is blind to something
+    shift = np.einsum("nij,nj->ni", precision, rng.normal(size=(6, 3)))
+    step, rate = np.array([0.1, 0.3, 0.2, 0.1, 0.3]), np.array([0.5, 1.0, 2.0])
+    prior_mean, prior_sd = np.array([0.1, -0.2, 0.3]), np.array([1.0, 2.0, 0.5])
+    dense = np.zeros((18, 18))
+    dense[:3, :3] = np.diag(1 / prior_sd**2)
+    for i, length in enumerate(step):
+        pair = np.kron([[1, -1], [-1, 1]], np.diag(1 / (rate * length)))
+        dense[3 * i : 3 * i + 6, 3 * i : 3 * i + 6] += pair
+    right = np.concatenate([prior_mean / prior_sd**2, np.zeros(15)])
+    before = np.linalg.slogdet(dense)[1], right @ np.linalg.solve(dense, right)
+    for i in range(6):
+        dense[3 * i : 3 * i + 3, 3 * i : 3 * i + 3] += precision[i]
+    right = right + shift.ravel()
+    covariance = np.linalg.inv(dense)
+    mean = covariance @ right
+    log_evidence = 0.5 * (
+        before[0] - np.linalg.slogdet(dense)[1] + right @ mean - before[1]
+    )
+
+    said = Messages(*map(jnp.asarray, (precision, shift, prior_mean, prior_sd)))
+    path, evidence = filtered(said, jnp.asarray(step), jnp.asarray(rate))
+    got, spread = backwards(path, jnp.asarray(step), jnp.asarray(rate))
+    np.testing.assert_allclose(got.ravel(), mean, rtol=1e-9)
+    for i in range(6):
+        block = covariance[3 * i : 3 * i + 3, 3 * i : 3 * i + 3]
+        np.testing.assert_allclose(spread[i], block, rtol=1e-8, atol=1e-10)
+    assert float(evidence) == pytest.approx(log_evidence, rel=1e-9)
+
+
+def test_neighbours_narrow_what_is_constant_and_follow_what_moves(aged):
+    _, alone, path = aged
+    own, shared = alone.parameters, path.parameters
+    gain = np.median(shared.sd / own.sd, axis=0)
+    assert gain[[2, 3]].max() < 0.6  # constant: sixteen spectra say the same
+    assert gain.max() < 1.0
+    value = np.asarray(shared.value)
+    error = np.sqrt(np.mean((value / TRUTH - 1) ** 2, axis=0))
+    alone_error = np.sqrt(np.mean((np.asarray(own.value) / TRUTH - 1) ** 2, axis=0))
+    assert np.all(error < alone_error)
+
+
+def test_smoothed_intervals_hold(aged):
+    *_, path = aged
+    bounds = path.interval(0.9)
+    held = [
+        (bounds[name][0] < TRUTH[:, i]) & (bounds[name][1] > TRUTH[:, i])
+        for i, name in enumerate(CIRCUIT.names)
+    ]
+    assert 0.75 <= np.mean(held) <= 1.0
+
+
+def test_one_call_does_it(aged):
+    measured, _, path = aged
+    key = jax.random.key(0)
+    both = fit_sequence(CIRCUIT, CYCLE, FREQUENCY, measured, key=key)
+    np.testing.assert_allclose(both.parameters.value, path.parameters.value, rtol=0.02)
+
+
+def test_errors(aged):
+    _, alone, _ = aged
+    with pytest.raises(ValueError, match="locations must rise: 0 is followed by 0"):
+        smooth(alone, np.zeros(16))
+    with pytest.raises(ValueError, match=r"locations of shape \(3,\)"):
+        smooth(alone, [1.0, 2.0, 3.0])
