@@ -6,18 +6,19 @@ u = λ Δt alone: with F the companion matrix of (1 + s)^d, d = ν + ½,
 
     A(u) = exp(F u),    Q(u) = q ∫₀ᵘ h(t) h(t)ᵀ dt,    h(t) = exp(F t) e_d,
 
-and q makes the stationary variance 1. A matrix is a nest of lists of scalars here: under
-`jax.vmap` each scalar is one contiguous vector over the batch, and a step is plain
-arithmetic on those. Arrays of small matrices are many times slower.
+and q makes the stationary variance 1. In the loops a matrix is a nest of lists, for speed.
 """
 
+from functools import reduce
 from math import comb, factorial, gamma
+from operator import add
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from battprob._nested import apply, dot, rows, sandwich, symmetric
 from battprob._typing import Array, ArrayLike, Bool, Float
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
@@ -37,17 +38,37 @@ class Smoothed(eqx.Module):
     log_evidence: Float[Array, ""]
 
 
+class Drive(eqx.Module):
+    r"""What the readings ask of the noise that drives a process, step by step.
+
+    $$\frac{\partial \log p(y)}{\partial \log \text{intensity}_i}
+    = \tfrac12 (\text{energy}_i - \text{freedom}_i)$$
+
+    Args:
+        energy: how far the noise has to go over the step before each location, squared
+            and in units of its variance.
+        freedom: the same as expected: the degrees of freedom spent on that step.
+    """
+
+    energy: Float[Array, " n"]
+    freedom: Float[Array, " n"]
+
+
 class MaternProcess(eqx.Module):
-    r"""A stationary Gaussian process of mean 0 whose paths have some derivatives.
+    r"""A Gaussian process of mean 0 whose paths have some derivatives.
 
     $$k(\tau) = s^2 e^{-\lambda \tau} p_\nu(\lambda \tau),\quad \lambda = \sqrt{2 \nu} / \ell$$
 
-    with $p_{1/2} = 1$, $p_{3/2} = 1 + x$, $p_{5/2} = 1 + x + x^2 / 3$ and so on.
+    with $p_{1/2} = 1$, $p_{3/2} = 1 + x$, $p_{5/2} = 1 + x + x^2 / 3$ and so on, where
+    white noise of one intensity drives it. Another intensity makes paths rougher there,
+    or smoother.
 
     Args:
         variance: s², in units of the sequence squared.
         length: ℓ, in units of the location.
         derivatives: how many the paths have, ν - 1/2: 0, 1, 2, 3, …
+        intensity: of the driving noise over the step before each location, 1 for the
+            stationary process; one number, or [n].
 
     Example:
         >>> location = jnp.linspace(0.0, 6.0, 61)
@@ -66,6 +87,7 @@ class MaternProcess(eqx.Module):
 
     variance: Float[Array, ""]
     length: Float[Array, ""]
+    intensity: Float[Array, "*n"]
     derivatives: int = eqx.field(static=True)
 
     def __init__(
@@ -74,10 +96,12 @@ class MaternProcess(eqx.Module):
         length: ArrayLike,
         *,
         derivatives: int = 2,
+        intensity: ArrayLike = 1.0,
     ):
         dtype = jnp.result_type(float)
         self.variance = jnp.asarray(variance, dtype)
         self.length = jnp.asarray(length, dtype)
+        self.intensity = jnp.asarray(intensity, dtype)
         self.derivatives = derivatives
 
     def smooth(
@@ -97,14 +121,11 @@ class MaternProcess(eqx.Module):
                 True. What `y` and `noise_variance` hold there is ignored.
         """
         filtered, log_evidence = self._filter(location, y, noise_variance, observed)
-        d = self.derivatives + 1
-        zero = jnp.zeros_like(y[0])
-        start = [zero] * d, [[zero] * d] * d
-        step_after = jnp.append(jnp.diff(location), 0.0)
-        transition, _ = _transitions(self._rate() * step_after, d)
+        start, transition = self._way_back(location)
         _, (mean, covariance) = jax.lax.scan(
             _step_back, start, (transition, *filtered), reverse=True
         )
+        d = self.derivatives + 1
         rates = jnp.stack([self._rate() ** k for k in range(d)])
         covariance = jnp.stack([jnp.stack(row, -1) for row in covariance], -2)
         return Smoothed(
@@ -123,6 +144,23 @@ class MaternProcess(eqx.Module):
         """Log density of the readings; arguments as `smooth`, at half its cost."""
         return self._filter(location, y, noise_variance, observed)[1]
 
+    def drive(
+        self,
+        location: Float[Array, " n"],
+        y: Float[Array, " n"],
+        noise_variance: Float[Array, " n"],
+        observed: Bool[Array, " n"] | None = None,
+    ) -> Drive:
+        """Where the readings are rougher than the process expects; arguments as `smooth`."""
+        (*_, gain, weighted_surprise, precision), _ = self._filter(
+            location, y, noise_variance, observed
+        )
+        start, transition = self._way_back(location)
+        growth = self._way_on(location)[1]
+        inputs = (transition, growth, gain, weighted_surprise, precision)
+        _, (energy, freedom) = jax.lax.scan(_drive_back, start, inputs, reverse=True)
+        return Drive(energy, freedom)
+
     def _rate(self):
         return jnp.sqrt(2.0 * self.derivatives + 1.0) / self.length
 
@@ -131,19 +169,37 @@ class MaternProcess(eqx.Module):
         seen = jnp.ones(y.shape, bool) if observed is None else observed
         y = jnp.where(seen, y, 0.0)
         noise_variance = jnp.where(seen, noise_variance, 1.0)
-        step_before = jnp.diff(location, prepend=location[:1])
-        transition, growth = _transitions(self._rate() * step_before, d)
-        stationary = self.variance * jnp.asarray(_stationary(d), y.dtype)
-        start = [jnp.zeros_like(y[0])] * d, _rows(stationary)
-        inputs = (transition, self.variance * growth, y, noise_variance, seen)
+        transition, growth = self._way_on(location)
+        first = jnp.ravel(self.intensity)[0] * self.variance
+        stationary = first * jnp.asarray(_stationary(d), y.dtype)
+        start = (
+            [jnp.zeros_like(y[0])] * d,
+            symmetric(lambda i, j: stationary[i, j], d),
+        )
+        inputs = (transition, growth, y, noise_variance, seen)
         _, (filtered, log_density) = jax.lax.scan(_step_forward, start, inputs)
         return filtered, log_density.sum()
+
+    def _way_on(self, location):
+        """Transition over the step before each location, and what the noise adds."""
+        step = jnp.diff(location, prepend=location[:1])
+        transition, growth = _transitions(self._rate() * step, self.derivatives + 1)
+        intensity = jnp.broadcast_to(self.intensity, location.shape)
+        return transition, (self.variance * intensity)[:, None, None] * growth
+
+    def _way_back(self, location):
+        """Nothing known from later readings, and the transition after each location."""
+        d = self.derivatives + 1
+        zero = jnp.zeros_like(location[0])
+        step = jnp.append(jnp.diff(location), 0.0)
+        transition, _ = _transitions(self._rate() * step, d)
+        return ([zero] * d, symmetric(lambda *_: zero, d)), transition
 
 
 def _step_forward(state, inputs):
     """Carry mean and covariance over one interval, then take in the reading there."""
     transition, growth, y, noise_variance, seen = inputs
-    mean, covariance = _predict(state, _rows(transition), _rows(growth))
+    mean, covariance = _predict(state, rows(transition), rows(growth))
     total = covariance[0][0] + noise_variance
     precision = jnp.where(seen, 1 / total, 0.0)
     kept = jnp.where(seen, noise_variance / total, 1.0)
@@ -151,7 +207,7 @@ def _step_forward(state, inputs):
     surprise = y - mean[0]
     mean = [m + g * surprise for m, g in zip(mean, gain, strict=True)]
     # The first row as a product, not a difference: exact however small the noise.
-    updated = _symmetric(
+    updated = symmetric(
         lambda i, j: (
             kept * covariance[0][j]
             if i == 0
@@ -170,27 +226,44 @@ def _step_back(state, inputs):
     `pull` and `bite` are r and N of de Jong: later readings move the filtered mean by
     P r and take P N P from its covariance.
     """
-    transition, mean, covariance, gain, weighted_surprise, precision = inputs
-    back = list(zip(*_rows(transition), strict=True))
+    transition, mean, covariance, *reading = inputs
+    pull, bite = _carry_back(state, transition)
+    smoothed = [m + p for m, p in zip(mean, apply(covariance, pull), strict=True)]
+    taken = sandwich(covariance, bite)
+    left = symmetric(lambda i, j: covariance[i][j] - taken[i][j], len(mean))
+    return _through_reading((pull, bite), *reading), (smoothed, left)
+
+
+def _drive_back(state, inputs):
+    """As `_step_back`, for the noise that came in just before the reading."""
+    transition, growth, *reading = inputs
+    pull, bite = state = _through_reading(_carry_back(state, transition), *reading)
+    growth = rows(growth)
+    freedom = reduce(add, map(dot, growth, bite))
+    return state, (dot(pull, apply(growth, pull)), freedom)
+
+
+def _carry_back(state, transition):
     pull, bite = state
-    pull, bite = _apply(back, pull), _sandwich(back, bite)
-    smoothed = [m + p for m, p in zip(mean, _apply(covariance, pull), strict=True)]
-    taken = _sandwich(covariance, bite)
-    left = _symmetric(lambda i, j: covariance[i][j] - taken[i][j], len(mean))
-    bite_gain = _apply(bite, gain)
-    pull = [pull[0] + weighted_surprise - _dot(gain, pull), *pull[1:]]
-    corner = bite[0][0] + precision - 2 * bite_gain[0] + _dot(gain, bite_gain)
-    bite = _symmetric(
+    back = list(zip(*rows(transition), strict=True))
+    return apply(back, pull), sandwich(back, bite)
+
+
+def _through_reading(state, gain, weighted_surprise, precision):
+    pull, bite = state
+    bite_gain = apply(bite, gain)
+    corner = bite[0][0] + precision - 2 * bite_gain[0] + dot(gain, bite_gain)
+    bite = symmetric(
         lambda i, j: bite[i][j] - (bite_gain[j] if i == 0 else 0.0) if j else corner,
-        len(mean),
+        len(pull),
     )
-    return (pull, bite), (smoothed, left)
+    return [pull[0] + weighted_surprise - dot(gain, pull), *pull[1:]], bite
 
 
 def _predict(state, transition, growth):
     mean, covariance = state
-    carried = _sandwich(transition, covariance)
-    return _apply(transition, mean), _symmetric(
+    carried = sandwich(transition, covariance)
+    return apply(transition, mean), symmetric(
         lambda i, j: carried[i][j] + growth[i][j], len(mean)
     )
 
@@ -240,28 +313,3 @@ def _transitions(u, d):
     across = jnp.einsum("nik,kl,njl->nij", *(transition, stationary, transition))
     far = stationary[None] - across
     return transition, jnp.where((u < 1.0)[:, None, None], near, far)
-
-
-def _rows(matrix):
-    d = len(matrix)
-    return [[matrix[i, j] for j in range(d)] for i in range(d)]
-
-
-def _dot(left, right):
-    return sum(a * b for a, b in zip(left, right, strict=True))
-
-
-def _apply(matrix, vector):
-    return [_dot(row, vector) for row in matrix]
-
-
-def _sandwich(outer, inner):
-    """outer · inner · outerᵀ for a symmetric inner matrix."""
-    half = [_apply(inner, row) for row in outer]
-    return _symmetric(lambda i, j: _dot(half[i], outer[j]), len(outer))
-
-
-def _symmetric(entry, d):
-    """Nest of lists from `entry(i, j)`, asked for i <= j only."""
-    upper = {(i, j): entry(i, j) for i in range(d) for j in range(i, d)}
-    return [[upper[min(i, j), max(i, j)] for j in range(d)] for i in range(d)]

@@ -98,9 +98,11 @@ class TimeSeries:
 
         A cycle's capacity is what the cycler's counter rose by while it lasted (falls are
         resets), or, without a counter, the discharge current integrated by the
-        trapezoidal rule between rows of it that both discharge. A curve is the charge drawn against the lowest voltage reached
-        so far in the rows that discharge, averaged over rows of equal voltage, and
-        interpolated; it is 0 above the first voltage and NaN below the last.
+        trapezoidal rule between rows of it that both discharge. A curve is the charge drawn
+        by the rows that discharge against their voltage, made to fall as in
+        `battprob.features.capacity_on_grid` (written here once more, since records
+        are NumPy and know no JAX), and interpolated; it is 0 above the first voltage,
+        where the cell has not yet discharged, and NaN below the last.
 
         Args:
             voltage_v: grid in V, rising or falling; None: no curves.
@@ -154,16 +156,24 @@ class TimeSeries:
         curves = {}
         for cycle in np.unique(self.cycle):
             rows = (self.cycle == cycle) & (self.current_a < 0)
-            lowest, place = np.unique(
-                np.minimum.accumulate(self.voltage_v[rows]), return_inverse=True
-            )
-            if len(lowest) > 1:
-                drawn = np.bincount(place, np.cumsum(discharged[rows]))
-                drawn /= np.bincount(place)
+            if not rows.any():
+                continue
+            level, charge = _falling(self.voltage_v[rows], np.cumsum(discharged[rows]))
+            if len(level) > 1:
                 curves[int(cycle)] = np.interp(
-                    grid, lowest, drawn, left=np.nan, right=0.0
+                    grid, level, charge, left=np.nan, right=0.0
                 )
         return curves
+
+
+def _falling(voltage, charge):
+    """The middle of the envelope of a falling voltage, rising, and the charge at each."""
+    lowest = np.minimum.accumulate(voltage)
+    highest = np.maximum.accumulate(voltage[::-1])[::-1]
+    level, first, count = np.unique(
+        0.5 * (lowest + highest), return_index=True, return_counts=True
+    )
+    return level, 0.5 * (charge[first] + charge[first + count - 1])
 
 
 def read_timeseries(

@@ -8,8 +8,9 @@ Near a node v_j of the grid, a reading (V_i, Q_i) with voltage error ε_i obeys
 so that Q_i - g_j (V_i - v_j) is a reading of Q(v_j) with variance g_j² σ², where a rough g
 will do. Readings belong to the node whose charge they have (to sort them by their noisy
 voltage would blur the peaks), are pooled there, and Q(V) is a Matérn-7/2 process smoothed
-over the nodes: its state holds Q, g and dg/dV. Matérn-5/2 is rougher than real curves and
-makes the bands too wide.
+over the nodes: its state holds Q, g and dg/dV. The noise that drives it varies along the
+grid, since one smoothing for all would blunt the sharp peaks and leave the broad ones
+rough. Matérn-5/2 is rougher than real curves and makes the bands too wide.
 """
 
 from functools import partial
@@ -18,18 +19,25 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from battprob._errors import DataError
 from battprob._typing import Float, Numeric
 from battprob.features._nodes import function_nodes
-from battprob.features.resample import interpolate, require_half_cycles, rising
+from battprob.features.resample import (
+    interpolate,
+    require_grid,
+    require_half_cycles,
+    rising,
+)
 from battprob.features.signals import difference_noise
 from battprob.predictive import Predictive
 from battprob.state_space import MaternProcess
 
 _PILOT_NODES = 8
-_LENGTHS = 16
-_CYCLES_FOR_LENGTH = 16
+_CYCLES_FOR_ROUGHNESS = 16
+_LEVELS = 10.0 ** np.arange(-3, 8)
+_UPDATES = 4
 _SMALLEST_SLOPE = 0.02  # of the mean slope
 
 
@@ -43,9 +51,10 @@ def differential_capacity(
     r"""Incremental capacity dQ/dV of every half cycle, with its error at each voltage.
 
     The noise of the voltage is estimated from its third differences, cycle by cycle, and
-    is at least that of the converter, ΔV²/12. The length over which Q(V) is smooth
-    maximises the evidence, summed over up to 16 cycles spread evenly; it is shared, so
-    give the cycles of one cell, or of cells of one kind.
+    is at least that of the converter, ΔV²/12. How rough Q(V) is at each voltage maximises
+    the evidence of up to 16 cycles spread evenly, so that sharp peaks are smoothed less
+    than flat stretches; it is shared, so give the cycles of one cell, or of cells of one
+    kind. Curves smoother than a Matérn-7/2 process have bands on the wide side.
 
     Args:
         voltage_v: readings of one charge or one discharge in order of time, V; NaN where
@@ -63,7 +72,7 @@ def differential_capacity(
 
     Raises:
         DataError: shapes disagree, a capacity falls, a cycle has fewer than four
-            readings, or the grid is not monotone.
+            readings or none within the grid, the grid turns, or the quantum is no step.
 
     Example:
         >>> import numpy as np
@@ -77,11 +86,9 @@ def differential_capacity(
         doi:10.1149/1.2221767, for incremental capacity. The treatment of the errors is
         ours.
     """
-    voltage, capacity = require_half_cycles(voltage_v, capacity_ah)
-    grid = _require_grid("grid_v", grid_v, voltage.dtype)
-    return _on_rising_grid(
-        partial(_differential_capacity, voltage, capacity), grid, quantum_v
-    )
+    voltage, capacity = require_half_cycles(voltage_v, capacity_ah, fewest=4)
+    grid = require_grid("grid_v", grid_v, voltage, "V")
+    return _differentiated(_charges_at_voltages, voltage, capacity, grid, quantum_v)
 
 
 def differential_voltage(
@@ -112,64 +119,73 @@ def differential_voltage(
         >>> f"{curve.mean[50]:.3f}"
         '0.500'
     """
-    voltage, capacity = require_half_cycles(voltage_v, capacity_ah)
-    grid = _require_grid("grid_ah", grid_ah, voltage.dtype)
-    return _on_rising_grid(
-        partial(_differential_voltage, voltage, capacity), grid, quantum_v
-    )
+    voltage, capacity = require_half_cycles(voltage_v, capacity_ah, fewest=4)
+    grid = require_grid("grid_ah", grid_ah, capacity, "Ah")
+    return _differentiated(_voltages_at_charges, voltage, capacity, grid, quantum_v)
 
 
-def _on_rising_grid(differential, grid, quantum):
-    quantum = jnp.asarray(quantum, grid.dtype)
+def _differentiated(readings_of, voltage, capacity, grid, quantum):
+    quantum = _require_quantum(quantum, grid.dtype)
     if grid[0] < grid[-1]:
-        return differential(grid, quantum)
+        return _differential(readings_of, voltage, capacity, grid, quantum)
     # A function of the grid alone: what falls is answered from its mirror image.
-    mirrored = differential(grid[::-1], quantum)
+    mirrored = _differential(readings_of, voltage, capacity, grid[::-1], quantum)
     return jax.tree.map(lambda leaf: leaf[..., ::-1], mirrored)
 
 
 @eqx.filter_jit
-def _differential_capacity(voltage, capacity, grid, quantum):
-    halves, noise, batch = _half_cycles(voltage, capacity, quantum)
-    chord = jax.vmap(_chord)(halves.voltage_v, halves.capacity_ah)
-    charge = jax.vmap(interpolate, in_axes=(0, None))(halves, grid)
-    slope = jnp.maximum(_secant(grid, charge), _SMALLEST_SLOPE * chord[0][:, None])
-    pool = jax.vmap(_pool_at_voltages, in_axes=(None, 0, 0, 0, 0, 0))
-    readings = pool(grid, halves, charge, slope, noise, chord)
-    mean, covariance = _slopes(grid, readings, chord[0])
-    mean = halves.direction[:, None] * mean
-    return _shaped(function_nodes(grid, mean, covariance), batch)
-
-
-@eqx.filter_jit
-def _differential_voltage(voltage, capacity, grid, quantum):
-    halves, noise, batch = _half_cycles(voltage, capacity, quantum)
-    passed = halves.direction[:, None] * halves.capacity_ah
-    chord = jax.vmap(_chord)(passed, halves.voltage_v)
-    chord = (halves.direction * chord[0], *chord[1:])
-    pool = jax.vmap(_pool_at_charges, in_axes=(None, 0, 0, 0, 0))
-    readings = pool(grid, halves, passed, noise, chord)
-    mean, covariance = _slopes(grid, readings, chord[0])
-    return _shaped(function_nodes(grid, mean, covariance), batch)
-
-
-def _half_cycles(voltage, capacity, quantum):
+def _differential(readings_of, voltage, capacity, grid, quantum):
     batch, time = voltage.shape[:-1], voltage.shape[-1]
     halves = jax.vmap(rising)(voltage.reshape(-1, time), capacity.reshape(-1, time))
+    rounding = jnp.finfo(voltage.dtype).eps * jnp.abs(halves.voltage_v).max(-1)
     noise = jax.vmap(difference_noise)(halves.voltage_v)
-    return halves, jnp.maximum(noise, quantum**2 / 12), batch
-
-
-def _shaped(predictive, batch):
+    noise = jnp.maximum(noise, jnp.maximum(quantum, rounding) ** 2 / 12)
+    readings, chord, sign = jax.vmap(partial(readings_of, grid))(halves, noise)
+    mean, covariance = _slopes(grid, readings, chord)
+    mean = sign[:, None] * mean
     return jax.tree.map(
-        lambda leaf: leaf.reshape(*leaf.shape[:2], *batch, leaf.shape[-1]), predictive
+        lambda leaf: leaf.reshape(*leaf.shape[:2], *batch, leaf.shape[-1]),
+        function_nodes(grid, mean, covariance),
     )
+
+
+def _charges_at_voltages(grid, half_cycle, noise):
+    """Readings of Q(v_j) less the chord, the chord's slope, and the sign of dQ/dV.
+
+    A reading is a value, its variance, and whether there is one.
+    """
+    held, voltage = half_cycle.capacity_ah, half_cycle.voltage_v
+    chord, middle_v, middle_ah = _chord(voltage, held)
+    charge = interpolate(half_cycle, grid)
+    slope = jnp.maximum(_secant(grid, charge), _SMALLEST_SLOPE * chord)
+    count, held, voltage = _means_at(
+        charge, held, half_cycle.present, (held - middle_ah, voltage - middle_v)
+    )
+    place = grid - middle_v
+    value = held - slope * (voltage - place) - chord * place
+    variance = slope**2 * noise / jnp.maximum(count, 1.0)
+    return (value, variance, count > 0), chord, half_cycle.direction
+
+
+def _voltages_at_charges(grid, half_cycle, noise):
+    """Readings of V(q_j) less the chord, as `_charges_at_voltages`."""
+    passed = half_cycle.direction * half_cycle.capacity_ah
+    voltage = half_cycle.voltage_v
+    chord, middle_ah, middle_v = _chord(passed, voltage)
+    chord = half_cycle.direction * chord
+    count, place, voltage = _means_at(
+        grid, passed, half_cycle.present, (passed - middle_ah, voltage - middle_v)
+    )
+    value, variance = voltage - chord * place, noise / jnp.maximum(count, 1.0)
+    return (value, variance, count > 0), chord, jnp.ones_like(chord)
 
 
 def _chord(x, y):
     """Slope of the chord of a curve whose y rises, and the middle of its box."""
-    rise = x.max() - x.min()
-    slope = (y.max() - y.min()) / jnp.where(rise > 0, rise, 1.0)
+    run, rise = x.max() - x.min(), y.max() - y.min()
+    slope = rise / jnp.where(run > 0, run, 1.0)
+    # What stands still has no scale of its own, and needs one.
+    slope = jnp.where(slope > 0, slope, 1.0)
     return slope, 0.5 * (x.max() + x.min()), 0.5 * (y.max() + y.min())
 
 
@@ -177,96 +193,83 @@ def _secant(grid, charge):
     n = grid.shape[0]
     ahead = np.minimum(np.arange(n) + _PILOT_NODES, n - 1)
     behind = np.maximum(np.arange(n) - _PILOT_NODES, 0)
-    return (charge[:, ahead] - charge[:, behind]) / (grid[ahead] - grid[behind])[None]
+    return (charge[ahead] - charge[behind]) / (grid[ahead] - grid[behind])
 
 
-def _pool_at_voltages(grid, half_cycle, charge, slope, noise, chord):
-    """Readings of Q(v_j) less the chord: value, variance, and whether there are any."""
-    held = half_cycle.capacity_ah
-    between = 0.5 * (charge[1:] + charge[:-1])
-    low, high = 1.5 * charge[0] - 0.5 * charge[1], 1.5 * charge[-1] - 0.5 * charge[-2]
-    inside = half_cycle.present & (held >= low) & (held <= high)
-    mean_slope, middle_v, middle_ah = chord
-    count, held, voltage = _means(
-        jnp.searchsorted(between, held),
-        inside,
-        (held - middle_ah, half_cycle.voltage_v - middle_v),
-        grid.shape[0],
-    )
-    place = grid - middle_v
-    value = held - slope * (voltage - place) - mean_slope * place
-    return value, slope**2 * noise / jnp.maximum(count, 1.0), count > 0
-
-
-def _pool_at_charges(grid, half_cycle, passed, noise, chord):
-    """Readings of V(q_j) less the chord, as `_pool_at_voltages`."""
-    between = 0.5 * (grid[1:] + grid[:-1])
-    low, high = 1.5 * grid[0] - 0.5 * grid[1], 1.5 * grid[-1] - 0.5 * grid[-2]
-    inside = half_cycle.present & (passed >= low) & (passed <= high)
-    mean_slope, middle_ah, middle_v = chord
-    count, place, voltage = _means(
-        jnp.searchsorted(between, passed),
-        inside,
-        (passed - middle_ah, half_cycle.voltage_v - middle_v),
-        grid.shape[0],
-    )
-    return voltage - mean_slope * place, noise / jnp.maximum(count, 1.0), count > 0
-
-
-def _means(node, inside, columns, nodes):
-    """How many readings each node has, and the mean of each column over them."""
-    table = jnp.stack([jnp.ones_like(columns[0]), *columns], -1)
-    number = jnp.where(inside, node, nodes)
-    count, *sums = jax.ops.segment_sum(table, number, nodes + 1)[:nodes].T
+def _means_at(level, place, present, columns):
+    """How many readings are nearest to each rising level, and each column's mean there."""
+    nodes = level.shape[0]
+    between = 0.5 * (level[1:] + level[:-1])
+    low, high = 1.5 * level[0] - 0.5 * level[1], 1.5 * level[-1] - 0.5 * level[-2]
+    inside = present & (place >= low) & (place <= high)
+    node = jnp.where(inside, jnp.searchsorted(between, place), nodes)
+    table = jnp.stack([jnp.ones_like(place), *columns], -1)
+    count, *sums = jax.ops.segment_sum(table, node, nodes + 1)[:nodes].T
     return count, *(total / jnp.maximum(count, 1.0) for total in sums)
 
 
 def _slopes(grid, readings, chord):
     """Mean of the derivative, and covariance of its error and the error's slope."""
-    length = _choose_length(grid, readings, chord)
+    roughness = _choose_roughness(grid, readings, chord)
 
     def smooth(readings, scale):
-        path = _process(scale, length).smooth(grid, *readings)
+        path = _process(grid, scale, roughness).smooth(grid, *readings)
         return path.mean[:, 1], path.covariance[:, 1:3, 1:3]
 
     mean, covariance = jax.vmap(smooth)(readings, chord)
     return mean + chord[:, None], jnp.moveaxis(covariance, (-2, -1), (0, 1))
 
 
-def _process(chord, length):
-    """A curve whose slope varies by as much as the slope of its chord."""
+def _process(grid, chord, roughness):
+    """A curve longer than its peaks: it bends as far as noise drives it to."""
+    length = 0.25 * (grid[-1] - grid[0])
     variance = chord**2 * (5 / 7) * length**2  # the slope's is 7/5 variance / length²
-    return MaternProcess(variance, length, derivatives=3)
+    return MaternProcess(variance, length, derivatives=3, intensity=roughness)
 
 
-def _choose_length(grid, readings, chord):
-    """Length of the largest evidence: the best of a ladder, refined by a parabola."""
-    stride = -(-chord.shape[0] // _CYCLES_FOR_LENGTH)
-    some = jax.tree.map(lambda a: a[::stride], (*readings, chord))
-    step = (grid[-1] - grid[0]) / (grid.shape[0] - 1)
-    ladder = jnp.geomspace(1.0, 0.5 * grid.shape[0], _LENGTHS, dtype=grid.dtype)
-    lengths = step * ladder
+def _choose_roughness(grid, readings, chord):
+    """How rough the curves are over the grid: one level by evidence, then place by place.
 
-    def evidence(length):
-        def one(y, variance, seen, scale):
-            return _process(scale, length).log_evidence(grid, y, variance, seen)
+    The evidence rises most by multiplying the roughness of a stretch with its energy over
+    its freedom. A stretch reaches one degree of freedom either way, so that it is short
+    where the readings resolve much; one more keeps it from chasing the noise.
+    """
+    stride = -(-chord.shape[0] // _CYCLES_FOR_ROUGHNESS)
+    *some, scale = jax.tree.map(lambda a: a[::stride], (*readings, chord))
 
-        return jax.vmap(one)(*some).sum()
+    def evidence(level):
+        def one(scale, *readings):
+            return _process(grid, scale, level).log_evidence(grid, *readings)
 
-    value = jax.vmap(evidence)(lengths)
-    best = jnp.clip(jnp.argmax(value), 1, _LENGTHS - 2)
-    left, top, right = value[best - 1], value[best], value[best + 1]
-    bend = left - 2 * top + right
-    rungs = jnp.where(bend < 0, 0.5 * (left - right) / jnp.minimum(bend, -1e-30), 0.0)
-    return lengths[best] * ladder[1] ** jnp.clip(rungs, -1.0, 1.0)
+        return jax.vmap(one)(scale, *some).sum()
+
+    def update(roughness, _):
+        def one(scale, *readings):
+            return _process(grid, scale, roughness).drive(grid, *readings)
+
+        drive = jax.vmap(one)(scale, *some)
+        return roughness * _excess(drive.energy.mean(0), drive.freedom.mean(0)), None
+
+    levels = jnp.asarray(_LEVELS, grid.dtype)
+    level = levels[jnp.argmax(jax.vmap(evidence)(levels))]
+    start = jnp.full(grid.shape, level)
+    return jax.lax.scan(update, start, None, length=_UPDATES)[0]
 
 
-def _require_grid(name, grid, dtype):
-    grid = jnp.asarray(grid, dtype)
-    steps = np.diff(np.asarray(grid)) if grid.ndim == 1 else np.zeros(1)
-    if grid.size < 4 or not ((steps > 0).all() or (steps < 0).all()):
+def _excess(energy, freedom):
+    """Energy over freedom, both summed over a degree of freedom before and after."""
+    spent, used = jnp.cumsum(freedom), jnp.cumsum(energy)
+    ends = jnp.stack(
+        [jnp.maximum(spent - 1, spent[0]), jnp.minimum(spent + 1, spent[-1])]
+    )
+    before, after = jnp.interp(ends, spent, used)
+    return (after - before + 1) / (ends[1] - ends[0] + 1)
+
+
+def _require_quantum(quantum_v, dtype):
+    if not isinstance(quantum_v, Tracer) and not 0 <= quantum_v < 1:
         raise DataError(
-            f"{name} must be at least four numbers that rise or fall throughout; got "
-            f"shape {grid.shape}"
+            "quantum_v is the step of the converter in V, 0 or a small positive number "
+            f"(5 / 2**16 for 16 bit on 5 V); got {quantum_v}"
         )
-    return grid
+    return jnp.asarray(quantum_v, dtype)

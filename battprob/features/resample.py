@@ -7,6 +7,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from battprob._errors import DataError
 from battprob._typing import Array, Bool, Float, Numeric
@@ -37,8 +38,8 @@ def capacity_on_grid(
         Capacity at each voltage, Ah; NaN beyond the voltages that were reached.
 
     Raises:
-        DataError: shapes disagree, a capacity falls, or a cycle has fewer than two
-            readings; the message names cycle and reading.
+        DataError: shapes disagree, a value is infinite, a capacity falls, or a cycle has
+            fewer than two readings; the message names cycle and reading.
 
     Example:
         >>> import numpy as np
@@ -69,7 +70,7 @@ class HalfCycle(NamedTuple):
 
 def rising(voltage_v: Float[Array, " t"], capacity_ah: Float[Array, " t"]) -> HalfCycle:
     """Mirror a discharge, so that voltage and capacity both rise; fill what is missing."""
-    present = jnp.isfinite(voltage_v) & jnp.isfinite(capacity_ah)
+    present = ~jnp.isnan(voltage_v) & ~jnp.isnan(capacity_ah)
     neighbour = _nearest_present(present)
     voltage, capacity = voltage_v[neighbour], capacity_ah[neighbour]
     half = voltage.shape[0] // 2
@@ -118,40 +119,102 @@ def _nearest_present(present):
 
 
 def require_half_cycles(
-    voltage_v: Float[Numeric, "*b t"], capacity_ah: Float[Numeric, "*b t"]
+    voltage_v: Float[Numeric, "*b t"],
+    capacity_ah: Float[Numeric, "*b t"],
+    *,
+    fewest: int = 2,
 ) -> tuple[Float[Array, "*b t"], Float[Array, "*b t"]]:
-    """The two as arrays, checked.
+    """The two as arrays, checked (as far as their caller's `jit` or `grad` lets one look).
 
     Raises:
         DataError: see `capacity_on_grid`.
     """
-    # Checked where they lie: a sharded array must not be gathered to be looked at.
     dtype = jnp.result_type(float)
     voltage, capacity = jnp.asarray(voltage_v, dtype), jnp.asarray(capacity_ah, dtype)
-    if voltage.shape != capacity.shape or voltage.ndim < 1:
+    if (
+        voltage.shape != capacity.shape
+        or voltage.ndim < 1
+        or voltage.shape[-1] < fewest
+    ):
         raise DataError(
-            "voltage and capacity must have one shape [cycles, time]; got "
-            f"{voltage.shape} and {capacity.shape}"
+            f"voltage and capacity must have one shape [cycles, time] with {fewest} or "
+            f"more readings a cycle; got {voltage.shape} and {capacity.shape}"
         )
-    unpaired, falls, scarce = (np.asarray(a) for a in _faults(voltage, capacity))
-    where = {
-        "has a voltage without a capacity, or a capacity without a voltage": unpaired,
-        "has a capacity that falls (give one charge or one discharge, counted from its "
-        "own start)": falls,
-        "has fewer than two readings": scarce,
-    }
-    for fault, flags in where.items():
-        if flags.any():
-            raise DataError(f"cycle {int(np.argmax(flags.ravel()))} {fault}")
+    if isinstance(voltage, Tracer) or isinstance(capacity, Tracer):
+        return voltage, capacity
+    # Judged where they lie: a sharded array must not be gathered to be looked at.
+    places, number = (np.asarray(a) for a in _faults(voltage, capacity))
+    for fault, place in zip(_FAULTS, places, strict=True):
+        bad = np.flatnonzero(place.ravel() >= 0)
+        if bad.size:
+            raise DataError(
+                f"cycle {bad[0]}, reading {place.ravel()[bad[0]]} (both counted from 0): "
+                f"{fault}"
+            )
+    scarce = np.flatnonzero(number.ravel() < fewest)
+    if scarce.size:
+        raise DataError(
+            f"cycle {scarce[0]} has {number.ravel()[scarce[0]]} readings; it needs "
+            f"{fewest}: leave it out"
+        )
     return voltage, capacity
+
+
+def require_grid(
+    name: str,
+    grid: Float[Numeric, " v"],
+    readings: Float[Array, "*b t"],
+    unit: str,
+) -> Float[Array, " v"]:
+    """The grid as an array, checked to be one and to meet the readings of every cycle.
+
+    Raises:
+        DataError: it turns, has fewer than four places, or lies beside all readings.
+    """
+    grid = jnp.asarray(grid, readings.dtype)
+    if isinstance(grid, Tracer):
+        return grid
+    steps = np.diff(np.asarray(grid)) if grid.ndim == 1 else np.zeros(1)
+    turns = np.flatnonzero(steps * steps[:1] <= 0)
+    if grid.size < 4 or turns.size:
+        where = f", which does not go on at number {turns[0] + 1}" if turns.size else ""
+        raise DataError(
+            f"{name} must be at least four numbers that rise or fall throughout; got "
+            f"shape {grid.shape}{where}"
+        )
+    if isinstance(readings, Tracer):
+        return grid
+    low, high = jnp.nanmin(readings, -1), jnp.nanmax(readings, -1)
+    beside = np.asarray((high < grid.min()) | (low > grid.max())).ravel()
+    if beside.any():
+        cycle = int(np.argmax(beside))
+        raise DataError(
+            f"cycle {cycle} has no readings within {name}, {grid.min():g} to "
+            f"{grid.max():g} {unit}: its own run from {low.ravel()[cycle]:g} to "
+            f"{high.ravel()[cycle]:g} {unit}. Check the units, or widen the grid"
+        )
+    return grid
+
+
+_FAULTS = (
+    "a voltage without a capacity, or a capacity without a voltage",
+    "a voltage or capacity that is infinite (NaN marks a missing reading)",
+    "the capacity falls (give one charge or one discharge, counted from its own start)",
+)
 
 
 @eqx.filter_jit
 def _faults(voltage, capacity):
-    present = jnp.isfinite(voltage) & jnp.isfinite(capacity)
-    unpaired = jnp.isfinite(voltage) != jnp.isfinite(capacity)
+    """Of each fault, the first reading that has it in each cycle, else -1; readings."""
+    present = ~jnp.isnan(voltage) & ~jnp.isnan(capacity)
     highest = jax.lax.cummax(
         jnp.where(present, capacity, -jnp.inf), axis=capacity.ndim - 1
     )
-    falls = present & (capacity < highest)
-    return unpaired.any(-1), falls.any(-1), present.sum(-1) < 2
+    flags = jnp.stack(
+        [
+            jnp.isnan(voltage) != jnp.isnan(capacity),
+            jnp.isinf(voltage) | jnp.isinf(capacity),
+            present & (capacity < highest),
+        ]
+    )
+    return jnp.where(flags.any(-1), jnp.argmax(flags, -1), -1), present.sum(-1)

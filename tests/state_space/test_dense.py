@@ -98,3 +98,31 @@ def test_vmap_is_a_loop():
     )
     one = process.smooth(place, y[::-1], noise[::-1], seen[::-1])
     np.testing.assert_allclose(both.mean[1], one.mean, atol=1e-12)
+
+
+def test_drive_is_the_slope_of_the_evidence_in_the_intensity():
+    readings = irregular()
+    start = jnp.asarray(np.random.default_rng(1).uniform(0.3, 3, 40)).at[0].set(1.0)
+
+    def evidence(log_intensity):
+        process = MaternProcess(
+            VARIANCE, LENGTH, derivatives=3, intensity=jnp.exp(log_intensity)
+        )
+        return process.log_evidence(*readings)
+
+    process = MaternProcess(VARIANCE, LENGTH, derivatives=3, intensity=start)
+    drive = eqx.filter_jit(process.drive)(*readings)
+    slope = jax.jit(jax.grad(evidence))(jnp.log(start))
+    # The first intensity also sets what is known before the first reading.
+    np.testing.assert_allclose(
+        0.5 * (drive.energy - drive.freedom)[1:], slope[1:], atol=1e-8
+    )
+
+
+def test_one_intensity_is_a_factor_of_the_variance():
+    readings = irregular()
+    scaled = MaternProcess(VARIANCE, LENGTH, derivatives=3, intensity=2.5)
+    whole = MaternProcess(2.5 * VARIANCE, LENGTH, derivatives=3)
+    np.testing.assert_allclose(
+        scaled.log_evidence(*readings), whole.log_evidence(*readings), rtol=1e-12
+    )
