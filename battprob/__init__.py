@@ -17,6 +17,7 @@ from battprob._errors import (
     PrecisionWarning,
 )
 from battprob._serialise import load
+from battprob.class_predictive import ClassPredictive
 from battprob.dataset import Dataset
 from battprob.predictive import Predictive
 
@@ -40,6 +41,7 @@ _SUBMODULES = frozenset(
 
 __all__ = [
     "BattprobError",
+    "ClassPredictive",
     "DataError",
     "Dataset",
     "FitError",

@@ -15,9 +15,9 @@ _FAR = 40.0  # standard deviations: the density is zero in float64 beyond 38.6
 
 # (1 + x) Mills(x) as a polynomial of t = (x - 5) / (x + 5), lowest power first: the
 # Chebyshev interpolant of degree 22 at 200 nodes, after Shepherd and Laframboise,
-# Math. Comput. 36, 249 (1981).
+# Math. Comput. 36, 249 (1981); the first one ulp up, so that half is half.
 _MILLS = (
-    1.1568486282918946,
+    1.1568486282918948,
     -0.22948753825211773,
     0.0777815988687405,
     0.02507217930205939,
@@ -43,6 +43,29 @@ _MILLS = (
 )
 
 
+# Hart's rational function 5666 of x >= 0, lowest power first, as in West, Wilmott Magazine
+# 70 (2005): upper tail = exp(-x²/2) numerator(x) / denominator(x), to 2e-16 absolute.
+_NUMERATOR = (
+    220.2068679123761,
+    221.2135961699311,
+    112.0792914978709,
+    33.912866078383,
+    6.37396220353165,
+    0.7003830644436881,
+    0.03526249659989109,
+)
+_DENOMINATOR = (
+    440.4137358247522,
+    793.8265125199484,
+    637.3336333788311,
+    296.5642487796737,
+    86.78073220294608,
+    16.06417757920695,
+    1.755667163182642,
+    0.08838834764831844,
+)
+
+
 @jax.custom_jvp
 def normal_cdf_and_density(
     x: Float[Array, "*b"],
@@ -50,18 +73,51 @@ def normal_cdf_and_density(
     r"""$\Phi(x)$ and $\phi(x)$, each to a few ulp relative; differentiable."""
     distance = jnp.minimum(jnp.abs(x), _FAR)
     t = (distance - _CENTRE) / (distance + _CENTRE)
-    mills = jnp.full_like(t, _MILLS[-1])
-    for coefficient in _MILLS[-2::-1]:
-        mills = mills * t + coefficient
     density = jnp.exp(-0.5 * distance**2) * (0.5 / jnp.pi) ** 0.5
-    tail = density * mills / (1 + distance)
+    tail = density * _polynomial(_MILLS, t) / (1 + distance)
     return jnp.where(x > 0, 1 - tail, tail), density
 
 
 @normal_cdf_and_density.defjvp
-def _derivative(primals, tangents):
+def _derivatives(primals, tangents):
     (x,), (dx,) = primals, tangents
     cdf, density = normal_cdf_and_density(x)
     # Not -x density: at infinity that is 0 times infinity.
     bounded = jnp.clip(x, -_FAR, _FAR)
     return (cdf, density), (density * dx, -bounded * density * dx)
+
+
+@jax.custom_jvp
+def mean_absolute(
+    mean: Float[Array, "*b"], scale: Float[Array, "*b"]
+) -> Float[Array, "*b"]:
+    r"""$E|Z| = m\,(2\Phi(m/s) - 1) + 2 s\,\phi(m/s)$ of a normal Z; |m| where s is 0.
+
+    To a few ulp of m and s, in fewer operations than the tails to a few of their own.
+    """
+    size = jnp.abs(mean)
+    distance = _distance(size, scale)
+    tail = _polynomial(_NUMERATOR, distance) / _polynomial(_DENOMINATOR, distance)
+    excess = scale * (0.5 / jnp.pi) ** 0.5 - size * tail
+    return size + 2 * jnp.exp(-0.5 * distance**2) * excess
+
+
+@mean_absolute.defjvp
+def _derivative(primals, tangents):
+    (mean, scale), (mean_dot, scale_dot) = primals, tangents
+    ratio = jnp.sign(mean) * _distance(jnp.abs(mean), scale)
+    cdf, density = normal_cdf_and_density(ratio)
+    slope = (2 * cdf - 1) * mean_dot + 2 * density * scale_dot
+    return mean_absolute(mean, scale), slope
+
+
+def _distance(size, scale):
+    tiny = jnp.finfo(scale.dtype).tiny
+    return jnp.minimum(size / jnp.maximum(scale, tiny), _FAR)
+
+
+def _polynomial(coefficients, x):
+    total = jnp.full_like(x, coefficients[-1])
+    for coefficient in coefficients[-2::-1]:
+        total = total * x + coefficient
+    return total

@@ -325,6 +325,10 @@ def _solve_log_distribution(mixture, target):
     high = jnp.where(present, alone, -jnp.inf).max(0)
     size = jnp.where(present, jnp.abs(alone) + scale, 0.0).max(0)
     tolerance = 4 * jnp.finfo(scale.dtype).eps * size
+    weight = jnp.exp(mixture.log_weight)
+    mean = (weight * mixture.location).sum(0)
+    variance = weight * (mixture.variance + (mixture.location - mean[None]) ** 2)
+    gaussian = mean + jnp.sqrt(variance.sum(0)) * ndtri(jnp.exp(target))
 
     def unfinished(state):
         step, _, _, z, last = state
@@ -339,8 +343,8 @@ def _solve_log_distribution(mixture, target):
         inside = (newton >= low) & (newton <= high)
         return step + 1, low, high, jnp.where(inside, newton, 0.5 * (low + high)), z
 
-    middle = 0.5 * (low + high)
-    first = narrow((0, low, high, middle, middle))
+    start = jnp.clip(gaussian, low, high)
+    first = narrow((0, low, high, start, start))
     return jax.lax.while_loop(unfinished, narrow, first)[3]
 
 

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._normal import normal_cdf_and_density
+from battprob._normal import mean_absolute, normal_cdf_and_density
 from battprob._numerics import safe_sqrt
 from battprob._typing import Array, Float
 
@@ -81,11 +81,9 @@ class Identity(AbstractTransform):
         return location, noise_variance, function_variance
 
     def mean_distance(self, location_a, variance_a, location_b, variance_b):
-        r"""$m(2\Phi(m/s) - 1) + 2s\,\phi(m/s)$ with m, s² of the difference."""
-        difference = location_a - location_b
-        scale = safe_sqrt(variance_a + variance_b)
-        cdf, density = normal_cdf_and_density(_ratio(difference, scale))
-        return difference * (2 * cdf - 1) + 2 * scale * density
+        return mean_absolute(
+            location_a - location_b, safe_sqrt(variance_a + variance_b)
+        )
 
 
 class Log(AbstractTransform):

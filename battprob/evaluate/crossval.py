@@ -1,6 +1,7 @@
 """Cross-validation: every row predicted by a model that has not seen it."""
 
 import warnings
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -11,9 +12,11 @@ from tqdm import tqdm
 
 from battprob._errors import DataError, LeakageWarning
 from battprob._typing import Array, Float, Int, PRNGKey
+from battprob.class_predictive import ClassPredictive
 from battprob.dataset import EXACT, Dataset
-from battprob.evaluate.scores import Scores, averaged, per_target
-from battprob.models.base import AbstractModel
+from battprob.evaluate.scores import Scores
+from battprob.evaluate.summary import row_columns, score_table
+from battprob.models.base import AbstractModel, AbstractPosterior
 from battprob.predictive import Predictive
 
 _LEVEL = 0.9
@@ -24,7 +27,7 @@ class Fold(NamedTuple):
     """Rows held out together, and what the model fitted to the others says of them."""
 
     indices: Int[np.ndarray, " m"]
-    predictive: Predictive
+    predictive: Predictive | ClassPredictive
 
 
 class CrossValidation(eqx.Module):
@@ -52,7 +55,7 @@ class CrossValidation(eqx.Module):
         return self.dataset.y[self.indices]
 
     @property
-    def predictive(self) -> Predictive:
+    def predictive(self) -> Predictive | ClassPredictive:
         """Predictions of the rows at `indices`, each by the model of its own fold."""
         return jax.tree.map(
             lambda *fields: jnp.concatenate(fields, axis=-1),
@@ -61,26 +64,45 @@ class CrossValidation(eqx.Module):
 
     @property
     def scores(self) -> Scores:
-        """`summary` over the scored rows of all folds together."""
+        """`summary` over the scored rows of all folds together, in their first order.
+
+        Standard errors are over the groups of the dataset; without groups, over rows (a
+        row held out twice counts as one). Of the rows' own scatter they tell, not of
+        another training set: fits that share rows err together.
+        """
+        return self._table(self.columns, self.scored_rows)
+
+    @property
+    def scored_rows(self) -> Int[np.ndarray, " m"]:
+        """Rows of the dataset that are scored, in increasing order."""
+        rows = np.concatenate([self._scored(fold) for fold in self.folds])
+        return np.sort(rows, kind="stable")
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """What the scores are made of, one entry for each of `scored_rows`."""
+        rows = np.concatenate([self._scored(fold) for fold in self.folds])
+        order = np.argsort(rows, kind="stable")
         columns = [self._columns(fold) for fold in self.folds]
-        pooled = jax.tree.map(lambda *parts: jnp.concatenate(parts), *columns)
-        return averaged(pooled, _LEVEL, self.dataset.target_unit)
+        return jax.tree.map(lambda *parts: np.concatenate(parts)[order], *columns)
 
     @property
     def fold_scores(self) -> tuple[Scores, ...]:
         """`summary` over the scored rows of each fold."""
-        unit = self.dataset.target_unit
-        return tuple(averaged(self._columns(fold), _LEVEL, unit) for fold in self.folds)
+        return tuple(
+            self._table(self._columns(fold), self._scored(fold)) for fold in self.folds
+        )
 
     def table(self) -> str:
         """Scores of every fold and of all together, as text."""
         pooled = self.scores
-        scored = [int(self._exact(fold).sum()) for fold in self.folds]
+        scored = [len(self._scored(fold)) for fold in self.folds]
         lines = [
             ["fold", "rows", *pooled.values],
             ["", "", *pooled.units.values()],
             *map(_line, range(len(scored)), scored, self.fold_scores),
             _line("all", sum(scored), pooled),
+            ["", "±", *(f"{error:.2g}" for error in pooled.errors.values())],
         ]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         text = [
@@ -94,10 +116,18 @@ class CrossValidation(eqx.Module):
     def _exact(self, fold):
         return np.asarray(self.dataset.censored)[fold.indices] == EXACT
 
+    def _scored(self, fold):
+        return fold.indices[self._exact(fold)]
+
     def _columns(self, fold):
-        exact = np.flatnonzero(self._exact(fold))
-        y = self.dataset.y[fold.indices[exact]]
-        return per_target(fold.predictive.take(exact), y, _LEVEL)
+        pred = fold.predictive.take(np.flatnonzero(self._exact(fold)))
+        y = np.asarray(self.dataset.y)[self._scored(fold)]
+        return row_columns(pred, y, _LEVEL)
+
+    def _table(self, columns, rows):
+        groups = self.dataset.groups
+        groups = rows if groups is None else np.asarray(groups)[rows]
+        return score_table(columns, groups, _LEVEL, self.dataset.target_unit)
 
 
 def cross_validate(
@@ -138,6 +168,22 @@ def cross_validate(
         >>> len(result.folds), bool(result.scores["rmse"] < 0.1)
         (5, True)
     """
+    fitted = fitted_folds(model, dataset, splits, key=key, progress=progress)
+    return CrossValidation(dataset, tuple(Fold(rows, pred) for rows, _, pred in fitted))
+
+
+def fitted_folds(
+    model: AbstractModel,
+    dataset: Dataset,
+    splits: Any = None,
+    *,
+    key: PRNGKey,
+    progress: bool = True,
+) -> Iterator[tuple[Int[np.ndarray, " m"], AbstractPosterior, Any]]:
+    """The rows held out by each fold, the posterior without them and what it predicts.
+
+    Arguments, errors and warnings are those of `cross_validate`.
+    """
     if not np.all(dataset.mask):
         raise DataError("cross_validate splits plain rows; pass the dataset not padded")
     key_split, key_fit = jax.random.split(key)
@@ -151,7 +197,6 @@ def cross_validate(
     _warn_of_leakage(parts, dataset)
     keys = jax.random.split(key_fit, len(parts))
     bar = tqdm(parts, "folds", disable=None if progress else True)
-    folds = []
     for number, (train, test) in enumerate(bar):
         try:
             posterior = model.fit(dataset.take(train), key=keys[number])
@@ -160,8 +205,7 @@ def cross_validate(
             raise
         held_out = dataset.take(test)
         pred = posterior.predict(held_out.x, noise_variance=held_out.noise_variance)
-        folds.append(Fold(np.asarray(test), pred))
-    return CrossValidation(dataset, tuple(folds))
+        yield np.asarray(test), posterior, pred
 
 
 def _default_splits(dataset, key):
@@ -192,7 +236,7 @@ def _warn_of_leakage(parts, dataset):
             "those of new rows in known groups, not of a new group. Split by groups, "
             "with sklearn.model_selection.GroupKFold say, for the latter.",
             LeakageWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

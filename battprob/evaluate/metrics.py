@@ -4,9 +4,10 @@ Every function takes a `Predictive` and the targets that came true, and answers 
 of their shape, so that `crps(pred, y).mean()` is the score of a model and the rows that
 made it bad can still be found. `battprob.evaluate.summary` averages them all at once.
 
-The first three judge the mean alone. `nlpd`, `crps` and `interval_score` are *proper*:
-no forecaster expects a better score by stating what they do not believe. `covered`, `pit`
-and `interval_width` are not scores but checks: calibration, and sharpness subject to it.
+The first three judge the mean alone. `nlpd`, `crps`, `pinball` and `interval_score` are
+*proper*: no forecaster expects a better score by stating what they do not believe.
+`covered`, `pit` and `interval_width` are not scores but checks: calibration, and sharpness
+subject to it. A million predictions are worked through in slices: memory stays bounded.
 """
 
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Bool, Float
+from battprob.evaluate._chunks import in_chunks
 from battprob.predictive import Predictive
 
 
@@ -72,7 +74,7 @@ def nlpd(pred: Predictive, y: ArrayLike) -> Float[Array, "*b"]:
         >>> round(float(nlpd(pred, 530.0)), 3)
         5.011
     """
-    return -pred.log_prob(targets(pred, y))
+    return -in_chunks(Predictive.log_prob, pred, (targets(pred, y),))
 
 
 def crps(pred: Predictive, y: ArrayLike) -> Float[Array, "*b"]:
@@ -93,7 +95,7 @@ def crps(pred: Predictive, y: ArrayLike) -> Float[Array, "*b"]:
         J. Am. Stat. Assoc. 102, 359 (2007), doi:10.1198/016214506000001437, eq. 21
         (with the opposite sign).
     """
-    return pred.crps(targets(pred, y))
+    return in_chunks(Predictive.crps, pred, (targets(pred, y),))
 
 
 def interval_score(
@@ -125,6 +127,38 @@ def interval_score(
     low, high = _interval(pred, level)
     outside = jnp.maximum(low - y, 0) + jnp.maximum(y - high, 0)
     return (high - low) + 2 / (1 - level) * outside
+
+
+def pinball(pred: Predictive, y: ArrayLike, p: float) -> Float[Array, "*b"]:
+    r"""Loss of the predicted quantile q of probability p; in units of y.
+
+    $$p\,(y - q)_+ + (1 - p)\,(q - y)_+$$
+
+    `interval_score` is $2/\alpha$ times the sum of the losses of its two ends, and `crps`
+    twice the integral over p.
+
+    Args:
+        pred: predictions of the targets.
+        y: targets, in their own unit.
+        p: probability below the quantile, between 0 and 1.
+
+    Raises:
+        DataError: see `absolute_error`.
+        ValueError: `p` is not a probability.
+
+    Example:
+        >>> pred = Predictive.gaussian(mean=500.0, aleatoric=900.0, epistemic=1600.0)
+        >>> float(pinball(pred, 530.0, 0.5))
+        15.0
+
+    References:
+        Gneiting and Raftery (2007), doi:10.1198/016214506000001437, eq. 40 (for s(x) = x
+        and with the opposite sign, up to a term that does not depend on the quantile).
+    """
+    require_level(p)
+    y = targets(pred, y)
+    excess = y - in_chunks(Predictive.quantile, pred, (), (jnp.asarray(p),))
+    return jnp.maximum(p * excess, (p - 1) * excess)
 
 
 def covered(pred: Predictive, y: ArrayLike, level: float = 0.9) -> Bool[Array, "*b"]:
@@ -170,7 +204,7 @@ def pit(pred: Predictive, y: ArrayLike) -> Float[Array, "*b"]:
         doi:10.1111/j.1467-9868.2007.00587.x.
     """
     # The weights of a mixture add up to one only to rounding.
-    return jnp.minimum(pred.cdf(targets(pred, y)), 1)
+    return jnp.minimum(in_chunks(Predictive.cdf, pred, (targets(pred, y),)), 1)
 
 
 def targets(pred: Predictive, y: ArrayLike) -> Float[Array, "*b"]:
@@ -194,9 +228,24 @@ def targets(pred: Predictive, y: ArrayLike) -> Float[Array, "*b"]:
     return y
 
 
-def _interval(pred, level):
+def require_level(level: float) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        ValueError: `level` is not strictly between 0 and 1.
+    """
     if not 0 < level < 1:
         raise ValueError(
             f"level is a probability between 0 and 1, 0.9 for 90 %; got {level}"
         )
-    return pred.interval(level)
+
+
+def quantile_pair(pred: Predictive, level: Float[Array, ""]):
+    """`pred.interval(level)` where the level is an array: no new trace for another."""
+    low, high = pred.quantile(0.5 * (1 + jnp.stack([-level, level])))
+    return low, high
+
+
+def _interval(pred, level):
+    require_level(level)
+    return in_chunks(quantile_pair, pred, (), (jnp.asarray(level),))

@@ -1,36 +1,82 @@
-"""`summary`: every score of a set of predictions at once, with its unit."""
+"""`Scores`: named scores with their standard errors, and whether two of them differ.
 
-from dataclasses import dataclass
+Rows of one batch err together, so a test set of 42 cells in 3 batches says less than 42
+cells would. Every score is therefore kept with the *influence* of each row on it, to
+first order: the derivative of the score in that row's weight. Groups of rows have the sum
+of theirs, and the standard error is the one that a bootstrap over groups converges to,
 
-import jax.numpy as jnp
+    se² = G/(G-1) Σ_g (Σ_{i in g} influence_i / n)²
 
-from battprob._typing import Array, ArrayLike
-from battprob.evaluate import metrics
-from battprob.predictive import Predictive
+in closed form (the infinitesimal jackknife): no resampling noise, no seed, and two models
+scored on the same rows can be compared pair by pair.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from battprob._errors import DataError
+from battprob._typing import ArrayLike, Float, Int
+
+_SIGNIFICANT = 0.05
+
+
+class Score(NamedTuple):
+    """A score and how it moves with the weight of each row (times n; sums to zero)."""
+
+    value: float
+    influence: Float[np.ndarray, " n"]
+    unit: str = ""
+
+
+def mean_of(column: ArrayLike, unit: str = "") -> Score:
+    """The mean of a column."""
+    column = np.asarray(column, float)
+    value = column.mean()
+    return Score(float(value), column - value, unit)
+
+
+def ratio_of(above: ArrayLike, below: ArrayLike, unit: str = "") -> Score:
+    """The ratio of two sums; NaN where the lower one is zero."""
+    above, below = np.asarray(above, float), np.asarray(below, float)
+    if below.sum() == 0:
+        return Score(np.nan, np.full(len(below), np.nan), unit)
+    value = above.sum() / below.sum()
+    return Score(float(value), (above - value * below) / below.mean(), unit)
 
 
 @dataclass(frozen=True, repr=False)
 class Scores:
-    """Named scores with their units; printed, it is a table.
+    """Named scores with units and standard errors; printed, it is a table.
 
     Args:
         values: score by name.
         units: unit by name.
+        errors: standard error by name; NaN if all rows are of one group.
+        targets: what the predictions were scored against.
+        groups: code of the group of each target.
+        influence: by name, the sum of the influences of each group over all targets.
 
     Example:
-        >>> Scores({"mae": 31.0, "r2": 0.5}, {"mae": "cycles", "r2": ""})["mae"]
-        31.0
+        >>> Scores({"mae": 31.0}, {"mae": "cycles"}, {"mae": 4.0})
+        mae                      31 ± 4         cycles
     """
 
     values: dict[str, float]
     units: dict[str, str]
+    errors: dict[str, float]
+    targets: Float[np.ndarray, " n"] = field(default_factory=lambda: np.empty(0))
+    groups: Int[np.ndarray, " n"] = field(default_factory=lambda: np.empty(0, int))
+    influence: dict[str, Float[np.ndarray, " g"]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         return self.values[name]
 
     def __repr__(self) -> str:
         return "\n".join(
-            f"{name:<15}{value:>10.4g}  {self.units[name]}".rstrip()
+            f"{name:<18}{value:>9.4g} ± {_short(self.errors[name]):<9} "
+            f"{self.units[name]}".rstrip()
             for name, value in self.values.items()
         )
 
@@ -38,70 +84,141 @@ class Scores:
         """Score by name, for a row of a table or a JSON file."""
         return dict(self.values)
 
+    @property
+    def num_groups(self) -> int:
+        """Independent groups behind the standard errors (rows, if there are none)."""
+        return int(self.groups.max(initial=-1)) + 1
 
-def summary(
-    pred: Predictive, y: ArrayLike, *, level: float = 0.9, unit: str = ""
+
+def tabulated(
+    scores: dict[str, Score], targets: ArrayLike, groups: ArrayLike | None
 ) -> Scores:
-    r"""Average the metrics of `battprob.evaluate` over all targets.
-
-    | name | meaning |
-    |---|---|
-    | `mae`, `rmse`, `mape` | error of the mean: absolute, root mean square, per cent |
-    | `r2` | $1 - \sum (y-\mu)^2 / \sum (y-\bar y)^2$; NaN if all y are equal |
-    | `nlpd`, `crps`, `interval_score` | proper scores of the distribution |
-    | `coverage`, `sharpness` | share of y inside the interval, and its mean width |
-
-    Args:
-        pred: predictions of the targets.
-        y: targets, in their own unit.
-        level: probability of the interval behind the last three, between 0 and 1.
-        unit: unit of y, for the table.
+    """Scores of the same rows with their standard errors over groups.
 
     Raises:
-        DataError: `y` has another shape than `pred`, or is not finite, or lies outside
-            the domain of its transform.
-        ValueError: `level` is not a probability.
+        DataError: there is not one group a target.
+    """
+    targets = np.asarray(targets, float).ravel()
+    groups = group_codes(groups, len(targets))
+    influence = {
+        name: np.bincount(groups, score.influence) / len(targets)
+        for name, score in scores.items()
+    }
+    return Scores(
+        values={name: score.value for name, score in scores.items()},
+        units={name: score.unit for name, score in scores.items()},
+        errors={name: standard_error(sums) for name, sums in influence.items()},
+        targets=targets,
+        groups=groups,
+        influence=influence,
+    )
+
+
+def standard_error(group_sums: Float[np.ndarray, " g"]) -> float:
+    """Standard error of a sum over independent groups; NaN of a single one."""
+    num = len(group_sums)
+    if num < 2:
+        return float("nan")
+    return float(np.sqrt(num / (num - 1) * np.sum(group_sums**2)))
+
+
+def group_codes(groups: ArrayLike | None, num: int) -> Int[np.ndarray, " n"]:
+    """Groups as codes from 0; without groups every row is one of its own.
+
+    Raises:
+        DataError: there is not one group a row.
+    """
+    if groups is None:
+        return np.arange(num)
+    groups = np.asarray(groups).ravel()
+    if groups.shape != (num,):
+        raise DataError(
+            f"groups must have one name for each of the {num} targets; got {groups.shape}"
+        )
+    return np.unique(groups, return_inverse=True)[1]
+
+
+@dataclass(frozen=True, repr=False)
+class Comparison:
+    """Differences of two sets of scores of the same targets; printed, it is a table.
+
+    Args:
+        first, second: what was compared.
+        differences: first minus second, by name.
+        errors: standard error of each difference, rows paired and groups kept whole.
+        p_values: probability of so large a difference by chance, from Student's t with
+            one degree of freedom fewer than there are groups.
+    """
+
+    first: Scores
+    second: Scores
+    differences: dict[str, float]
+    errors: dict[str, float]
+    p_values: dict[str, float]
+
+    def __repr__(self) -> str:
+        title = f"{'':<18}{'first':>9}{'second':>10}   {'difference':<22}{'p':<8}real?"
+        return "\n".join([title, *map(self._line, self.differences)])
+
+    def _line(self, name):
+        p = self.p_values[name]
+        told = "yes" if p < _SIGNIFICANT else "not shown"
+        difference = f"{self.differences[name]:.3g} ± {_short(self.errors[name])}"
+        return (
+            f"{name:<18}{self.first[name]:>9.4g}{self.second[name]:>10.4g}   "
+            f"{difference:<22}{p:<8.2g}{told}"
+        )
+
+
+def compare(first: Scores, second: Scores) -> Comparison:
+    """Whether two models' scores on the same targets differ by more than chance.
+
+    Rows are paired (a cell hard for both models says nothing of their difference) and
+    groups kept whole. With many scores looked at, one in twenty is below p = 0.05 by
+    chance: settle beforehand which one decides.
+
+    Args:
+        first, second: `summary(...)` of two models, or `.scores` of two
+            cross-validations, on the same targets with the same groups.
+
+    Raises:
+        DataError: the targets or groups are not the same.
 
     Example:
         >>> import numpy as np
-        >>> mean = np.array([500.0, 800.0, 900.0])
-        >>> pred = Predictive.gaussian(mean, aleatoric=900.0, epistemic=1600.0)
-        >>> summary(pred, np.array([530.0, 810.0, 850.0]), unit="cycles")["mae"]
-        30.0
+        >>> from battprob import Predictive
+        >>> from battprob.evaluate import summary
+        >>> y = np.linspace(-1, 1, 8)
+        >>> better = summary(Predictive.gaussian(y + 0.1 * y**2, 0.1), y)
+        >>> worse = summary(Predictive.gaussian(y + 0.5, 0.1), y)
+        >>> compare(better, worse).p_values["mae"] < 0.05
+        True
     """
-    return averaged(per_target(pred, y, level), level, unit)
+    from scipy.special import stdtr
+
+    if not _paired(first, second):
+        raise DataError(
+            "compare needs scores of the same targets in the same order and groups; "
+            "make both with summary(pred, y, groups=...) of the same y and groups"
+        )
+    names = [name for name in first.values if name in second.values]
+    errors, p_values = {}, {}
+    for name in names:
+        error = standard_error(first.influence[name] - second.influence[name])
+        difference = first[name] - second[name]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.abs(difference) / error if difference else 0.0
+        errors[name] = error
+        p_values[name] = float(2 * stdtr(max(first.num_groups - 1, 1), -ratio))
+    differences = {name: first[name] - second[name] for name in names}
+    return Comparison(first, second, differences, errors, p_values)
 
 
-def per_target(pred: Predictive, y: ArrayLike, level: float) -> dict[str, Array]:
-    """The columns that `averaged` averages, one entry a target."""
-    return {
-        "target": metrics.targets(pred, y),
-        "absolute_error": metrics.absolute_error(pred, y),
-        "squared_error": metrics.squared_error(pred, y),
-        "percentage_error": metrics.percentage_error(pred, y),
-        "nlpd": metrics.nlpd(pred, y),
-        "crps": metrics.crps(pred, y),
-        "interval_score": metrics.interval_score(pred, y, level),
-        "covered": metrics.covered(pred, y, level),
-        "interval_width": metrics.interval_width(pred, level),
-    }
+def _paired(first, second):
+    return np.array_equal(first.targets, second.targets) and np.array_equal(
+        first.groups, second.groups
+    )
 
 
-def averaged(columns: dict[str, Array], level: float, unit: str) -> Scores:
-    """Scores of the targets in `columns`, which may come from several predictions."""
-    mean = {name: column.mean() for name, column in columns.items()}
-    spread = columns["target"].var()
-    explained = 1 - mean["squared_error"] / spread
-    table = {
-        "mae": (mean["absolute_error"], unit),
-        "rmse": (jnp.sqrt(mean["squared_error"]), unit),
-        "mape": (mean["percentage_error"], "%"),
-        "r2": (jnp.where(spread > 0, explained, jnp.nan), ""),
-        "nlpd": (mean["nlpd"], "nats"),
-        "crps": (mean["crps"], unit),
-        "interval_score": (mean["interval_score"], unit),
-        "coverage": (mean["covered"], f"of {level:g} intended"),
-        "sharpness": (mean["interval_width"], unit),
-    }
-    values = {name: float(value) for name, (value, _) in table.items()}
-    return Scores(values, {name: text for name, (_, text) in table.items()})
+def _short(error):
+    return "?" if np.isnan(error) else f"{error:.2g}"

@@ -10,7 +10,10 @@ except ModuleNotFoundError as error:
         'battprob.plots draws with matplotlib: pip install "battprob[plots]"'
     ) from error
 
+from battprob.plots.classification import precision_recall, reliability_curve, roc
+from battprob.plots.comparison import model_scores, write_report
 from battprob.plots.curves import delta_q
+from battprob.plots.decisions import cost_curve
 from battprob.plots.ica import incremental_capacity
 from battprob.plots.predictions import parity, variance_split
 from battprob.plots.reliability import calibration, pit_histogram
@@ -20,11 +23,17 @@ __all__ = [
     "bode",
     "calibration",
     "corner",
+    "cost_curve",
     "delta_q",
     "incremental_capacity",
+    "model_scores",
     "nyquist",
     "parity",
     "pit_histogram",
+    "precision_recall",
+    "reliability_curve",
+    "roc",
     "spectrum_residuals",
     "variance_split",
+    "write_report",
 ]

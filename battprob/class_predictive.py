@@ -1,0 +1,117 @@
+"""`ClassPredictive`: the probability of a yes-or-no outcome, its variance split in two.
+
+Posterior draws disagree about the probability p of an outcome Y in {0, 1}, and
+
+    Var Y = E[p (1 - p)] + Var p = aleatoric + epistemic = mean (1 - mean)
+
+A fair coin known to be fair and a coin about which nothing is known have the same mean
+and variance: the first is all aleatoric, of the second more data would remove some.
+"""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.scipy.special import entr
+
+from battprob._typing import Array, ArrayLike, Float, PRNGKey
+
+
+class ClassPredictive(eqx.Module):
+    """Predictive distribution of `*b` outcomes, each 1 with a probability not known.
+
+    Args:
+        probability: posterior draws of P(Y = 1).
+        log_weight: log weights of the draws, normalised here; default all alike.
+
+    Example:
+        >>> fair = ClassPredictive([[0.5], [0.5]])
+        >>> unknown = ClassPredictive([[0.0], [1.0]])
+        >>> float(fair.aleatoric[0]), float(unknown.epistemic[0])
+        (0.25, 0.25)
+    """
+
+    probability: Float[Array, "s *b"]
+    log_weight: Float[Array, "s *b"]
+
+    def __init__(self, probability: ArrayLike, log_weight: ArrayLike = 0.0):
+        dtype = jnp.result_type(float)
+        probability = jnp.asarray(probability, dtype)
+        if probability.ndim < 1:
+            raise ValueError(
+                "ClassPredictive needs the axes [draws, *batch]; for one known "
+                "probability p give [p]"
+            )
+        weight = jnp.asarray(log_weight, dtype)
+        missing = probability.ndim - weight.ndim if weight.ndim else 0
+        weight = weight.reshape(weight.shape + (1,) * missing)
+        self.probability, weight = jnp.broadcast_arrays(probability, weight)
+        self.log_weight = jax.nn.log_softmax(weight, axis=0)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the outcomes, `*b`."""
+        return self.probability.shape[1:]
+
+    @property
+    def mean(self) -> Float[Array, "*b"]:
+        """P(Y = 1), all that is known taken together."""
+        return _average(self, self.probability)
+
+    @property
+    def aleatoric(self) -> Float[Array, "*b"]:
+        """E[p (1 - p)]: the outcome would vary were p known."""
+        return _average(self, self.probability * (1 - self.probability))
+
+    @property
+    def epistemic(self) -> Float[Array, "*b"]:
+        """Var p: what more data would remove."""
+        return _average(self, (self.probability - self.mean[None]) ** 2)
+
+    @property
+    def variance(self) -> Float[Array, "*b"]:
+        """aleatoric + epistemic, the variance of the outcome."""
+        return self.mean * (1 - self.mean)
+
+    @property
+    def entropy(self) -> Float[Array, "*b"]:
+        """Entropy of the outcome, in nats; log 2 = 0.693 at most."""
+        return _entropy(self.mean)
+
+    @property
+    def mutual_information(self) -> Float[Array, "*b"]:
+        """Nats that knowing p would tell of the outcome: the epistemic part of `entropy`.
+
+        H(E p) - E H(p): Houlsby et al., Bayesian active learning for classification
+        and preference learning, arXiv:1112.5745 (2011), eq. 2.
+        """
+        known = _average(self, _entropy(self.probability))
+        return jnp.maximum(self.entropy - known, 0.0)
+
+    def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
+        """Log probability of outcomes `y` of 0 and 1 (or False and True)."""
+        return jnp.log(jnp.where(jnp.asarray(y, bool), self.mean, self.complement))
+
+    @property
+    def complement(self) -> Float[Array, "*b"]:
+        """P(Y = 0), which 1 - mean would round away near one."""
+        return _average(self, 1 - self.probability)
+
+    def sample(self, *, key: PRNGKey, num: int) -> Float[Array, "num *b"]:
+        """`num` independent outcomes of every row, 0 or 1."""
+        return jax.random.bernoulli(key, self.mean, (num, *self.shape)).astype(
+            self.probability.dtype
+        )
+
+    def take(self, indices: ArrayLike | slice) -> "ClassPredictive":
+        """The outcomes at `indices` of the first batch axis."""
+        rows = indices if isinstance(indices, slice) else jnp.asarray(indices)
+        return jax.tree.map(lambda leaf: leaf[:, rows], self)
+
+
+@eqx.filter_jit
+def _average(pred, values):
+    return (jnp.exp(pred.log_weight) * values).sum(0)
+
+
+def _entropy(p):
+    return entr(p) + entr(1 - p)

@@ -1,0 +1,105 @@
+"""A report as a picture, and as a folder to hand on."""
+
+import html
+import json
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+
+from battprob.evaluate import Report, Scores
+from battprob.plots._style import EPISTEMIC, TOTAL, axes_or_new, labelled
+
+_STYLE = (
+    "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}"
+    "td,th{padding:.3em .8em;text-align:right;border-bottom:1px solid #ccc}"
+    "img{max-width:100%}"
+)
+
+
+def model_scores(
+    scores: dict[str, Scores], score: str, *, ax: Axes | None = None
+) -> Axes:
+    """One score of several models, ± one standard error.
+
+    Args:
+        scores: by name of the model.
+        score: which of them.
+        ax: where to draw; default a new figure.
+
+    Example:
+        >>> one = Scores({"mae": 31.0}, {"mae": "cycles"}, {"mae": 4.0})
+        >>> model_scores({"line": one}, "mae").get_xlabel()
+        'mae (cycles)'
+    """
+    ax = axes_or_new(ax)
+    place = np.arange(len(scores))[::-1]
+    ax.errorbar(
+        [one[score] for one in scores.values()],
+        place,
+        xerr=[np.nan_to_num(one.errors[score]) for one in scores.values()],
+        fmt="o",
+        color=EPISTEMIC,
+        ecolor=TOTAL,
+        capsize=3,
+    )
+    ax.set_yticks(place, list(scores))
+    ax.set_ylim(-0.5, len(scores) - 0.5)
+    ax.set_xlabel(labelled(score, next(iter(scores.values())).units[score]))
+    return ax
+
+
+def write_report(report: Report, folder: str | Path) -> Path:
+    """Write `report.html`, `report.png` and `report.json` into `folder`.
+
+    Args:
+        report: of `battprob.evaluate.report`.
+        folder: made if need be.
+
+    Returns:
+        Path of the page.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figure = _figure(report)
+    figure.savefig(folder / "report.png", dpi=120)
+    plt.close(figure)
+    (folder / "report.json").write_text(json.dumps(report.to_dict(), indent=1) + "\n")
+    (folder / "report.html").write_text(_page(report))
+    return folder / "report.html"
+
+
+def _figure(report):
+    scores = {name: result.scores for name, result in report.results.items()}
+    shown = [name for name in report.shown if name != "accuracy"][:4]
+    figure, axes = plt.subplots(
+        1,
+        len(shown),
+        figsize=(3.2 * len(shown), 1.5 + 0.4 * len(scores)),
+        sharey=True,
+        layout="constrained",
+    )
+    for ax, score in zip(axes, shown, strict=True):
+        model_scores(scores, score, ax=ax)
+    return figure
+
+
+def _page(report):
+    titles, units, *models = report.rows()
+    head = "".join(
+        f"<th>{html.escape(title)}<br><small>{html.escape(unit)}</small></th>"
+        for title, unit in zip(titles, units, strict=True)
+    )
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in line) + "</tr>"
+        for line in models
+    )
+    notes = "".join(f"<li>{html.escape(note)}</li>" for note in report.notes)
+    return (
+        f"<!doctype html><meta charset='utf-8'><title>battprob report</title>"
+        f"<style>{_STYLE}</style><h1>Models on the same held-out rows</h1>"
+        f"<table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
+        "<p>± one standard error, over groups where there are groups.</p>"
+        "<img src='report.png' alt='scores of the models'>\n"
+    )
