@@ -3,6 +3,7 @@
 from battprob.inference.base import AbstractInference
 from battprob.inference.laplace import Laplace
 from battprob.inference.map import MAP
+from battprob.inference.nuts import NUTS
 from battprob.inference.report import FitReport
 
-__all__ = ["MAP", "AbstractInference", "FitReport", "Laplace"]
+__all__ = ["MAP", "NUTS", "AbstractInference", "FitReport", "Laplace"]

@@ -1,0 +1,74 @@
+"""NUTS draws from the density itself, and says whether its chains agree."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import integrate
+
+from battprob.inference import MAP, NUTS
+
+
+def _banana(parameters, bend):
+    """y ~ N(0, 1) and x | y ~ N(bend y², 0.5²): no Gaussian."""
+    y, x = parameters["y"], parameters["x"]
+    return -0.5 * y**2 - 2 * (x - bend * y**2) ** 2
+
+
+def _two_modes(parameter, distance):
+    return jnp.logaddexp(
+        -0.5 * (parameter - distance) ** 2, -0.5 * (parameter + distance) ** 2
+    )
+
+
+BEND = 0.4
+START = {"x": jnp.zeros(()), "y": jnp.zeros(())}
+SAMPLER = NUTS(num_samples=4000, num_warmup=300)
+
+
+@pytest.fixture(scope="module")
+def banana():
+    return SAMPLER.run(_banana, START, jnp.asarray(BEND), key=jax.random.key(0))
+
+
+def test_moments_are_those_of_the_density(banana):
+    draws, report = banana
+    x, y = np.asarray(draws["x"]), np.asarray(draws["y"])
+    assert x.shape == (4000,)
+
+    # E[x] = b E[y²] and Var x = b² Var y² + 0.25, by quadrature over y.
+    def moment(power):
+        return (
+            integrate.quad(lambda t: t**power * np.exp(-(t**2) / 2), -9, 9)[0]
+            / (2 * np.pi) ** 0.5
+        )
+
+    mean = BEND * moment(2)
+    variance = BEND**2 * (moment(4) - moment(2) ** 2) + 0.25
+    error = 4 / report.ess**0.5  # in standard deviations
+    assert abs(x.mean() - mean) < error * variance**0.5
+    assert abs(y.mean()) < error
+    assert abs(y.var() - 1) < error * 2**0.5
+    assert x.var() == pytest.approx(variance, rel=0.15)
+
+
+def test_report_tells_agreement(banana):
+    report = banana[1]
+    assert report.converged
+    assert report.r_hat < 1.01
+    assert 400 < report.ess <= 2 * 4000
+    assert report.divergences < 40
+    assert report.steps == 4000
+
+
+def test_chains_that_disagree_are_told(key):
+    sampler = NUTS(num_samples=200, num_warmup=100, num_chains=4, mode=MAP(1))
+    far = jnp.asarray(0.0)  # half of the chains fall to either side
+    _, report = sampler.run(_two_modes, far, jnp.asarray(12.0), key=key)
+    assert not report.converged
+    assert report.r_hat > 1.5
+
+
+def test_draws_must_share_out_over_chains():
+    with pytest.raises(ValueError, match=r"multiple of num_chains.*got 10 of 4 chains"):
+        NUTS(num_samples=10)
