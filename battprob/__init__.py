@@ -8,18 +8,22 @@ kind removes it) and an **epistemic** variance (more tests would).
 
 import importlib
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from battprob._errors import (
+    AliasingWarning,
     BattprobError,
     DataError,
     FitError,
     LeakageWarning,
     PrecisionWarning,
 )
-from battprob._serialise import load
-from battprob.class_predictive import ClassPredictive
-from battprob.dataset import Dataset
-from battprob.predictive import Predictive
+
+if TYPE_CHECKING:
+    from battprob._serialise import load
+    from battprob.class_predictive import ClassPredictive
+    from battprob.dataset import Dataset
+    from battprob.predictive import Predictive
 
 __version__ = version("battprob")
 
@@ -38,8 +42,15 @@ _SUBMODULES = frozenset(
         "transforms",
     ]
 )
+_HOME_OF = {
+    "ClassPredictive": "class_predictive",
+    "Dataset": "dataset",
+    "Predictive": "predictive",
+    "load": "_serialise",
+}
 
 __all__ = [
+    "AliasingWarning",
     "BattprobError",
     "ClassPredictive",
     "DataError",
@@ -76,9 +87,12 @@ def enable_x64() -> None:
 
 
 def __getattr__(name):
-    """Load a submodule when it is first used: `import battprob` stays light."""
+    """Load what is named when it is first used: `import battprob` costs next to nothing."""
     if name in _SUBMODULES:
         return importlib.import_module(f"battprob.{name}")
+    if name in _HOME_OF:
+        home = importlib.import_module(f"battprob.{_HOME_OF[name]}")
+        return getattr(home, name)
     raise AttributeError(f"module 'battprob' has no attribute {name!r}")
 
 

@@ -34,8 +34,9 @@ def _run(code, **environment):
 
 def test_libraries_load_when_first_used():
     loaded = _run("import sys, battprob; print(*sys.modules)")
-    assert "jax" in loaded
-    assert "equinox" in loaded
+    assert not {"jax", "equinox", "numpy", *LATER} & set(loaded)
+    loaded = _run("import sys, battprob; battprob.Dataset; print(*sys.modules)")
+    assert {"jax", "equinox"} <= set(loaded)
     assert not set(LATER) & set(loaded)
     assert not [m for m in loaded if m.startswith(("battprob.models", "battprob.eis"))]
 
