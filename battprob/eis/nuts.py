@@ -10,6 +10,7 @@ import numpy as np
 from battprob._modules import replace
 from battprob.eis._joint import joint
 from battprob.eis.fit import AbstractCircuitInference, Laplace
+from battprob.inference.nuts import diagnose, sample
 from battprob.inference.report import FitReport, stopwatch
 
 
@@ -34,30 +35,21 @@ class NUTS(AbstractCircuitInference):
     num_chains: int = eqx.field(default=4, static=True)
 
     def run(self, task, *, key):
-        from numpyro.diagnostics import effective_sample_size, split_gelman_rubin
-
         key_mode, key_chain = jax.random.split(key)
         mode = Laplace().run(task, key=key_mode)
-        # NumPyro's samplers mix dtypes and ranks that strict JAX settings forbid.
-        lenient = (
-            jax.numpy_dtype_promotion("standard"),
-            jax.numpy_rank_promotion("allow"),
-        )
-        with lenient[0], lenient[1], stopwatch() as watch:
+        with stopwatch() as watch:
             drawn = _sample_batch(task, mode.nodes, key_chain, self)
             drawn = jax.block_until_ready(drawn)
         z, shape, level, diverged = drawn
-        chains = np.moveaxis(np.asarray(z), 1, 0)
-        ess = [effective_sample_size(own) for own in np.moveaxis(chains, 1, 0)]
-        r_hat = [split_gelman_rubin(own) for own in np.moveaxis(chains, 1, 0)]
+        told = np.array([diagnose(own) for own in z])
+        r_hat, ess = float(told[:, 0].max()), float(told[:, 1].min())
         nodes = _as_nodes(mode.nodes, z, shape, level)
-        worst = float(np.max(r_hat))
         report = FitReport(
-            converged=worst < 1.01,
-            message=f"largest r-hat {worst:.3f}; {mode.report.message}",
+            converged=r_hat < 1.01,
+            message=f"largest r-hat {r_hat:.3f}; {mode.report.message}",
             steps=z.shape[1] * z.shape[2],
-            r_hat=worst,
-            ess=float(np.min(ess)),
+            r_hat=r_hat,
+            ess=ess,
             divergences=int(diverged.sum()),
             seconds_compile=watch.compile + mode.report.seconds_compile,
             seconds_run=watch.run + mode.report.seconds_run,
@@ -74,37 +66,18 @@ def _sample_batch(task, nodes, key, settings):
 
 def _sample_one(task, settings, measured, impedance, nodes, key):
     """z [chains draws p], shape, level and divergences of one spectrum."""
-    from numpyro.infer.hmc import hmc
-
     density = joint(task, measured, impedance, nodes)
-
-    def potential(position):
-        return -density.log_density(position)
-
-    start, step = hmc(potential, algo="NUTS")
-
-    def chain(key):
-        key_start, key_init = jax.random.split(key)
-        first = 0.5 * jax.random.normal(
-            key_start, (density.size,), nodes.location.dtype
-        )
-        state = start(
-            first,
-            settings.num_warmup,
-            max_tree_depth=6,
-            target_accept_prob=0.8,
-            rng_key=key_init,
-        )
-
-        def advance(state, _):
-            state = step(state)
-            return state, (state.z, state.diverging)
-
-        total = settings.num_warmup + settings.num_samples
-        _, (drawn, diverged) = jax.lax.scan(advance, state, length=total)
-        return drawn[settings.num_warmup :], diverged[settings.num_warmup :]
-
-    drawn, diverged = jax.vmap(chain)(jax.random.split(key, settings.num_chains))
+    key_start, key_chains = jax.random.split(key)
+    shape = (settings.num_chains, density.size)
+    scatter = 0.5 * jax.random.normal(key_start, shape, nodes.location.dtype)
+    drawn, diverged = sample(
+        density.log_density,
+        scatter,
+        key=key_chains,
+        num_warmup=settings.num_warmup,
+        num_samples=settings.num_samples,
+        max_tree_depth=6,
+    )
     z, eta, log_level = jax.vmap(jax.vmap(density.unwhiten))(drawn)
     return z, jax.vmap(jax.vmap(density.to_shape))(eta), jnp.exp(log_level), diverged
 

@@ -1,6 +1,7 @@
 """No-U-turn sampling: draws from the log joint itself, checked by several chains."""
 
 from collections.abc import Callable
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -82,9 +83,15 @@ def _run_chains(log_joint, unravel, starts, data, key, settings):
     def log_density(vector):
         return log_joint(unravel(vector), data)
 
-    keep = settings.num_samples // settings.num_chains
     return sample(
-        log_density, starts, key=key, num_warmup=settings.num_warmup, num_samples=keep
+        log_density,
+        starts,
+        key=key,
+        num_warmup=settings.num_warmup,
+        num_samples=settings.num_samples // settings.num_chains,
+        dense_mass=True,
+        target_accept_prob=_ACCEPTED,
+        max_tree_depth=8,
     )
 
 
@@ -95,25 +102,18 @@ def sample(
     key: PRNGKey,
     num_warmup: int,
     num_samples: int,
-    max_tree_depth: int = 8,
+    **settings: Any,
 ) -> tuple[Float[Array, "c s p"], Bool[Array, "c s"]]:
     """Draws of one chain from every start, and which of them ended in a divergence.
 
-    To be called inside of `jit`.
+    To be called inside of `jit`. `settings` are those of NumPyro's kernel.
     """
     from numpyro.infer.hmc import hmc
 
     begin, step = hmc(lambda vector: -log_density(vector), algo="NUTS")
 
     def chain(start, key):
-        state = begin(
-            start,
-            num_warmup,
-            dense_mass=True,
-            target_accept_prob=_ACCEPTED,
-            max_tree_depth=max_tree_depth,
-            rng_key=key,
-        )
+        state = begin(start, num_warmup, rng_key=key, **settings)
 
         def advance(state, _):
             state = step(state)
