@@ -46,6 +46,7 @@ from battprob.features.signals import (
 )
 from battprob.features.static import category, composition, continuous, lattice
 from battprob.features.table import FeatureTable
+from battprob.features.window import WindowRisk, window_risk
 
 __all__ = [
     "DELTA_Q_AND_FADE",
@@ -62,6 +63,7 @@ __all__ = [
     "Peaks",
     "PrincipalComponents",
     "Standardise",
+    "WindowRisk",
     "bacon_watts_knee",
     "bode",
     "bode_table",
@@ -100,4 +102,5 @@ __all__ = [
     "quantisation_variance",
     "replace_zeros",
     "savgol",
+    "window_risk",
 ]

@@ -17,6 +17,7 @@ from battprob.plots.decisions import cost_curve
 from battprob.plots.ica import incremental_capacity
 from battprob.plots.predictions import parity, variance_split
 from battprob.plots.reliability import calibration, pit_histogram
+from battprob.plots.smoothing import window_risk
 from battprob.plots.spectra import bode, corner, nyquist, spectrum_residuals
 
 __all__ = [
@@ -35,5 +36,6 @@ __all__ = [
     "roc",
     "spectrum_residuals",
     "variance_split",
+    "window_risk",
     "write_report",
 ]

@@ -106,7 +106,7 @@ def test_a_peak_that_vanishes_and_returns_keeps_its_track(curve):
 
 def test_a_capacity_that_falls_and_a_grid_that_turns_are_refused():
     voltage, capacity = half_cycles(cycles=2)
-    with pytest.raises(DataError, match="cycle 0, reading 1 .*: the capacity falls"):
+    with pytest.raises(DataError, match=r"cycle 0, reading 1 .*: the capacity falls"):
         bp.features.differential_capacity(voltage, capacity[:, ::-1], GRID)
     with pytest.raises(DataError, match="grid_v must be at least four numbers"):
         bp.features.differential_capacity(voltage, capacity, np.sin(GRID * 9))
