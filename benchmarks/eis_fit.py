@@ -2,12 +2,13 @@
 
     .venv/bin/python benchmarks/eis_fit.py [--peer /path/to/python-with-impedance] [--smoke]
 
-The peer runs in an environment of its own (see benchmarks/requirements.txt), on the same
+The peer (pip install impedance==1.7.1 pandas in an environment of its own) gets the same
 spectra, one thread, CPU seconds. Writes benchmarks/results/eis_fit.json and a table.
 """
 
 import argparse
 import json
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -118,6 +119,8 @@ def rounded(tree):
     """The same results with four digits, for reading."""
     if isinstance(tree, dict):
         return {name: rounded(branch) for name, branch in tree.items()}
+    if tree is None or isinstance(tree, str):
+        return tree
     return float(f"{tree:.4g}")
 
 
@@ -141,6 +144,36 @@ def peer(python, impedance, guess):
         )
     found = json.loads(answer.stdout)
     return np.array(found["values"], float), found["seconds"]
+
+
+def example():
+    """The example spectrum of impedance.py, its documented circuit, unit weights."""
+    folder = pathlib.Path(
+        os.environ.get("BATTPROB_DATA", RESULTS.parents[2] / "shared" / "data")
+    )
+    path = folder / "eis_misc" / "eis.csv"
+    if not path.is_file():
+        return None
+    spectrum = next(
+        one
+        for one in bp.data.read_spectra(path, by=["spectrum"])
+        if one.meta["spectrum"] == "liion_impedancepy"
+    )
+    below = spectrum.impedance_ohm.imag < 0  # as its documentation leaves out the rest
+    frequency, z = spectrum.frequency_hz[below], spectrum.impedance_ohm[below]
+    ends = [frequency.min(), frequency.max()]
+    fitted = bp.eis.Circuit("R0-p(R1,C1)-p(R2-Wo1,C2)").fit(
+        frequency,
+        z,
+        key=jax.random.key(0),
+        noise=bp.eis.KnownVariance(ends, [1.0, 1.0], degrees_of_freedom=0.0),
+    )
+    values = fitted.parameters.value
+    away = z - np.asarray(fitted.circuit.impedance(values, frequency))
+    return {
+        "rmse_mohm": 1e3 * float(np.sqrt(np.mean(np.abs(away) ** 2))),
+        "verdict": fitted.verdict,
+    }
 
 
 def main(python, count, count_peer):
@@ -179,6 +212,7 @@ def main(python, count, count_peer):
                 * seconds
                 / count_peer,
             }
+    results["example spectrum"] = example()
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(rounded(results), indent=1)
     (RESULTS / "eis_fit.json").write_text(text + "\n")

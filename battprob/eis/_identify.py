@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._typing import Array, Float
+from battprob._typing import Array, Bool, Float
 
 DECADE = 2.302585092994046
 FLAT = 0.5  # a posterior half as wide as its prior has learned next to nothing
-_TAKES_PART = 0.3  # share of a direction's largest step that counts as taking part
+_TIED = 0.9  # correlation of parameters that move as one
 
 
 def decade_cost(
@@ -32,25 +32,27 @@ def decade_cost(
 def tied_parameters(
     names: Sequence[str],
     covariance: Float[np.ndarray, "p p"],
-    prior_sd: Float[np.ndarray, " p"],
+    identified: Bool[np.ndarray, " p"],
 ) -> list[str]:
-    """Groups of two parameters or more of which only a combination is determined.
+    """Groups of parameters of which only a combination is determined, in words.
 
-    A direction is flat where the posterior is half as wide as the prior, both counted in
-    prior standard deviations; its parameters move together at no cost.
+    They move with one that is not identified, at a correlation of 0.9 or more.
 
     Args:
         names: of the parameters.
         covariance: of their logarithms (or logits).
-        prior_sd: of the same.
+        identified: whether the data determine each of them.
     """
-    size, directions = np.linalg.eigh(covariance / np.outer(prior_sd, prior_sd))
-    told = []
-    for direction in (directions.T * prior_sd)[size > FLAT**2]:
-        along = direction / direction[np.argmax(np.abs(direction))]
-        part = np.flatnonzero(np.abs(along) > _TAKES_PART)
+    sd = np.sqrt(np.diag(covariance))
+    correlated = np.abs(covariance) > _TIED * np.outer(sd, sd)
+    left, told = ~identified, []
+    while left.any():
+        first = int(np.flatnonzero(left)[0])
+        part = np.flatnonzero(correlated[first])
+        left[part] = False
         if len(part) > 1:
-            told.append(_combination(np.array(names)[part].tolist(), along[part]))
+            along = covariance[first, part] / covariance[first, first]
+            told.append(_combination(np.array(names)[part].tolist(), along))
     return told
 
 
@@ -60,8 +62,5 @@ def _combination(names, along):
         return f"of {listed} only the ratios are determined"
     if len(names) == 2 and np.allclose(along[0], -along[1], rtol=0.1):
         return f"of {listed} only the product is determined"
-    powers = along / along[0]
-    scales = ", ".join(
-        f"{n}^{p:.2g}" for n, p in zip(names[1:], powers[1:], strict=True)
-    )
-    return f"{names[0]} is tied to {scales}"
+    powers = zip(names[1:], along[0] / along[1:], strict=True)
+    return f"{names[0]} is free to go as {', '.join(f'{n}^{p:.2g}' for n, p in powers)}"

@@ -179,8 +179,7 @@ def sample_complex_gaussian(
     mean: Complex[Array, "*b"], sigma: Float[Array, "*#b"], *, key: PRNGKey
 ) -> Complex[Array, "*b"]:
     """One noisy impedance for every true one (the law of `complex_gaussian`)."""
-    real, imag = jax.random.normal(key, (2, *mean.shape), mean.real.dtype)
-    return mean + jax.lax.complex(sigma * real, sigma * imag)
+    return mean + _error(mean, sigma, sigma, key)
 
 
 def sample_polar_gaussian(
@@ -190,11 +189,15 @@ def sample_polar_gaussian(
     *,
     key: PRNGKey,
 ) -> Complex[Array, "*b"]:
-    """One noisy impedance for every true one (the law of `polar_gaussian`)."""
+    """As above, by the law of `polar_gaussian`."""
     modulus = jnp.abs(mean)
-    along, across = jax.random.normal(key, (2, *mean.shape), modulus.dtype)
-    error = jax.lax.complex(sigma_magnitude * along, modulus * sigma_phase * across)
+    error = _error(mean, sigma_magnitude, modulus * sigma_phase, key)
     return mean + error * _direction(mean, modulus)
+
+
+def _error(mean, sigma_real, sigma_imag, key):
+    real, imag = jax.random.normal(key, (2, *mean.shape), mean.real.dtype)
+    return jax.lax.complex(sigma_real * real, sigma_imag * imag)
 
 
 def sample_circular_student_t(

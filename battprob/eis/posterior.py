@@ -189,9 +189,9 @@ class CircuitPosterior(eqx.Module):
     def _tied(self):
         _, covariance = moments(self.nodes)
         return [
-            tied_parameters(self.circuit.names, own, sd)
-            for own, sd in zip(
-                np.asarray(covariance), np.asarray(self.nodes.prior_sd), strict=True
+            tied_parameters(self.circuit.names, own, known)
+            for own, known in zip(
+                np.asarray(covariance), np.asarray(self._identified()), strict=True
             )
         ]
 

@@ -44,18 +44,21 @@ def test_every_standard_element_has_a_reference():
     assert tested == set(STANDARD)
 
 
-@pytest.mark.parametrize("name", sorted(STANDARD))
-def test_values_and_slopes_are_finite_from_one_nanohertz_to_a_terahertz(name):
-    circuit = Circuit(f"{name}1")
-    values = jnp.array([p.typical for p in circuit.free_parameters.values()])
+def test_values_and_slopes_are_finite_from_one_nanohertz_to_a_terahertz():
     frequency = jnp.logspace(-9, 12, 43)
 
-    def stacked(values):
-        z = circuit.evaluate(values, frequency)
-        return jnp.stack([z.real, z.imag])
+    @jax.jit
+    def everything():
+        found = {}
+        for name in STANDARD:
+            circuit = Circuit(f"{name}1")
+            typical = [p.typical for p in circuit.free_parameters.values()]
+            found[name] = circuit.evaluate_with_slopes(jnp.array(typical), frequency)
+        return found
 
-    assert np.all(np.isfinite(stacked(values)))
-    assert np.all(np.isfinite(jax.jacfwd(stacked)(values)))
+    for name, (values, slopes) in everything().items():
+        assert np.all(np.isfinite(values)), name
+        assert np.all(np.isfinite(slopes)), name
 
 
 def test_limits():

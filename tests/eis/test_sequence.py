@@ -10,8 +10,8 @@ from battprob.eis.sequence import Messages, backwards, filtered
 
 FREQUENCY = np.logspace(4, -2, 40)
 CIRCUIT = Circuit("R0-p(R1,CPE1)-W1")
-CYCLE = np.arange(16.0) * 50
-GROWTH = np.linspace(0, 1, 16)
+CYCLE = np.arange(8.0) * 100
+GROWTH = np.linspace(0, 1, 8)
 TRUTH = np.stack(
     [
         0.02 * (1 + 0.3 * GROWTH),
@@ -26,7 +26,7 @@ TRUTH = np.stack(
 
 @pytest.fixture(scope="module")
 def aged():
-    """Sixteen noisy spectra of a cell that ages, alone and as a sequence."""
+    """Eight noisy spectra of a cell that ages, alone and as a sequence."""
     z = np.stack([np.asarray(CIRCUIT.impedance(row, FREQUENCY)) for row in TRUTH])
     noise = np.random.default_rng(0).normal(size=(2, *z.shape))
     measured = z * (1 + 0.01 * (noise[0] + 1j * noise[1]))
@@ -71,12 +71,12 @@ def test_neighbours_narrow_what_is_constant_and_follow_what_moves(aged):
     _, alone, path = aged
     own, shared = alone.parameters, path.parameters
     gain = np.median(shared.sd / own.sd, axis=0)
-    assert gain[[2, 3]].max() < 0.6  # constant: sixteen spectra say the same
+    assert gain[[2, 3]].max() < 0.6  # constant: eight spectra say the same
     assert gain.max() < 1.0
     value = np.asarray(shared.value)
     error = np.sqrt(np.mean((value / TRUTH - 1) ** 2, axis=0))
     alone_error = np.sqrt(np.mean((np.asarray(own.value) / TRUTH - 1) ** 2, axis=0))
-    assert np.all(error < alone_error)
+    assert np.exp(np.mean(np.log(error / alone_error))) < 0.6
 
 
 def test_smoothed_intervals_hold(aged):
@@ -99,6 +99,6 @@ def test_one_call_does_it(aged):
 def test_errors(aged):
     _, alone, _ = aged
     with pytest.raises(ValueError, match="locations must rise: 0 is followed by 0"):
-        smooth(alone, np.zeros(16))
+        smooth(alone, np.zeros(8))
     with pytest.raises(ValueError, match=r"locations of shape \(3,\)"):
         smooth(alone, [1.0, 2.0, 3.0])

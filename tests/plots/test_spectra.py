@@ -1,0 +1,81 @@
+"""Plots of spectra draw the measured numbers and those that `Predictive` answers."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.patches import Ellipse
+
+from battprob import DataError, Predictive, plots
+
+FREQUENCY = np.array([100.0, 1.0, 10.0])
+MEASURED = np.array([1 - 0.1j, 3 - 0.9j, 2 - 0.6j])
+MEAN = np.stack([MEASURED.real, MEASURED.imag], axis=-1) + 0.02
+PREDICTED = Predictive.gaussian(MEAN, np.full((3, 2), 0.01), np.full((3, 2), 0.03))
+HALF = 1.6448536269514722 * 0.2  # of the 90 % interval: the two variances add to 0.2²
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_nyquist_has_equal_axes_points_and_ranges():
+    ax = plots.nyquist(MEASURED, PREDICTED)
+    assert ax.get_aspect() == 1.0
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("Re Z (Ω)", "−Im Z (Ω)")
+    points, line = (
+        next(one for one in ax.lines if one.get_label().startswith(label))
+        for label in ("measured", "mean")
+    )
+    np.testing.assert_allclose(points.get_xdata(), MEASURED.real)
+    np.testing.assert_allclose(points.get_ydata(), -MEASURED.imag)
+    np.testing.assert_allclose(line.get_ydata(), -MEAN[:, 1])
+    ellipses = [patch for patch in ax.patches if isinstance(patch, Ellipse)]
+    centres = np.array([ellipse.center for ellipse in ellipses])
+    np.testing.assert_allclose(centres, MEAN * [1, -1], rtol=1e-6)
+    sizes = [(ellipse.width, ellipse.height) for ellipse in ellipses]
+    np.testing.assert_allclose(sizes, 2 * HALF, rtol=1e-5)
+
+
+def test_bode_sorts_the_frequencies_and_turns_the_sign():
+    figure = plots.bode(FREQUENCY, MEASURED, PREDICTED)
+    for column, (ax, sign) in enumerate(zip(figure.axes, (1, -1), strict=True)):
+        assert ax.get_xscale() == "log"
+        line = next(one for one in ax.lines if one.get_marker() == "None")
+        np.testing.assert_allclose(line.get_xdata(), [1, 10, 100])
+        expected = sign * MEAN[[1, 2, 0], column]
+        np.testing.assert_allclose(line.get_ydata(), expected)
+        (band,) = ax.collections
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert heights.max() == pytest.approx((expected + HALF).max(), rel=1e-5)
+        assert heights.min() == pytest.approx((expected - HALF).min(), rel=1e-5)
+    assert figure.axes[1].get_xlabel() == "frequency (Hz)"
+
+
+def test_residuals_are_in_standard_deviations():
+    ax = plots.spectrum_residuals(FREQUENCY, MEASURED, PREDICTED)
+    for line in ax.lines:
+        np.testing.assert_allclose(line.get_ydata(), -0.1, rtol=1e-6)
+    assert ax.get_ylabel() == "residual (sd)"
+
+
+def test_corner_draws_every_pair_once():
+    rng = np.random.default_rng(0)
+    draws = {name: rng.normal(size=200) for name in ("R0", "R1", "W1")}
+    figure = plots.corner(draws, units={"R0": "Ohm"})
+    axes = np.array(figure.axes).reshape(3, 3)
+    shown = [[ax.get_visible() for ax in row] for row in axes]
+    np.testing.assert_array_equal(shown, np.tri(3, dtype=bool))
+    (points,) = axes[2, 0].lines
+    np.testing.assert_allclose(points.get_xydata().T, [draws["R0"], draws["W1"]])
+    counts = list(axes[1, 1].patches)
+    assert counts
+    assert axes[2, 0].get_xlabel() == "R0\n(Ohm)"
+
+
+def test_errors():
+    with pytest.raises(DataError, match=r"frequencies \[f\] and impedances"):
+        plots.bode(FREQUENCY[:2], MEASURED)
+    with pytest.raises(DataError, match="take one of the batch"):
+        plots.corner({"R0": np.zeros((5, 2))})
