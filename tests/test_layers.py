@@ -14,7 +14,6 @@ ROOT = pathlib.Path(__file__).parent.parent / "battprob"
 LEAVES = {
     "_columns",
     "_errors",
-    "_matern",
     "_modules",
     "_nested",
     "_normal",

@@ -1,20 +1,22 @@
 """Kernels and their priors have the values of the formulas, and of another library."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
 
-from battprob._matern import squared_distance
 from battprob.kernels import (
     RBF,
+    Arrhenius,
     Categorical,
     Linear,
     Matern12,
     Matern32,
     Matern52,
 )
+from battprob.kernels._matern import squared_distance
 
 NAMES = ("a", "b")
 LENGTHS = np.array([0.7, 2.0])
@@ -70,6 +72,27 @@ def test_rows_that_are_equal_have_the_variance_however_they_are_compiled():
 
     cross, _ = solve(Matern52(1.3).bind(["a"]))
     np.testing.assert_allclose(jnp.diagonal(cross), 1.0, rtol=1e-12)
+
+
+def test_arrhenius_is_straight_in_reciprocal_temperature():
+    kelvin = np.linspace(263.0, 333.0, 8)
+    spread = kelvin.std()
+    kernel = Arrhenius(Linear(), "temperature").bind(["temperature"])
+    kernel = eqx.tree_at(lambda k: k.log_bend, kernel, jnp.log(spread / kelvin.mean()))
+    x = jnp.asarray((kelvin - kelvin.mean()) / spread)[:, None]
+    # Linear's matrix is u uᵀ: its first row tells u but for a factor.
+    bent = np.asarray(kernel.gram(x[:1], x))[0]
+    line = np.polynomial.Polynomial.fit(1 / kelvin, bent, 1)
+    np.testing.assert_allclose(line(1 / kelvin), bent, atol=1e-12 * np.abs(bent).max())
+
+
+def test_arrhenius_goes_on_straight_near_absolute_zero():
+    kernel = Arrhenius(Linear(), 0).bind(["temperature"])
+    x = jnp.array([[-17.0], [-18.0 - 1e-6], [-18.0 + 1e-6], [-40.0], [-62.0]])
+    bent = np.asarray(kernel.gram(jnp.ones((1, 1)), x))[0]
+    assert np.all(np.isfinite(bent))
+    assert bent[1] == pytest.approx(bent[2], rel=1e-5)
+    np.testing.assert_allclose(bent[3] - bent[1], bent[4] - bent[3], rtol=1e-6)
 
 
 def test_linear_is_the_inner_product_with_unit_variance_over_all_features():

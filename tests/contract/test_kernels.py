@@ -10,7 +10,15 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from battprob import DataError
-from battprob.kernels import RBF, Categorical, Linear, Matern12, Matern32, Matern52
+from battprob.kernels import (
+    RBF,
+    Arrhenius,
+    Categorical,
+    Linear,
+    Matern12,
+    Matern32,
+    Matern52,
+)
 
 NAMES = ("rate", "temperature", "pressure")
 LENGTHS = [0.7, 1.3, 2.0]
@@ -24,6 +32,7 @@ KERNELS = {
     "named": lambda: Matern52([0.7, 2.0], features=["rate", "pressure"]),
     "by position": lambda: Linear(features=[2]),
     "categorical": lambda: Categorical(["rate", "pressure"], 1.7),
+    "arrhenius": lambda: Arrhenius(Matern52([0.7, 2.0], features=[0, 1]), 1),
     "sum": lambda: RBF(features=["rate"]) + Linear(features=["pressure"]),
     "product": lambda: Matern32(features=["rate"]) * RBF(features=["pressure"]),
     "sum of products": lambda: RBF() * Linear() + Matern32(ard=False) + Matern52(),
@@ -32,6 +41,7 @@ SEES = {
     "named": [0, 2],
     "categorical": [0, 2],
     "by position": [2],
+    "arrhenius": [0, 1],
     "sum": [0, 2],
     "product": [0, 2],
 }
