@@ -98,9 +98,11 @@ class ClassPredictive(eqx.Module):
 
     def sample(self, *, key: PRNGKey, num: int) -> Float[Array, "num *b"]:
         """`num` independent outcomes of every row, 0 or 1."""
-        return jax.random.bernoulli(key, self.mean, (num, *self.shape)).astype(
-            self.probability.dtype
+        shape = (num, *self.shape)
+        chosen = jax.random.bernoulli(
+            key, jnp.broadcast_to(self.mean[None], shape), shape
         )
+        return chosen.astype(self.probability.dtype)
 
     def take(self, indices: ArrayLike | slice) -> "ClassPredictive":
         """The outcomes at `indices` of the first batch axis."""

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._typing import ArrayLike, Float, PRNGKey
+from battprob._typing import ArrayLike, Float, Int, PRNGKey
 from battprob.dataset import Dataset
 from battprob.evaluate import metrics
 from battprob.evaluate.conformal import (
@@ -17,7 +17,7 @@ from battprob.evaluate.conformal import (
 )
 from battprob.evaluate.crossval import fitted_folds
 from battprob.evaluate.scores import group_codes
-from battprob.models.base import AbstractModel, AbstractPosterior
+from battprob.models.base import AbstractModel
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class CrossConformal:
     """
 
     level: float
-    posteriors: tuple[AbstractPosterior, ...]
-    fold: Any
+    posteriors: tuple[Any, ...]
+    fold: Int[np.ndarray, " n"]
     stretch: Float[np.ndarray, " n"]
     weight: Float[np.ndarray, " n"]
     effective_size: int

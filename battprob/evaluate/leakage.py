@@ -45,7 +45,7 @@ def leakage(
         DataError: the dataset has no groups, or one only.
 
     Warns:
-        LeakageWarning: the random scores are better by more than chance.
+        LeakageWarning: the random scores are better by more than a standard error.
 
     Example:
         >>> import numpy as np
@@ -70,7 +70,7 @@ def leakage(
     comparison = compare(random.scores, grouped.scores)
     name = "crps" if "crps" in comparison.differences else "log_loss"
     change = comparison.differences[name]
-    if change < 0 and comparison.p_values[name] < 0.05:
+    if change < -comparison.errors[name]:
         warnings.warn(
             f"on random folds the {name} is {random.scores[name]:.3g}, on whole groups "
             f"{grouped.scores[name]:.3g} ({-change:.2g} ± {comparison.errors[name]:.2g} "

@@ -68,7 +68,7 @@ class ScaledVariance(NamedTuple):
 
     def __call__(self, pred: Predictive) -> Predictive:
         """The predictive with its variance scaled about its mean (of the model's scale)."""
-        mean = _without_transform(pred).mean
+        mean = _without_transform(pred).mean[None, None]
         return Predictive(
             mean + self.factor**0.5 * (pred.location - mean),
             self.factor * pred.noise_variance,

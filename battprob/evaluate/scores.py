@@ -34,6 +34,8 @@ def mean_of(column: ArrayLike, unit: str = "") -> Score:
     """The mean of a column."""
     column = np.asarray(column, float)
     value = column.mean()
+    if not np.isfinite(value):
+        return Score(float(value), np.full(len(column), np.nan), unit)
     return Score(float(value), column - value, unit)
 
 
@@ -202,15 +204,15 @@ def compare(first: Scores, second: Scores) -> Comparison:
             "make both with summary(pred, y, groups=...) of the same y and groups"
         )
     names = [name for name in first.values if name in second.values]
-    errors, p_values = {}, {}
+    differences, errors, p_values = {}, {}, {}
     for name in names:
         error = standard_error(first.influence[name] - second.influence[name])
-        difference = first[name] - second[name]
         with np.errstate(divide="ignore", invalid="ignore"):
+            difference = np.subtract(first[name], second[name])
             ratio = np.abs(difference) / error if difference else 0.0
         errors[name] = error
         p_values[name] = float(2 * stdtr(max(first.num_groups - 1, 1), -ratio))
-    differences = {name: first[name] - second[name] for name in names}
+        differences[name] = float(difference)
     return Comparison(first, second, differences, errors, p_values)
 
 

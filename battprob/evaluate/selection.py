@@ -7,10 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._typing import Array, Float, PRNGKey
-from battprob.dataset import Dataset
+from battprob._typing import Array, Float
 from battprob.evaluate.crossval import cross_validate
-from battprob.models.base import AbstractModel, AbstractPosterior
+from battprob.models.base import AbstractModel
 
 _STEPS = 2000
 
@@ -27,6 +26,7 @@ class BestOf(AbstractModel):
 
     Example:
         >>> from battprob.models import BayesianLinear
+        >>> from battprob import Dataset
         >>> x = np.linspace(0, 1, 20)
         >>> best = BestOf({"line": BayesianLinear()})
         >>> best.fit(Dataset(x, 3 * x + np.cos(40 * x)), key=jax.random.key(0)).report
@@ -36,7 +36,7 @@ class BestOf(AbstractModel):
     models: dict[str, AbstractModel]
     splits: Any = None
 
-    def fit(self, dataset: Dataset, *, key: PRNGKey) -> AbstractPosterior:
+    def fit(self, dataset, *, key):
         key_choice, key_fit = jax.random.split(key)
 
         def density(model):

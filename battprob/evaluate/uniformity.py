@@ -11,6 +11,9 @@ from battprob.evaluate.scores import group_codes, mean_of, tabulated
 from battprob.predictive import Predictive
 
 
+_LEAST = 10
+
+
 class Uniformity(NamedTuple):
     """Departure of the PIT from uniform, in two directions.
 
@@ -31,7 +34,9 @@ def pit_uniformity(
 
     The means of the first two Legendre polynomials of the PIT u,
     $\sqrt 3\,(2u - 1)$ and $\sqrt 5\,(6u^2 - 6u + 1)$, are both zero if u is uniform;
-    Hotelling's T² of their sums over groups tells how surely they are not.
+    Hotelling's T² of their sums over groups tells how surely they are not. The p-value
+    is approximate: of calibrated predictions, 6 % have p < 0.05 with 60 groups, 9 % with
+    20 and 13 % with 10.
 
     Args:
         pred: predictions of the targets.
@@ -40,7 +45,7 @@ def pit_uniformity(
 
     Raises:
         DataError: `y` cannot be scored (see `absolute_error`), or there are fewer than
-            four groups (rows, without groups).
+            ten groups (rows, without groups).
 
     Example:
         >>> from scipy.stats import norm
@@ -61,9 +66,9 @@ def pit_uniformity(
     )
     codes = group_codes(groups, len(u))
     num = int(codes.max()) + 1
-    if num < 4:
+    if num < _LEAST:
         raise DataError(
-            f"a test of uniformity needs at least 4 independent groups; got {num}"
+            f"a test of uniformity needs {_LEAST} or more independent groups; got {num}"
         )
     sums = np.stack([np.bincount(codes, m) for m in moments.T], axis=1)
     mean = sums.mean(0)
