@@ -16,6 +16,7 @@ from battprob.plots.curves import delta_q
 from battprob.plots.decisions import cost_curve
 from battprob.plots.ica import incremental_capacity
 from battprob.plots.predictions import parity, variance_split
+from battprob.plots.process import noise_level, process
 from battprob.plots.reliability import calibration, pit_histogram
 from battprob.plots.smoothing import window_risk
 from battprob.plots.spectra import bode, corner, nyquist, spectrum_residuals
@@ -28,10 +29,12 @@ __all__ = [
     "delta_q",
     "incremental_capacity",
     "model_scores",
+    "noise_level",
     "nyquist",
     "parity",
     "pit_histogram",
     "precision_recall",
+    "process",
     "reliability_curve",
     "roc",
     "spectrum_residuals",
