@@ -20,10 +20,13 @@ def log_density(
     (Rasmussen and Williams 2006, eq. 5.9): one factorisation and one inverse, where
     differentiating through the factorisation would take several n³ passes.
     """
-    return _forward(residual, covariance)[0]
+    return solve(residual, covariance)[0]
 
 
-def _forward(residual, covariance):
+def solve(
+    residual: Float[Array, " n"], covariance: Float[Array, "n n"]
+) -> tuple[Float[Array, ""], tuple[Float[Array, "n n"], Float[Array, " n"]]]:
+    """The log density, and what else it found: the Cholesky factor of K, and α."""
     factor = cholesky(covariance)
     alpha = cholesky_solve(factor, residual)
     half_log_det = jnp.sum(jnp.log(jnp.diagonal(factor)))
@@ -39,4 +42,4 @@ def _backward(saved, cotangent):
     return -cotangent * alpha, gradient
 
 
-log_density.defvjp(_forward, _backward)
+log_density.defvjp(solve, _backward)

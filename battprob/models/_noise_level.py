@@ -8,47 +8,102 @@ expected information of the Gaussian marginal likelihood and P the prior's curva
 (Rasmussen and Williams 2006, eq. 5.9 differentiated once more, in expectation): given
 the inverse it costs n². The kernel's parameters are held at their mode. log σ²(x) is
 then Gaussian to first order in θ (exactly, for `Constant` and `LogLinear`), and a few
-Gauss-Hermite nodes of it stand on the draws axis of the answer.
+Gauss-Hermite nodes of it stand on the draws axis of the answer. Weights that were
+integrated out (`LatentGP`) are parameters like any, with the prior N(0, I).
 """
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from battprob._numerics import cholesky_solve, safe_sqrt
+from battprob._typing import Array, Float
+from battprob.models._replicates import Sites, pool
+from battprob.models.base import Rows
+from battprob.noise import AbstractNoise
+from battprob.noise.latent import split
 
 # Three nodes give E[σ²] to 1 % up to a factor e of uncertainty; more would reach for noise
 # levels that nobody believes, whose exponentials then rule the mean of a lognormal target.
 _NODES = 3
 
 
-def head_covariance(noise, rows, factor):
-    """Posterior covariance [q q] of the noise head's parameters."""
-    flat, unravel = ravel_pytree(noise)
+def head_covariance(
+    noise: AbstractNoise,
+    rows: Rows,
+    sites: Sites,
+    variance: Float[Array, " n"],
+    factor: Float[Array, "u u"],
+    *,
+    parameters_too: bool,
+) -> Float[Array, "q q"]:
+    """Posterior covariance of the head's parameters and weights, in `ravel_pytree` order.
 
-    def variance(vector):
-        return jnp.where(rows.mask, unravel(vector).variance(rows.x, rows.known), 1.0)
-
+    Args:
+        noise: the head at its mode.
+        rows: training rows.
+        sites: where they are.
+        variance: noise variance of each.
+        factor: of the covariance K of the pooled targets.
+        parameters_too: False where draws already spread the parameters; those get none.
+    """
+    flat, is_weight, head = _flat(noise)
+    relative = _relative_slope(head, flat, rows.x, rows.known)[1]
+    relative = jnp.where(rows.mask[:, None], relative, 0.0)
+    precision = jnp.where(rows.mask, 1 / variance, 0.0)
+    # With B the posterior covariance of f at the sites, replicates i and j of any have
+    # K⁻¹_ij = δ_ij/σ²_i - B/(σ²_i σ²_j).
+    pooled = pool(rows, variance, sites).variance
     inverse = cholesky_solve(factor, jnp.eye(len(factor), dtype=factor.dtype))
-    slope = jax.jacfwd(variance)(flat)
-    information = 0.5 * slope.T @ (inverse**2) @ slope
-    prior = -jax.hessian(lambda vector: unravel(vector).log_prior())(flat)
-    return jnp.linalg.inv(information + prior)
+    function = jnp.diag(pooled) - pooled[:, None] * inverse * pooled[None, :]
+    own = 1 - 2 * precision * jnp.diagonal(function)[sites.of_row]
+    summed = sites.total(precision[:, None] * relative)
+    information = relative.T @ (own[:, None] * relative)
+    information = 0.5 * (information + summed.T @ function**2 @ summed)
+    prior = -jax.hessian(lambda vector: head(vector).log_prior())(flat)
+    precision = information + prior + jnp.diag(is_weight)
+    if parameters_too:
+        return jnp.linalg.inv(precision)
+    both = is_weight[:, None] * is_weight[None, :]
+    return both * jnp.linalg.inv(both * precision + jnp.diag(1 - is_weight))
 
 
-def noise_levels(noise, covariance, x, known):
-    """Nodes of σ² at every row [nodes m], and their log weights."""
-    flat, unravel = ravel_pytree(noise)
-
-    def variance(vector):
-        return unravel(vector).variance(x, known)
-
-    level = variance(flat)
-    relative = jax.jacfwd(variance)(flat) / jnp.where(level > 0, level, 1.0)[:, None]
+def noise_levels(
+    noise: AbstractNoise,
+    covariance: Float[Array, "q q"],
+    x: Float[Array, "m d"],
+    known: Float[Array, " m"],
+) -> tuple[Float[Array, "k m"], Float[Array, "k m"]]:
+    """Nodes of σ² at every row, and their log weights."""
+    flat, _, head = _flat(noise)
+    level, relative = _relative_slope(head, flat, x, known)
     spread = safe_sqrt(jnp.sum((relative @ covariance) * relative, axis=1))
     node, weight = np.polynomial.hermite_e.hermegauss(_NODES)
     node = jnp.asarray(node, level.dtype)[:, None]
     log_weight = jnp.asarray(np.log(weight / weight.sum()), level.dtype)[:, None]
     levels = level[None] * jnp.exp(spread[None] * node)
     return levels, jnp.broadcast_to(log_weight, levels.shape)
+
+
+def _flat(noise):
+    """What is learned of a head as a vector, which entries are weights, and the way back."""
+    parameters, weights, constants = split(noise)
+    flat, unravel = ravel_pytree(eqx.combine(parameters, weights))
+    zeros = jax.tree.map(jnp.zeros_like, parameters)
+    is_weight = ravel_pytree(eqx.combine(zeros, jax.tree.map(jnp.ones_like, weights)))[
+        0
+    ]
+    return flat, is_weight, lambda vector: eqx.combine(unravel(vector), constants)
+
+
+def _relative_slope(head, flat, x, known):
+    """σ² of every row, and the slope of its logarithm in what is learned."""
+
+    def variance(vector):
+        return head(vector).variance(x, known)
+
+    level = variance(flat)
+    slope = jax.jacfwd(variance)(flat)
+    return level, slope / jnp.where(level > 0, level, 1.0)[:, None]

@@ -3,18 +3,20 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from battprob._numerics import cholesky, cholesky_solve, default_jitter
+from battprob._numerics import cholesky, default_jitter
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
 from battprob.kernels import AbstractKernel, Matern52
-from battprob.models._gaussian import log_density
+from battprob.models._gaussian import log_density, solve
+from battprob.models._latent_noise import integrate
 from battprob.models._noise_level import head_covariance, noise_levels
+from battprob.models._replicates import Sites, find_sites, pool
 from battprob.models.base import (
     AbstractModel,
     AbstractPosterior,
-    Rows,
     Scaling,
     bound,
     mixture,
@@ -22,6 +24,7 @@ from battprob.models.base import (
     standardise,
 )
 from battprob.noise import AbstractNoise, Constant
+from battprob.noise.latent import anchored, split
 
 
 class GaussianProcess(AbstractModel):
@@ -30,6 +33,8 @@ class GaussianProcess(AbstractModel):
     Features and target are standardised inside and restored in the answer. Exact for
     given hyper-parameters; these are at their mode (`MAP`, the default) or drawn
     (`Laplace`). At the mode the noise level still keeps its own posterior uncertainty.
+    Rows with the same features are pooled, exactly: the cost is the cube of how many
+    different ones there are.
 
     Args:
         kernel: covariance of f.
@@ -54,9 +59,15 @@ class GaussianProcess(AbstractModel):
 
     def fit(self, dataset, *, key):
         scaling, rows = prepare(dataset, self.noise)
-        initial = bound((self.kernel, self.noise), dataset)
-        draws, report = self.inference.run(_log_joint, initial, rows, key=key)
-        return _posterior(draws, rows, scaling, dataset, report)
+        sites = find_sites(rows)
+        kernel, noise = bound((self.kernel, self.noise), dataset)
+        noise = anchored(noise, np.asarray(sites.x)[np.asarray(sites.mask)])
+        parameters, weights, constants = split(noise)
+        latent = eqx.combine(weights, constants)
+        draws, report = self.inference.run(
+            _log_joint, (kernel, parameters), (rows, sites, latent), key=key
+        )
+        return _posterior(draws, (rows, sites, latent), scaling, dataset, report)
 
 
 class GaussianProcessPosterior(AbstractPosterior):
@@ -64,10 +75,10 @@ class GaussianProcessPosterior(AbstractPosterior):
 
     kernel: AbstractKernel
     noise: AbstractNoise
-    rows: Rows
-    factor: Float[Array, "s n n"]
-    alpha: Float[Array, "s n"]
-    noise_covariance: Float[Array, "q q"]
+    sites: Sites
+    factor: Float[Array, "s u u"]
+    alpha: Float[Array, "s u"]
+    noise_covariance: Float[Array, "s q q"]
     log_evidences: Float[Array, " s"]
     scaling: Scaling
     dataset: Dataset
@@ -76,50 +87,50 @@ class GaussianProcessPosterior(AbstractPosterior):
     def condition(self, dataset):
         together = self.dataset.append(dataset)
         rows = standardise(together, self.scaling)
-        draws = (self.kernel, self.noise)
-        return _posterior(draws, rows, self.scaling, together, self.report)
+        parameters, weights, constants = split(self.noise)
+        latent = jax.tree.map(lambda leaf: leaf[0], eqx.combine(weights, constants))
+        data = (rows, find_sites(rows), latent)
+        draws = (self.kernel, parameters)
+        return _posterior(draws, data, self.scaling, together, self.report)
 
     def _standardised_predict(self, x, known):
-        return _predict(
-            (self.kernel, self.noise),
-            self.rows,
-            (self.factor, self.alpha, self.noise_covariance),
-            x,
-            known,
-        )
+        draws = (self.kernel, self.noise, self.factor, self.alpha)
+        return _predict((*draws, self.noise_covariance), self.sites, x, known)
 
     def _standardised_functions(self, x, key, num):
-        cache = (self.factor, self.alpha)
-        return _sample_functions(self.kernel, self.rows, cache, x, key, num)
+        draws = (self.kernel, self.factor, self.alpha)
+        return _sample_functions(draws, self.sites, x, key, num)
 
 
-def _covariance(kernel, noise, rows):
-    """Covariance of the targets; a masked row is independent of all, variance one."""
-    both = rows.mask[:, None] & rows.mask[None, :]
-    gram = jnp.where(both, kernel.gram(rows.x, rows.x), 0.0)
-    variance = jnp.where(rows.mask, noise.variance(rows.x, rows.known), 1.0)
-    return gram + jnp.diag(variance)
+def _gram(kernel, sites):
+    """Covariance of f at the sites; where there is none, f is zero."""
+    both = sites.mask[:, None] & sites.mask[None, :]
+    return jnp.where(both, kernel.gram(sites.x, sites.x), 0.0)
 
 
-def _log_evidence(kernel, noise, rows):
-    # A masked row is N(0; 0, 1): what it adds is taken away again.
-    padding = jnp.sum(jnp.where(rows.mask, 0.0, 0.5 * jnp.log(2 * jnp.pi)))
-    return log_density(rows.y, _covariance(kernel, noise, rows)) + padding
-
-
-def _log_joint(parameters, rows):
+def _integrated(parameters, data):
+    """Noise with weights integrated out, targets pooled by site, their covariance."""
     kernel, noise = parameters
-    prior = kernel.log_prior() + noise.log_prior()
-    return _log_evidence(kernel, noise, rows) + prior
+    rows, sites, latent = data
+    gram = _gram(kernel, sites)
+    integrated = integrate(gram, eqx.combine(noise, latent), rows, sites)
+    pooled = pool(rows, integrated.variance, sites)
+    return integrated, pooled, gram + jnp.diag(pooled.variance)
 
 
-def _posterior(draws, rows, scaling, dataset, report):
-    kernel, noise = draws
-    factor, alpha, noise_covariance, log_evidences = _factorise(draws, rows)
+def _log_joint(parameters, data):
+    integrated, pooled, covariance = _integrated(parameters, data)
+    evidence = log_density(pooled.y, covariance) + pooled.log_rest
+    prior = parameters[0].log_prior() + integrated.noise.log_prior()
+    return evidence + integrated.correction + prior
+
+
+def _posterior(draws, data, scaling, dataset, report):
+    noise, factor, alpha, noise_covariance, log_evidences = _factorise(draws, data)
     return GaussianProcessPosterior(
-        kernel=kernel,
+        kernel=draws[0],
         noise=noise,
-        rows=rows,
+        sites=data[1],
         factor=factor,
         alpha=alpha,
         noise_covariance=noise_covariance,
@@ -131,61 +142,62 @@ def _posterior(draws, rows, scaling, dataset, report):
 
 
 @eqx.filter_jit
-def _factorise(draws, rows):
+def _factorise(draws, data):
+    rows, sites, _ = data
+    at_mode = len(jax.tree.leaves(draws)[0]) == 1
+
     def one(parameters):
-        kernel, noise = parameters
-        factor = cholesky(_covariance(kernel, noise, rows))
-        evidence = _log_evidence(kernel, noise, rows)
-        return factor, cholesky_solve(factor, rows.y), evidence
+        integrated, pooled, covariance = _integrated(parameters, data)
+        density, (factor, alpha) = solve(pooled.y, covariance)
+        evidence = density + pooled.log_rest + integrated.correction
+        spread = head_covariance(
+            integrated.noise,
+            rows,
+            sites,
+            integrated.variance,
+            factor,
+            parameters_too=at_mode,
+        )
+        return integrated.noise, factor, alpha, spread, evidence
 
     # One draw at a time: memory stays that of the answer.
-    factor, alpha, evidence = jax.lax.map(one, draws)
-    noise = jax.tree.map(lambda leaf: leaf[0], draws[1])
-    return factor, alpha, head_covariance(noise, rows, factor[0]), evidence
+    return jax.lax.map(one, draws)
 
 
-def _function(kernel, rows, factor, alpha, x):
+def _function(kernel, sites, factor, alpha, x):
     """Mean of f at `x`, and V with Var f = k(x, x) - VᵀV."""
-    cross = jnp.where(rows.mask[:, None], kernel.gram(rows.x, x), 0.0)
+    cross = jnp.where(sites.mask[:, None], kernel.gram(sites.x, x), 0.0)
     v = jax.scipy.linalg.solve_triangular(factor, cross, lower=True)
     return alpha @ cross, v
 
 
 @eqx.filter_jit
-def _predict(draws, rows, cache, x, known):
-    factor, alpha, covariance = cache
-
+def _predict(draws, sites, x, known):
     def one(draw):
-        (kernel, noise), factor, alpha = draw
-        mean, v = _function(kernel, rows, factor, alpha, x)
+        kernel, noise, factor, alpha, covariance = draw
+        mean, v = _function(kernel, sites, factor, alpha, x)
         variance = jnp.maximum(kernel.diagonal(x) - jnp.sum(v**2, axis=0), 0.0)
-        return mean, variance, noise.variance(x, known)
+        levels, weight = noise_levels(noise, covariance, x, known)
+        mean, variance = (jnp.broadcast_to(a, levels.shape) for a in (mean, variance))
+        return mean, levels, variance, weight
 
-    location, function, noise = jax.lax.map(one, (draws, factor, alpha))
-    weight = jnp.zeros_like(location)
-    if len(location) == 1:
-        # At a mode the spread of draws is missing; the noise level's is put back.
-        mode = jax.tree.map(lambda leaf: leaf[0], draws[1])
-        noise, weight = noise_levels(mode, covariance, x, known)
-        location, function = (
-            jnp.broadcast_to(a, noise.shape) for a in (location, function)
-        )
-    return mixture(location, noise, function, weight)
+    # Every draw is one shared function under several levels of the noise.
+    return mixture(*(jnp.concatenate(a) for a in jax.lax.map(one, draws)))
 
 
 @eqx.filter_jit
-def _sample_functions(kernels, rows, cache, x, key, num):
+def _sample_functions(draws, sites, x, key, num):
     key_draw, key_function = jax.random.split(key)
-    chosen = jax.random.randint(key_draw, (num,), 0, len(cache[1]))
+    chosen = jax.random.randint(key_draw, (num,), 0, len(draws[1]))
 
     def one(draw):
         kernel, factor, alpha = draw
-        mean, v = _function(kernel, rows, factor, alpha, x)
+        mean, v = _function(kernel, sites, factor, alpha, x)
         # A difference: what little it leaves has the rounding errors of the prior.
         rounding = default_jitter(x.dtype) * jnp.mean(kernel.diagonal(x))
         rounding = rounding * jnp.eye(len(x), dtype=x.dtype)
         return mean, cholesky(kernel.gram(x, x) - v.T @ v + rounding)
 
-    mean, root = jax.lax.map(one, (kernels, *cache))
+    mean, root = jax.lax.map(one, draws)
     noise = jax.random.normal(key_function, (num, len(x)), x.dtype)
     return mean[chosen] + jnp.einsum("snm,sm->sn", root[chosen], noise)

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.stats import norm
 
+from battprob._errors import DataError
 from battprob._numerics import cholesky, cholesky_solve
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
@@ -20,6 +21,7 @@ from battprob.models.base import (
     standardise,
 )
 from battprob.noise import AbstractNoise, Constant
+from battprob.noise.latent import has_weights
 
 
 class BayesianLinear(AbstractModel):
@@ -52,6 +54,11 @@ class BayesianLinear(AbstractModel):
     inference: AbstractInference = eqx.field(default_factory=Laplace)
 
     def fit(self, dataset, *, key):
+        if has_weights(self.noise):
+            raise DataError(
+                "BayesianLinear cannot integrate a LatentGP out: use noise.LogLinear(), or "
+                "GaussianProcess(kernels.Linear(), noise.LatentGP())"
+            )
         scaling, rows = prepare(dataset, self.noise)
         axes = _axes(rows.x, rows.mask)
         (noise,) = bound((self.noise,), dataset)

@@ -8,6 +8,7 @@ import pytest
 
 from battprob import Dataset, transforms
 from battprob.models import BayesianLinear, GaussianProcess
+from battprob.noise.latent import has_weights, split
 from tests.contract import zoo
 from tests.fixed import Fixed
 
@@ -29,6 +30,8 @@ def test_repeated_rows_shrink_epistemic_and_leave_aleatoric(name):
     before, after = once.predict(X), thrice.predict(X)
     assert np.all(after.epistemic < before.epistemic)
     assert after.epistemic.mean() < 0.6 * before.epistemic.mean()
+    if has_weights(zoo.MODELS[name].noise):
+        return  # a function that still learns hears from equal replicates of less noise
     # The level of the noise is known better, so that E[σ²] falls to the mode a little.
     assert after.aleatoric.mean() == pytest.approx(before.aleatoric.mean(), rel=0.25)
 
@@ -94,8 +97,9 @@ def test_condition_keeps_the_hyper_parameters(name):
     after = before.condition(zoo.measured(zoo.MODELS[name], seed=1))
     spec = ("kernel", "noise", "parameters", "scaling")
     for field in (field for field in spec if hasattr(before, field)):
-        same = jax.tree.map(
-            np.array_equal, getattr(before, field), getattr(after, field)
-        )
+        values = [getattr(posterior, field) for posterior in (before, after)]
+        if field == "noise":  # its weights are no parameters: they are learned anew
+            values = [split(head)[0] for head in values]
+        same = jax.tree.map(np.array_equal, *values)
         assert all(jax.tree.leaves(same))
     assert np.any(after.predict(NEW).mean != before.predict(NEW).mean)

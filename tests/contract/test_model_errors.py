@@ -86,3 +86,8 @@ def test_a_noise_head_on_a_feature_that_is_not_there(key):
     head = noise.LogLinear(["pressure"])
     with pytest.raises(DataError, match="no feature 'pressure'; the dataset has"):
         BayesianLinear(head).fit(zoo.measured(BayesianLinear()), key=key)
+
+
+def test_a_latent_function_where_it_cannot_be_integrated(key):
+    with pytest.raises(DataError, match=r"integrate a LatentGP out: use .*LogLinear"):
+        BayesianLinear(noise.Constant() + noise.LatentGP()).fit(Dataset(X, Y), key=key)

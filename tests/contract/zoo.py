@@ -19,6 +19,7 @@ MODELS = {
         RBF(features=["rate"]) * Matern12(features=["temperature"]),
         noise.Known() + noise.Constant(),
     ),
+    "gp_latent": GaussianProcess(noise=noise.LatentGP(features=["rate"])),
     "gp_laplace": GaussianProcess(inference=Laplace(num_draws=8)),
 }
 NAMES = ("rate", "temperature")

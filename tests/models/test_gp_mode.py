@@ -12,6 +12,7 @@ from sklearn.gaussian_process import kernels as sk
 from battprob import Dataset, noise
 from battprob.kernels import RBF, Linear, Matern12, Matern32, Matern52
 from battprob.models import GaussianProcess
+from battprob.models._replicates import find_sites
 from battprob.models.base import prepare
 from battprob.models.gp import _log_joint
 from tests.models.gaussian import fixed, standardised
@@ -32,11 +33,13 @@ def test_compiled_slopes_of_the_log_joint_with_equal_rows(kernel):
     head = noise.Constant()
     _, rows = prepare(data, head)
     start = (kernel.bind(data.feature_names), head.bind(data.feature_names))
+    nothing = eqx.filter(head, lambda _: False)
+    problem = (rows, find_sites(rows), nothing)
     flat, unravel = ravel_pytree(start)
 
     @jax.jit
     def value_and_slope(vector):
-        return jax.value_and_grad(lambda v: _log_joint(unravel(v), rows))(vector)
+        return jax.value_and_grad(lambda v: _log_joint(unravel(v), problem))(vector)
 
     steps = 1e-5 * np.eye(len(flat))
     ends = [[value_and_slope(flat + sign * h)[0] for sign in (1, -1)] for h in steps]

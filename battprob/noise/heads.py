@@ -1,13 +1,4 @@
-"""Noise heads: how the variance of a measurement depends on what is measured.
-
-A head's array leaves are its parameters on an unconstrained scale, and `log_prior` is
-their log density there (as for `battprob.kernels`). Heads see standardised features and
-a target of unit variance. Heads add: `Known() + LogLinear()` is the measured variance of
-each label plus a learned remainder.
-
-Models never plug the fitted parameters into σ²(x): they carry the head's own posterior
-uncertainty into the answer, so that the aleatoric variance is E[σ²(x) | data].
-"""
+"""The interface of noise heads, and those with a few parameters."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -57,14 +48,14 @@ class Constant(AbstractNoise):
     log_variance: Float[Array, ""]
 
     def __init__(self):
-        self.log_variance = jnp.asarray(_CENTRE, jnp.result_type(float))
+        self.log_variance = jnp.asarray(CENTRE, jnp.result_type(float))
 
     def bind(self, feature_names):
         del feature_names
         return self
 
     def log_prior(self):
-        return norm.logpdf(self.log_variance, _CENTRE, _SPREAD)
+        return norm.logpdf(self.log_variance, CENTRE, SPREAD)
 
     def variance(self, x, known):
         del known
@@ -96,7 +87,7 @@ class LogLinear(AbstractNoise):
     def __init__(self, features: Sequence[str | int] | None = None):
         self.features = None if features is None else tuple(features)
         self.columns = None
-        self.intercept = jnp.asarray(_CENTRE, jnp.result_type(float))
+        self.intercept = jnp.asarray(CENTRE, jnp.result_type(float))
         self.slopes = jnp.asarray(0.0, jnp.result_type(float))
 
     def bind(self, feature_names):
@@ -106,7 +97,7 @@ class LogLinear(AbstractNoise):
 
     def log_prior(self):
         slope_scale = 1 / max(self.slopes.size, 1) ** 0.5
-        return norm.logpdf(self.intercept, _CENTRE, _SPREAD) + jnp.sum(
+        return norm.logpdf(self.intercept, CENTRE, SPREAD) + jnp.sum(
             norm.logpdf(self.slopes, 0.0, slope_scale)
         )
 
@@ -160,5 +151,7 @@ class Sum(AbstractNoise):
         return self.first.uses_known() or self.second.uses_known()
 
 
-_CENTRE, _SPREAD = -2.0, 2.0
+CENTRE, SPREAD = -2.0, 2.0
+"""Prior of log σ² for a target of unit variance: mean and standard deviation."""
+
 _REACH = 3.0
