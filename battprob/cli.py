@@ -1,4 +1,4 @@
-"""The command line: `battprob demo`, `life`, `features` and `eis`."""
+"""The command line: `battprob demo`, `life`, `compare`, `features` and `eis`."""
 
 import argparse
 import json
@@ -53,25 +53,23 @@ def _parser():
     life.add_argument(
         "--test", type=Path, nargs="+", default=[], metavar="TEST", help="more files"
     )
-    life.add_argument(
-        "--target",
-        default="cycle_life",
-        metavar="COLUMN",
-        help="column of a .csv that holds the life, in cycles (default: %(default)s)",
-    )
-    life.add_argument(
-        "--group",
-        metavar="COLUMN",
-        help="column of a .csv that names the batch; folds then keep batches whole",
-    )
-    life.add_argument(
-        "--features",
-        metavar="A,B,...",
-        help="columns of a .csv to learn from (default: all others)",
-    )
+    _add_columns(life)
     life.add_argument("--json", type=Path, metavar="OUT", help="write every prediction")
     life.add_argument("--report", type=Path, metavar="DIR", help="folder for a figure")
     life.set_defaults(run=_life)
+
+    compare = commands.add_parser(
+        "compare",
+        help="cross-validate models on the same folds: scores and standard errors",
+        description="Score the default model of life beside a straight line on TABLE, a "
+        "file as for `life`, and write report.html, report.png and report.json.",
+    )
+    compare.add_argument("table", type=Path, metavar="TABLE")
+    _add_columns(compare)
+    compare.add_argument(
+        "--report", type=Path, metavar="DIR", help="folder to write to"
+    )
+    compare.set_defaults(run=_compare)
 
     table = commands.add_parser(
         "features",
@@ -85,6 +83,25 @@ def _parser():
     table.set_defaults(run=_features)
     _add_impedance(commands)
     return parser
+
+
+def _add_columns(command):
+    command.add_argument(
+        "--target",
+        default="cycle_life",
+        metavar="COLUMN",
+        help="column of a .csv that holds the life, in cycles (default: %(default)s)",
+    )
+    command.add_argument(
+        "--group",
+        metavar="COLUMN",
+        help="column of a .csv that names the batch; folds then keep batches whole",
+    )
+    command.add_argument(
+        "--features",
+        metavar="A,B,...",
+        help="columns of a .csv to learn from (default: all others)",
+    )
 
 
 def _add_impedance(commands):
@@ -162,6 +179,23 @@ def _life(options):
     if options.json is not None:
         options.json.write_text(json.dumps(records, indent=1) + "\n")
         print(f"{len(records)} predictions in {options.json}")
+
+
+def _compare(options):
+    import jax
+
+    from battprob import evaluate, life
+
+    columns = None if options.features is None else options.features.split(",")
+    source = life.read(options.table, options.target, options.group, columns)[0]
+    dataset = source.dataset
+    models = life.candidates(dataset.feature_names)
+    report = evaluate.report(models, dataset, key=jax.random.key(0))
+    print(report)
+    if options.report is not None:
+        from battprob import plots
+
+        print(f"\nReport: {plots.write_report(report, options.report)}")
 
 
 def _features(options):

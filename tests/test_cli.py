@@ -51,6 +51,19 @@ def test_life_of_a_table(table, tmp_path, capsys):
     assert "epistemic" in printed
 
 
+def test_models_of_a_table_are_compared(table, tmp_path, capsys):
+    """Assert that models are scored by held-out batches and the report is written."""
+    folder = tmp_path / "report"
+    arguments = ["compare", str(table), "--group", "batch"]
+    assert cli.main([*arguments, "--report", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert "16 held-out targets in 3 groups." in printed
+    assert re.search(r"line +\S+ ± \S+", printed)
+    kept = json.loads((folder / "report.json").read_text())
+    assert set(kept["models"]) == {"line", "default"}
+    assert (folder / "report.html").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

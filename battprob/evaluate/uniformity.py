@@ -10,7 +10,6 @@ from battprob.evaluate.metrics import pit
 from battprob.evaluate.scores import group_codes, mean_of, tabulated
 from battprob.predictive import Predictive
 
-
 _LEAST = 10
 
 

@@ -1,7 +1,16 @@
 """From cells to lives: the default pipeline, and the study that the command line prints."""
 
-from battprob.life.pipeline import COLUMNS, model
+from battprob.life.pipeline import COLUMNS, candidates, model
 from battprob.life.sources import Source, from_cells, read
 from battprob.life.study import records, study
 
-__all__ = ["COLUMNS", "Source", "from_cells", "model", "read", "records", "study"]
+__all__ = [
+    "COLUMNS",
+    "Source",
+    "candidates",
+    "from_cells",
+    "model",
+    "read",
+    "records",
+    "study",
+]

@@ -38,3 +38,15 @@ def model(feature_names: Sequence[str]) -> AbstractModel:
     if BATCH in feature_names:
         kernel = kernel + Categorical([BATCH])
     return GaussianProcess(kernel)
+
+
+def candidates(feature_names: Sequence[str]) -> dict[str, AbstractModel]:
+    """The default model, and the plain line that it has to be better than.
+
+    Args:
+        feature_names: columns of the dataset; the one called "batch" holds codes.
+    """
+    line = Linear(features=[name for name in feature_names if name != BATCH])
+    if BATCH in feature_names:
+        line = line + Categorical([BATCH])
+    return {"line": GaussianProcess(line), "default": model(feature_names)}
