@@ -69,27 +69,38 @@ def replicate_variance(
 
 
 def replicate_predictive(
-    frequency_hz: ArrayLike, impedance_ohm: ArrayLike
+    frequency_hz: ArrayLike, impedance_ohm: ArrayLike, *, ahead: int | None = None
 ) -> Predictive:
     """Predictive of one more repeat of (Re, Im) in Ohm, with no circuit: [f 2].
 
-    Frequencies ascending. The mean of the repeats is known to σ²/m (epistemic); how well
-    the level of σ² is known makes the tails.
+    Frequencies ascending. What the repeats leave open of their mean, or of their line, is
+    epistemic; how well the level of σ² is known makes the tails.
 
     Args:
         frequency_hz: positive, in Hz, shape [f].
         impedance_ohm: complex, in Ohm, shape [repeats f].
+        ahead: None for a repeat like the others; for a thing that drifts, how many
+            repeats after the last, the drift being a line (three repeats or more).
+
+    Raises:
+        DataError: as in `replicate_variance`.
     """
-    law = replicate_variance(frequency_hz, impedance_ohm)
+    drift = ahead is not None
+    law = replicate_variance(frequency_hz, impedance_ohm, drift=drift)
     repeats = np.asarray(impedance_ohm, complex)[
         :, np.argsort(np.asarray(frequency_hz))
     ]
-    mean = np.stack([np.real(repeats), np.imag(repeats)], axis=-1).mean(0)[None, None]
+    count = len(repeats)
+    basis = np.vander(np.arange(count, dtype=float), 2 if drift else 1)
+    at = np.array([count - 1 + ahead, 1.0]) if ahead is not None else np.ones(1)
+    share = at @ np.linalg.pinv(basis)  # of each repeat in the prediction
+    mean = share @ repeats
+    mean = np.stack([np.real(mean), np.imag(mean)], axis=-1)[None, None]
     one = jnp.ones(1, law.variance.dtype)
     level, log_share = level_nodes(one, law.degrees_of_freedom[None])
     variance = level[0][:, None, None, None] * law.variance.T[None, None]
     log_weight = log_share[:, None, None, None]
-    return Predictive(mean, variance, variance / len(repeats), log_weight)
+    return Predictive(mean, variance, variance * float(share @ share), log_weight)
 
 
 def _trend(repeats, order):

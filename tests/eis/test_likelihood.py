@@ -52,6 +52,7 @@ def test_wild_points_pull_a_gaussian_and_no_student(gaussian):
     assert off.max() < 5
 
 
+@pytest.mark.slow
 def test_magnitudes_alone_are_enough_for_the_parameters():
     fitted = fit(np.abs(measured()), Magnitude())
     low, high = np.stack(list(fitted.interval(0.999).values()), axis=-1)

@@ -66,6 +66,34 @@ def test_real_repeats_not_seen_are_covered(data_folder):
     assert 0.85 <= np.mean(inside) <= 0.95
 
 
+def test_a_drift_is_carried_ahead(data_folder):
+    """Forward in time, on a cell that drifts: the later repeats from the first four."""
+    table = np.genfromtxt(
+        data_folder / "eis_ssb_repeats" / "eis.csv", delimiter=",", names=True
+    )
+    number = table["repeat"].astype(int)
+    frequency = table["freq_hz"][number == 0]
+    spectra = (table["re_ohm"] + 1j * table["im_ohm"]).reshape(number.max() + 1, -1)
+    order = np.argsort(frequency)
+    inside = []
+    for later in range(4, len(spectra)):
+        ahead = replicate_predictive(frequency, spectra[:4], ahead=later - 3)
+        low, high = ahead.interval(0.9)
+        kept = np.stack([spectra[later].real, spectra[later].imag], -1)[order]
+        inside.append(np.mean((kept > low) & (kept < high)))
+    assert 0.85 <= np.mean(inside) <= 0.95
+
+
+def test_a_line_ahead_is_known_as_least_squares_knows_it():
+    repeats = _repeats(5) + 0.02 * np.arange(5)[:, None]
+    ahead = replicate_predictive(_FREQUENCY, repeats, ahead=2)
+    slope, start = np.polyfit(np.arange(5), repeats.real, 1)
+    np.testing.assert_allclose(ahead.mean[:, 0], start + 6 * slope, rtol=1e-6)
+    # 1/5 + (6 - 2)² / Σ(i - 2)²: the leverage of a point outside.
+    share = np.asarray(ahead.epistemic / ahead.aleatoric)
+    np.testing.assert_allclose(share, 1 / 5 + 16 / 10, rtol=1e-6)
+
+
 def test_errors():
     with pytest.raises(ValueError, match="1 repeats: at least 2"):
         replicate_variance(_FREQUENCY, _repeats(1))
