@@ -68,7 +68,7 @@ def differential_capacity(
     Returns:
         dQ/dV in Ah/V, [*b v], negative on a discharge. All of its variance is epistemic:
         more readings would remove it. Draws carry how errors at neighbouring voltages go
-        together (see `ica_peaks`). Away from all readings it returns to the mean slope.
+        together (see `ica_peaks`). Away from all readings the band opens wide.
 
     Raises:
         DataError: shapes disagree, a capacity falls, a cycle has fewer than four
@@ -125,12 +125,13 @@ def differential_voltage(
 
 
 def _differentiated(readings_of, voltage, capacity, grid, quantum):
-    quantum = _require_quantum(quantum, grid.dtype)
-    if grid[0] < grid[-1]:
-        return _differential(readings_of, voltage, capacity, grid, quantum)
     # A function of the grid alone: what falls is answered from its mirror image.
-    mirrored = _differential(readings_of, voltage, capacity, grid[::-1], quantum)
-    return jax.tree.map(lambda leaf: leaf[..., ::-1], mirrored)
+    rising_grid = jnp.asarray(np.sort(grid))
+    quantum = _require_quantum(quantum, rising_grid.dtype)
+    curve = _differential(readings_of, voltage, capacity, rising_grid, quantum)
+    if grid[0] < grid[-1]:
+        return curve
+    return jax.tree.map(lambda leaf: leaf[..., ::-1], curve)
 
 
 @eqx.filter_jit
@@ -138,7 +139,7 @@ def _differential(readings_of, voltage, capacity, grid, quantum):
     batch, time = voltage.shape[:-1], voltage.shape[-1]
     halves = jax.vmap(rising)(voltage.reshape(-1, time), capacity.reshape(-1, time))
     rounding = jnp.finfo(voltage.dtype).eps * jnp.abs(halves.voltage_v).max(-1)
-    noise = jax.vmap(difference_noise)(halves.voltage_v)
+    noise = difference_noise(jnp.where(halves.present, halves.voltage_v, jnp.nan))
     noise = jnp.maximum(noise, jnp.maximum(quantum, rounding) ** 2 / 12)
     readings, chord, sign = jax.vmap(partial(readings_of, grid))(halves, noise)
     mean, covariance = _slopes(grid, readings, chord)

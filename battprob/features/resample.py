@@ -56,9 +56,10 @@ class HalfCycle(NamedTuple):
     """Readings of one half cycle, ordered so that voltage rises along them.
 
     Args:
-        voltage_v: voltage; a missing reading repeats its neighbour.
+        voltage_v: voltage; at one end the outermost reading is repeated in place of
+            those that are missing.
         capacity_ah: `direction` times the charge passed, so that it rises too.
-        present: False where there was no reading.
+        present: False for such a repetition.
         direction: 1 for a charge, -1 for a discharge.
     """
 
@@ -69,10 +70,13 @@ class HalfCycle(NamedTuple):
 
 
 def rising(voltage_v: Float[Array, " t"], capacity_ah: Float[Array, " t"]) -> HalfCycle:
-    """Mirror a discharge, so that voltage and capacity both rise; fill what is missing."""
+    """Mirror a discharge, so that voltage and capacity both rise; close up the gaps."""
     present = ~jnp.isnan(voltage_v) & ~jnp.isnan(capacity_ah)
-    neighbour = _nearest_present(present)
-    voltage, capacity = voltage_v[neighbour], capacity_ah[neighbour]
+    last = present.sum() - 1
+    index = jnp.arange(present.shape[0])
+    order = jnp.argsort(~present, stable=True)[jnp.minimum(index, last)]
+    voltage, capacity = voltage_v[order], capacity_ah[order]
+    present = index <= last
     half = voltage.shape[0] // 2
     climbs = voltage[half:].mean() >= voltage[: voltage.shape[0] - half].mean()
     direction = jnp.where(climbs, 1.0, -1.0).astype(voltage.dtype)
@@ -109,13 +113,6 @@ def _one_on_grid(grid, voltage, capacity):
     reached = half_cycle.voltage_v
     within = (grid >= reached.min()) & (grid <= reached.max())
     return jnp.where(within, on_grid, jnp.nan)
-
-
-def _nearest_present(present):
-    """Index of the last reading present until each, else of the first one."""
-    index = jnp.arange(present.shape[0])
-    until = jax.lax.cummax(jnp.where(present, index, -1))
-    return jnp.where(until < 0, jnp.argmax(present), until)
 
 
 def require_half_cycles(
@@ -165,16 +162,17 @@ def require_grid(
     grid: Float[Numeric, " v"],
     readings: Float[Array, "*b t"],
     unit: str,
-) -> Float[Array, " v"]:
-    """The grid as an array, checked to be one and to meet the readings of every cycle.
+) -> Float[np.ndarray, " v"]:
+    """The grid in NumPy, checked to be one and to meet the readings of every cycle.
 
     Raises:
-        DataError: it turns, has fewer than four places, or lies beside all readings.
+        DataError: it turns, has fewer than four places, lies beside all readings, or is
+            not known while its caller is compiled.
     """
-    grid = jnp.asarray(grid, readings.dtype)
     if isinstance(grid, Tracer):
-        return grid
-    steps = np.diff(np.asarray(grid)) if grid.ndim == 1 else np.zeros(1)
+        raise DataError(f"{name} must be known when compiling: close over it")
+    grid = np.asarray(grid, readings.dtype)
+    steps = np.diff(grid) if grid.ndim == 1 else np.zeros(1)
     turns = np.flatnonzero(steps * steps[:1] <= 0)
     if grid.size < 4 or turns.size:
         where = f", which does not go on at number {turns[0] + 1}" if turns.size else ""

@@ -35,7 +35,8 @@ def difference_noise(x: Float[Numeric, "*b t"]) -> Float[Array, "*b"]:
     $$\hat\sigma^2 = \frac{1}{20} \overline{\min(|\Delta^3 x|, c)^2}$$
 
     Third differences of a smooth signal nearly vanish; those of white noise have 20 times
-    its variance. c cuts jumps off at 3.5 standard deviations.
+    its variance. c cuts jumps off at 3.5 standard deviations. Differences that a missing
+    reading (NaN) has part in do not count.
 
     Example:
         >>> import numpy as np
@@ -46,9 +47,12 @@ def difference_noise(x: Float[Numeric, "*b t"]) -> Float[Array, "*b"]:
     x = jnp.asarray(x, jnp.result_type(float))
     if x.shape[-1] < 4:
         raise DataError(f"noise needs at least four readings; got {x.shape[-1]}")
-    size = jnp.abs(jnp.diff(x, n=3, axis=-1))
-    limit = _ROBUST * np.sqrt(np.pi / 2) * size.mean(-1, keepdims=True)
-    return jnp.mean(jnp.minimum(size, limit) ** 2, axis=-1) / 20
+    third = jnp.diff(x, n=3, axis=-1)
+    seen = ~jnp.isnan(third)
+    size = jnp.abs(jnp.where(seen, third, 0.0))
+    count = jnp.maximum(seen.sum(-1), 1).astype(x.dtype)
+    limit = _ROBUST * np.sqrt(np.pi / 2) * size.sum(-1) / count
+    return jnp.sum(jnp.minimum(size, limit[..., None]) ** 2, axis=-1) / (20 * count)
 
 
 def nyquist_rate(
