@@ -12,12 +12,10 @@ from tqdm import tqdm
 
 from battprob._errors import DataError, LeakageWarning
 from battprob._typing import Array, Float, Int, PRNGKey
-from battprob.class_predictive import ClassPredictive
 from battprob.dataset import EXACT, Dataset
 from battprob.evaluate.scores import Scores
 from battprob.evaluate.summary import row_columns, score_table
 from battprob.models.base import AbstractModel, AbstractPosterior
-from battprob.predictive import Predictive
 
 _LEVEL = 0.9
 _FOLDS = 5
@@ -27,7 +25,7 @@ class Fold(NamedTuple):
     """Rows held out together, and what the model fitted to the others says of them."""
 
     indices: Int[np.ndarray, " m"]
-    predictive: Predictive | ClassPredictive
+    predictive: Any  # a Predictive, or of a classifier a ClassPredictive
 
 
 class CrossValidation(eqx.Module):
@@ -55,8 +53,11 @@ class CrossValidation(eqx.Module):
         return self.dataset.y[self.indices]
 
     @property
-    def predictive(self) -> Predictive | ClassPredictive:
-        """Predictions of the rows at `indices`, each by the model of its own fold."""
+    def predictive(self) -> Any:
+        """Predictions of the rows at `indices`, each by the model of its own fold.
+
+        A `Predictive`, or of a classifier a `ClassPredictive`.
+        """
         return jax.tree.map(
             lambda *fields: jnp.concatenate(fields, axis=-1),
             *(fold.predictive for fold in self.folds),
