@@ -82,10 +82,18 @@ def ica_peaks(
         >>> f"{peaks.position_v[0, 0]:.3f} V, {peaks.height[0, 0]:.1f} Ah/V"
         '3.500 V, 7.0 Ah/V'
     """
+    if not isinstance(curve, Predictive) or max_peaks < 1 or not reach_v > 0:
+        raise DataError(
+            "ica_peaks needs a Predictive (of `differential_capacity`), max_peaks >= 1 "
+            f"and reach_v > 0; got {type(curve).__name__}, {max_peaks} and {reach_v}"
+        )
     grid = jnp.asarray(grid_v, curve.location.dtype)
     steps = np.diff(np.asarray(grid))
     if not np.allclose(steps, steps.mean(), rtol=1e-3, atol=0):
-        raise DataError("ica_peaks needs an evenly spaced grid of voltages")
+        raise DataError(
+            "ica_peaks needs an evenly spaced grid of voltages; steps run from "
+            f"{steps.min():g} to {steps.max():g} V"
+        )
     if curve.location.shape[0] < 2 or curve.shape[-1:] != grid.shape:
         raise DataError(
             f"ica_peaks needs draws of a curve over {grid.size} voltages; got "

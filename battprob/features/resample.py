@@ -175,7 +175,8 @@ def require_grid(
     steps = np.diff(grid) if grid.ndim == 1 else np.zeros(1)
     turns = np.flatnonzero(steps * steps[:1] <= 0)
     if grid.size < 4 or turns.size:
-        where = f", which does not go on at number {turns[0] + 1}" if turns.size else ""
+        stops = grid.ndim == 1 and turns.size > 0
+        where = f", which does not go on at number {turns[0] + 1}" if stops else ""
         raise DataError(
             f"{name} must be at least four numbers that rise or fall throughout; got "
             f"shape {grid.shape}{where}"

@@ -6,6 +6,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from numpy.polynomial import legendre
 
 from battprob._errors import DataError
@@ -39,7 +40,8 @@ def savgol(
         Smoothed values or derivatives, in units of x over units of `spacing`ᵐ.
 
     Raises:
-        DataError: the window is even, longer than the rows, or not above `order`.
+        DataError: the window is even, longer than the rows, or not above `order`, or the
+            spacing is not positive.
 
     Example:
         >>> import numpy as np
@@ -52,7 +54,9 @@ def savgol(
         doi:10.1021/ac60214a047; edges as mode "interp" of `scipy.signal.savgol_filter`.
     """
     x = jnp.asarray(x, jnp.result_type(float))
-    _require_window(window, order, derivative, x.shape[-1])
+    _require_window(window, order, derivative, x.shape[-1] if x.ndim else 0)
+    if not isinstance(spacing, Tracer) and not spacing > 0:
+        raise DataError(f"the spacing of readings must be positive; got {spacing}")
     return _savgol(x, jnp.asarray(spacing, x.dtype), window, order, derivative)
 
 
@@ -95,9 +99,11 @@ def _savgol(x, spacing, window, order, derivative):
 
 
 def _require_window(window, order, derivative, length):
-    if not (window % 2 == 1 and 0 <= order < window <= length and derivative >= 0):
+    whole = all(isinstance(n, int | np.integer) for n in (window, order, derivative))
+    sensible = window % 2 == 1 and 0 <= order < window <= length and derivative >= 0
+    if not (whole and sensible):
         raise DataError(
-            "Savitzky–Golay needs an odd window, 0 <= order < window <= readings in a row "
+            "Savitzky–Golay needs whole numbers, an odd window, 0 <= order < window <= readings in a row "
             f"and derivative >= 0; got window {window}, order {order}, derivative "
             f"{derivative} and {length} readings"
         )

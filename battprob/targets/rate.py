@@ -49,8 +49,8 @@ def degradation_rate(
         The rate of each cell in ohm a cycle, with its variance.
 
     Raises:
-        DataError: shapes disagree, or a cell has fewer than five readings (two where σ
-            is known).
+        DataError: shapes disagree, a cycle number comes twice, a value is infinite, or a
+            cell has fewer than five readings (two where σ is known).
 
     Example:
         >>> cycle = np.arange(1, 11)
@@ -124,7 +124,8 @@ def _slopes(name, values, cycle, rows, last_cycle, noise_sd):
             f"each cell; got {values.shape}, {cycle.shape} cycles and "
             f"{'no' if rows is None else len(rows)} names"
         )
-    used = np.isfinite(values) & (cycle <= last_cycle)
+    _require_numbers(name, values, cycle, rows, noise_sd)
+    used = ~np.isnan(values) & (cycle <= last_cycle)
     fewest = _FEWEST if noise_sd is None else 2
     few = np.flatnonzero(used.sum(axis=1) < fewest)
     if few.size:
@@ -140,6 +141,25 @@ def _slopes(name, values, cycle, rows, last_cycle, noise_sd):
         jnp.asarray(used),
         None if noise_sd is None else jnp.asarray(noise_sd, dtype),
     )
+
+
+def _require_numbers(name, values, cycle, rows, noise_sd):
+    if not np.isfinite(cycle).all() or len(np.unique(cycle)) < len(cycle):
+        raise DataError(
+            f"cycle numbers must be finite and all different; got {cycle[:8].tolist()}"
+            f"{' …' if len(cycle) > 8 else ''}"
+        )
+    if np.isinf(values).any():
+        cell, place = np.argwhere(np.isinf(values))[0]
+        raise DataError(
+            f"cell {_names(rows, len(values))[cell]!r} has an infinite {name} at cycle "
+            f"{cycle[place]:g}: mark a missing reading with NaN"
+        )
+    if noise_sd is not None and not 0 < noise_sd < np.inf:
+        raise DataError(
+            f"the standard deviation of a reading of {name} must be positive, or None "
+            f"where it is not known; got {noise_sd}"
+        )
 
 
 @eqx.filter_jit

@@ -1,10 +1,10 @@
-"""Capacity at a cycle and its rise are read off the right cycles, missing ones skipped."""
+"""Capacities, their rise and efficiency come from the right cycles, missing ones skipped."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob.features import capacity_at, capacity_rise
+from battprob.features import capacity_at, capacity_rise, coulombic_efficiency
 
 CYCLE = jnp.arange(2.0, 8.0)
 CAPACITY = jnp.array([1.07, 1.08, jnp.nan, 1.09, 1.06, 1.20])
@@ -36,3 +36,24 @@ def test_gradient_picks_the_cycles_used():
     gradient = jax.grad(capacity_rise, argnums=1)
     got = gradient(CYCLE, CAPACITY, jnp.asarray(2.0), jnp.asarray(6.0))
     np.testing.assert_array_equal(got, [-1.0, 0.0, 0.0, 1.0, 0.0, 0.0])
+
+
+def test_efficiency_and_its_variance_are_those_of_drawn_charges():
+    rng = np.random.default_rng(0)
+    true, spread = np.array([[1.1], [1.089]]), 2e-4
+    charge, discharge = true * (1 + spread * rng.normal(size=(2, 50_000)))
+    ratio, _ = coulombic_efficiency(
+        jnp.asarray(charge), jnp.asarray(discharge), jnp.asarray(spread**2)
+    )
+    _, variance = coulombic_efficiency(*jnp.asarray(true), jnp.asarray(spread**2))
+    np.testing.assert_allclose(ratio.mean(), 0.99, rtol=1e-5)
+    np.testing.assert_allclose(variance[0], ratio.var(), rtol=0.02)
+
+
+def test_a_cycle_without_charge_has_no_efficiency_and_a_finite_gradient():
+    charge = jnp.array([1.0, 0.0, jnp.nan])
+    ratio, variance = coulombic_efficiency(charge, jnp.ones(3), jnp.asarray(1e-8))
+    np.testing.assert_array_equal(np.isnan(ratio), [False, True, True])
+    np.testing.assert_array_equal(np.isnan(variance), [False, True, True])
+    loss = lambda x: jnp.nansum(coulombic_efficiency(charge, x, jnp.asarray(1.0))[0])  # noqa: E731
+    np.testing.assert_array_equal(jax.grad(loss)(jnp.ones(3)), [1.0, 0.0, 0.0])

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.stats
 
-from battprob.features import fade_line
+from battprob.features import fade_curvature, fade_line
 
 CYCLE = np.arange(2.0, 101.0)
 
@@ -76,3 +76,23 @@ def test_jit_changes_nothing():
     arguments = [jnp.asarray(a) for a in (CYCLE, noisy_capacity(), 2.0, 100.0)]
     jitted = jax.jit(fade_line)(*arguments)
     np.testing.assert_allclose(jitted, fade_line(*arguments), rtol=1e-9)
+
+
+def curvature(capacity, first, last):
+    arguments = (CYCLE, capacity, first, last)
+    return fade_curvature(*(jnp.asarray(argument, float) for argument in arguments))
+
+
+def test_curvature_and_its_variance_equal_polyfit():
+    window = (CYCLE >= 21) & (CYCLE <= 90) & (CYCLE % 9 != 0)
+    capacity = noisy_capacity() - 3e-7 * CYCLE**2
+    capacity[CYCLE % 9 == 0] = np.nan
+    line, covariance = np.polyfit(CYCLE[window], capacity[window], 2, cov=True)
+    expected = [2 * line[0], 4 * covariance[0, 0]]
+    np.testing.assert_allclose(curvature(capacity, 21, 90), expected, rtol=1e-6)
+
+
+def test_curvature_of_too_few_cycles_is_nan():
+    assert np.isnan(curvature(noisy_capacity(), 99, 100)).all()
+    three = curvature(noisy_capacity(), 98, 100)
+    np.testing.assert_array_equal(np.isnan(three), [False, True])

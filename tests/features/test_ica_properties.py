@@ -122,3 +122,5 @@ def test_peaks_refuse_what_is_no_curve():
         bp.features.ica_peaks(curve, GRID**2)
     with pytest.raises(DataError, match="1 draws"):
         bp.features.ica_peaks(bp.Predictive.gaussian(curve.mean, 0.0, 0.1), GRID)
+    with pytest.raises(DataError, match=r"max_peaks >= 1 .* got Predictive, 0"):
+        bp.features.ica_peaks(curve, GRID, max_peaks=0)

@@ -53,3 +53,8 @@ def test_gradient_is_the_transpose_of_the_filter():
 def test_windows_that_make_no_sense_are_refused(window, order):
     with pytest.raises(DataError, match=f"got window {window}, order {order}"):
         savgol(ROWS, window=window, order=order)
+
+
+def test_readings_at_no_distance_are_refused():
+    with pytest.raises(DataError, match=r"spacing of readings must be positive; got 0"):
+        savgol(ROWS, derivative=1, spacing=0.0)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import scipy.signal
 
-from battprob._errors import AliasingWarning
+from battprob import AliasingWarning
+from battprob.data.timeseries import TimeSeries
 from battprob.features import (
     capacity_on_grid,
     decimate,
@@ -70,3 +71,14 @@ def test_noisy_and_quantised_voltage_still_gives_a_monotone_curve():
     )
     assert (np.diff(got) >= 0).all()
     np.testing.assert_allclose(got, np.linspace(0.02, 0.98, 97), atol=0.02)
+
+
+def test_records_and_features_resample_alike():
+    time = np.arange(300.0)
+    voltage = np.round(4.1 - time / 300 + 4e-3 * RNG.standard_normal(300), 3)
+    grid = np.linspace(3.15, 4.05, 40)
+    series = TimeSeries("a", 36 * time, voltage, np.full(300, -1.0), np.ones(300))
+    got = capacity_on_grid(voltage, time / 100, grid)
+    np.testing.assert_allclose(
+        series.to_cell(voltage_v=grid).curve_ah(1), got, atol=1e-12
+    )

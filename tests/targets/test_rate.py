@@ -87,6 +87,17 @@ def test_faulty_input_is_refused():
         degradation_rate(readings(num=2)[1:], CYCLE, rows=["b"], last_cycle=4)
 
 
+def test_numbers_that_cannot_be_are_refused_with_their_place():
+    wild = readings(num=2)
+    wild[1, 4] = np.inf
+    with pytest.raises(DataError, match=r"cell '1' has an infinite .* at cycle 5: mark"):
+        degradation_rate(wild, CYCLE)
+    with pytest.raises(DataError, match=r"all different; got .1.0, 1.0"):
+        degradation_rate(readings(), np.ones(12))
+    with pytest.raises(DataError, match="must be positive, or None"):
+        degradation_rate(readings(), CYCLE, resistance_sd_ohm=0.0)
+
+
 def test_a_known_noise_gives_the_variance_of_least_squares():
     rate = degradation_rate(readings(), CYCLE, resistance_sd_ohm=3e-5)
     design = np.stack([np.ones(12), CYCLE], axis=1)
