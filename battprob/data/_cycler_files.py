@@ -15,6 +15,15 @@ _NEEDED = ("time_s", "voltage_v", "current_a")
 
 # Header in the file: our name, and what its values are multiplied by. First found wins.
 _KNOWN = {
+    # Our own
+    "time_s": ("time_s", 1.0),
+    "voltage_v": ("voltage_v", 1.0),
+    "current_a": ("current_a", 1.0),
+    "cycle": ("cycle", 1.0),
+    "charge_capacity_ah": ("charge_capacity_ah", 1.0),
+    "discharge_capacity_ah": ("discharge_capacity_ah", 1.0),
+    "temperature_c": ("temperature_c", 1.0),
+    "resistance_ohm": ("resistance_ohm", 1.0),
     # Battery Data Format, readable and machine labels
     "Test Time / s": ("time_s", 1.0),
     "test_time_second": ("time_s", 1.0),

@@ -1,6 +1,7 @@
 """Read the MATLAB v7.3 batch files of the Toyota-Stanford-MIT fast-charging campaigns."""
 
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,11 @@ def read_matr(
     """
     import h5py
 
+    if Path(path).is_file() and not h5py.is_hdf5(path):
+        raise DataError(
+            f"{path} is not a MATR batch file: expected MATLAB 7.3 (HDF5); save older "
+            ".mat files with -v7.3"
+        )
     with h5py.File(path, "r") as file:
         batch = _field(file, "batch", path)
         date = _text(_field(file, "batch_date", path))

@@ -1,7 +1,8 @@
 """Read the compressed pack of early discharge curves of Severson et al. (2019)."""
 
+import zipfile
 from os import PathLike
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -62,6 +63,8 @@ def read_pack(
 
 
 def _load(path, keys):
+    if Path(path).is_file() and not zipfile.is_zipfile(path):
+        raise DataError(f"{path} is not a pack: expected an .npz file of NumPy arrays")
     with np.load(path, allow_pickle=False) as file:
         absent = [key for key in keys if key not in file.files]
         if absent:

@@ -153,7 +153,10 @@ def _common_voltages(series: Sequence[TimeSeries]):
         ranges.append((discharged.min(), discharged.max()))
     low, high = max(r[0] for r in ranges), min(r[1] for r in ranges)
     if not low < high:
-        raise DataError("the cells' discharges have no voltages in common")
+        raise DataError(
+            "the cells' discharges need a range of voltages in common; they end as high as "
+            f"{low:g} V and start as low as {high:g} V: leave out the narrow ones"
+        )
     return np.linspace(high, low, _NUM_VOLTAGES)
 
 
@@ -162,7 +165,10 @@ def _of_spectra(paths):
     low = max(spectrum.frequency_hz.min() for spectrum in spectra)
     high = min(spectrum.frequency_hz.max() for spectrum in spectra)
     if not low < high:
-        raise DataError("the spectra have no frequencies in common")
+        raise DataError(
+            "the spectra need a range of frequencies in common; their lows reach up to "
+            f"{low:g} Hz, their highs down to {high:g} Hz: leave out the narrow ones"
+        )
     grid = np.geomspace(
         high, low, max(2, round(_PER_DECADE * np.log10(high / low)) + 1)
     )

@@ -84,3 +84,25 @@ def test_faulty_files_are_refused(tmp_path):
     capacities.write_text("cell,cycle,capacity_Ah\nu,1,1.0\n")
     with pytest.raises(DataError, match="'u' has no discharge curves, only capacities"):
         features_of_files([capacities])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.npz", r"a.npz is not a pack: expected an .npz file"),
+        ("a.mat", r"a.mat is not a MATR batch file: expected MATLAB 7.3"),
+        ("a.csv", r"a.csv, line 3: voltage_v must be a number"),
+    ],
+)
+def test_files_that_are_not_what_their_name_says_are_refused(tmp_path, name, message):
+    path = tmp_path / name
+    path.write_text("time_s,voltage_v,current_a,cycle\n0,4.1,-1,1\n1,x,-1,1\n")
+    with pytest.raises(DataError, match=message):
+        features_of_files([path])
+
+
+def test_spectra_of_one_frequency_have_no_range(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("freq,re,im\n1,2,-3\n")
+    with pytest.raises(DataError, match=r"range of frequencies in common; .* 1 Hz"):
+        features_of_files([path])
