@@ -147,8 +147,15 @@ class CircuitPosterior(eqx.Module):
 
         Args:
             frequency_hz: positive, in Hz, in any order.
+
+        Raises:
+            DataError: the frequencies are no list of numbers.
         """
         frequency = jnp.asarray(frequency_hz, jnp.result_type(float))
+        if frequency.ndim != 1:
+            raise DataError(
+                f"frequency_hz must be a list of frequencies in Hz; got {frequency.shape}"
+            )
         fields = _predict(self, frequency)
         # Draws and components lead in a Predictive; the batch of spectra follows.
         fields = [jnp.moveaxis(a, -3, 0)[:, None] for a in fields]

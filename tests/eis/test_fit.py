@@ -112,6 +112,11 @@ def test_intervals_draws_and_table_agree(posterior, key):
     assert np.all(np.abs(time.mean(0) - truth) < 5 * time.std(0))
 
 
+def test_only_a_list_of_frequencies_is_predicted(posterior):
+    with pytest.raises(ValueError, match=r"list of frequencies in Hz; got \(5, 2\)"):
+        posterior.predict(np.ones((5, 2)))
+
+
 def test_predictive_covers_a_repeat(posterior):
     predicted = posterior.predict(FREQUENCY)
     assert predicted.shape == (8, 40, 2)
