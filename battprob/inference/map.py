@@ -1,4 +1,4 @@
-"""Maximum a posteriori: the best of several BFGS starts, run side by side."""
+"""Maximum a posteriori: the best of several BFGS starts, one after the other."""
 
 import equinox as eqx
 import jax
@@ -50,7 +50,8 @@ def _best_of_starts(log_joint, initial, data, key, num_starts, max_steps):
     def search(start):
         return minimise(objective, start, max_steps=max_steps)
 
-    ends = jax.vmap(search)(flat[None] + scatter)
+    # Side by side, all would take as many steps as the slowest of them, inner ones too.
+    ends = jax.lax.map(search, flat[None] + scatter)
     winner = jnp.argmin(jnp.where(jnp.isfinite(ends.value), ends.value, jnp.inf))
     best = jax.tree.map(lambda leaf: leaf[winner], ends)
     return unravel(best.x), best._replace(steps=ends.steps.sum())
