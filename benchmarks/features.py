@@ -1,9 +1,11 @@
 """Features: is savgol SciPy's and faster, are the bands of dQ/dV true, and how fast.
 
-Run one thread, with huge pages for XLA's arrays (NumPy asks for them by itself):
+Run one thread:
 
-    OMP_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false \
-    GLIBC_TUNABLES=glibc.malloc.hugetlb=1 python benchmarks/features.py
+    OMP_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false python benchmarks/features.py
+
+With GLIBC_TUNABLES=glibc.malloc.hugetlb=1 XLA's arrays lie on huge pages, as NumPy's do by
+themselves, and `savgol` gains more.
 """
 
 import json
@@ -152,34 +154,42 @@ def speed(cycles, repeats, rng):
     }
 
 
-def repeated_cycles(folder):
-    """Peaks of the two C/4 cycles of one NCA cell, and their distance in errors."""
+def half_cycles(record, *segments, every):
+    """Voltage and charge of each segment, one reading in a few, padded with NaN."""
+    table = np.full((2, len(segments), 4000), np.nan)
+    for row, segment in enumerate(segments):
+        for place, name in zip(table, ("voltage_V", "capacity_Ah"), strict=True):
+            values = record[f"{segment}__{name}"][::every]
+            place[row, : len(values)] = values
+    return table
+
+
+def raj(folder):
+    """Peaks of an NCA cell at three rates; those of two C/4 charges in errors apart."""
     record = np.load(folder / "raj2020_vq" / "vq.npz")
-    parts = [
-        [record[f"cycle{c}_charge_C4__{name}"][::4] for c in (1, 2)]
-        for name in ("voltage_V", "capacity_Ah")
-    ]
-    longest = max(len(row) for row in parts[0])
-    voltage, charge = (
-        np.stack(
-            [
-                np.pad(r.astype(float), (0, longest - len(r)), constant_values=np.nan)
-                for r in part
-            ]
-        )
-        for part in parts
-    )
-    grid = np.linspace(3.3, 4.15, 850)
-    curve = bp.features.differential_capacity(voltage, charge, grid, quantum_v=1.5e-4)
-    found = bp.features.ica_peaks(curve, grid)
-    both = np.isfinite(found.position_v).all(0)
-    place, sd = np.asarray(found.position_v)[:, both], np.asarray(found.position_sd)
-    distance = np.diff(place, axis=0)[0] / np.sqrt((sd[:, both] ** 2).sum(0))
-    return {
-        "position_v": place.round(5).tolist(),
-        "position_sd_mv": (1e3 * sd[:, both]).round(3).tolist(),
-        "difference_in_sd": distance.round(2).tolist(),
+    charges = ("cycle1_charge_C4", "cycle2_charge_C4")
+    sets = {
+        "C/4 charges": half_cycles(record, *charges, every=4),
+        "C/24 discharge": half_cycles(record, "pocv_discharge_C24", every=24),
+        "C/2 discharge": half_cycles(record, "discharge_C2", every=3),
     }
+    report = {}
+    for name, readings in sets.items():
+        grid = np.linspace(3.3, 4.15 if "charges" in name else 4.1, 800)
+        curve = bp.features.differential_capacity(*readings, grid, quantum_v=1.5e-4)
+        found = bp.features.ica_peaks(curve, grid)
+        everywhere = np.isfinite(found.position_v).all(0)
+        place = np.asarray(found.position_v)[:, everywhere]
+        sd = np.asarray(found.position_sd)[:, everywhere]
+        report[name] = {
+            "position_v": place.round(5).tolist(),
+            "position_sd_mv": (1e3 * sd).round(3).tolist(),
+            "median_relative_sd": float(np.median(curve.std / np.abs(curve.mean))),
+        }
+        if len(place) == 2:
+            apart = np.diff(place, axis=0)[0] / np.hypot(*sd)
+            report[name]["apart_in_sd"] = apart.round(2).tolist()
+    return report
 
 
 def severson(folder, repeats):
@@ -205,7 +215,7 @@ def main(*, smoke: bool = False):
     beside = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
     folder = pathlib.Path(os.environ.get("BATTPROB_DATA", beside))
     if folder.is_dir() and not smoke:
-        report["raj2020_c4_charges"] = repeated_cycles(folder)
+        report["raj2020"] = raj(folder)
         report |= severson(folder, repeats)
     print(json.dumps(report, indent=1))
     return report

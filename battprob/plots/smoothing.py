@@ -42,6 +42,7 @@ def window_risk(risk: Any, *, unit: str = "", ax: Axes | None = None) -> Axes:
     ax.loglog(risk.window, risk.variance, color=ALEATORIC, label="variance")
     ax.loglog(risk.window, risk.squared_bias, color=EPISTEMIC, label="bias², estimated")
     ax.loglog(risk.window, risk.risk, color=REFERENCE, label="risk")
+    ax.set_yscale("log", nonpositive="mask")
     ax.axvline(
         risk.chosen, color=REFERENCE, linestyle=":", label=f"chosen: {risk.chosen}"
     )
