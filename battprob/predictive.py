@@ -351,7 +351,7 @@ def _solve_log_distribution(mixture, target):
         return step + 1, low, high, root, moving
 
     start = jnp.clip(gaussian, low, high)
-    first = narrow((0, low, high, start, jnp.ones_like(start, bool)))
+    first = (0, low, high, start, jnp.ones_like(start, bool))
     return jax.lax.while_loop(unfinished, narrow, first)[3]
 
 
