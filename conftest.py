@@ -10,8 +10,8 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Two workers share the cores: each compiles and computes on one thread. The classic
-# fusion emitters compile a third faster than the default ones; slow tests, notebooks and
-# benchmarks run as users do.
+# fusion emitters compile a third faster than the default ones, which notebooks and
+# benchmarks run with.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_multi_thread_eigen=false --xla_cpu_use_fusion_emitters=false",
