@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._nested import apply, dot, rows, sandwich, symmetric
+from battprob._nested import Symmetric, apply, dot, rows, sandwich, symmetric
 from battprob._typing import Array, ArrayLike, Bool, Float
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
@@ -28,13 +28,13 @@ class Smoothed(eqx.Module):
     """What is known of a sequence after all its readings.
 
     Args:
-        mean: the value and its derivatives at each location.
-        covariance: of these at one location.
+        mean: of the value and of each derivative, at the locations.
+        covariance: of the i-th with the j-th derivative at one location, `[i][j]`.
         log_evidence: log density of the readings under the process and their noise.
     """
 
-    mean: Float[Array, "n d"]
-    covariance: Float[Array, "n d d"]
+    mean: list[Float[Array, " n"]]
+    covariance: Symmetric
     log_evidence: Float[Array, ""]
 
 
@@ -75,7 +75,7 @@ class MaternProcess(eqx.Module):
         >>> process = MaternProcess(1.0, 2.0, derivatives=2)
         >>> readings = jnp.sin(location)
         >>> path = process.smooth(location, readings, jnp.full(61, 1e-4))
-        >>> f"{path.mean[30, 1]:.2f}"  # the derivative at 3
+        >>> f"{path.mean[1][30]:.2f}"  # the derivative at 3
         '-0.99'
 
     References:
@@ -125,12 +125,12 @@ class MaternProcess(eqx.Module):
         _, (mean, covariance) = jax.lax.scan(
             _step_back, start, (transition, *filtered), reverse=True
         )
-        d = self.derivatives + 1
-        rates = jnp.stack([self._rate() ** k for k in range(d)])
-        covariance = jnp.stack([jnp.stack(row, -1) for row in covariance], -2)
+        rate = [self._rate() ** k for k in range(self.derivatives + 1)]
         return Smoothed(
-            mean=jnp.stack(mean, -1) * rates[None],
-            covariance=covariance * (rates[:, None] * rates[None, :])[None],
+            mean=[r * m for r, m in zip(rate, mean, strict=True)],
+            covariance=symmetric(
+                lambda i, j: rate[i] * rate[j] * covariance[i][j], len(rate)
+            ),
             log_evidence=log_evidence,
         )
 

@@ -28,10 +28,13 @@ _SHARE = (
 def function_nodes(
     grid: Float[Array, " v"],
     mean: Float[Array, "*b v"],
-    covariance: Float[Array, "2 2 *b v"],
+    variance: Float[Array, "*b v"],
+    cross: Float[Array, "*b v"],
+    slope_variance: Float[Array, "*b v"],
 ) -> Predictive:
-    """A function's posterior, from its mean and the covariance of (error, its slope)."""
-    (variance, cross), (_, slope_variance) = covariance
+    """A function's posterior, from its mean, its error's variance, the error's slope's
+    variance and their covariance `cross`.
+    """
     known = variance > 0
     sd = jnp.sqrt(jnp.where(known, variance, 1.0))
     turning = slope_variance - (cross / sd) ** 2
@@ -43,13 +46,12 @@ def function_nodes(
     frequency = np.tan(0.5 * np.pi * middle) ** (1 / 3)
     frequency /= np.sqrt(np.mean(frequency**2))
     amplitude = jnp.where(known, sd, 0.0) * np.sqrt(2 * _SHARE)
-    waves = [(jnp.cos(float(k) * phase), jnp.sin(float(k) * phase)) for k in frequency]
     thirds = 2 * np.pi / 3 * np.arange(3)
     location = jnp.stack(
         [
-            mean + amplitude * (float(np.cos(a)) * cosine - float(np.sin(a)) * sine)
-            for cosine, sine in waves
-            for a in thirds
+            mean + amplitude * jnp.cos(float(k) * phase + float(third))
+            for k in frequency
+            for third in thirds
         ]
     )
     # Behind a barrier, or the compiler works out the weights while it compiles.

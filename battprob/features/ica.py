@@ -142,11 +142,11 @@ def _differential(readings_of, voltage, capacity, grid, quantum):
     noise = difference_noise(jnp.where(halves.present, halves.voltage_v, jnp.nan))
     noise = jnp.maximum(noise, jnp.maximum(quantum, rounding) ** 2 / 12)
     readings, chord, sign = jax.vmap(partial(readings_of, grid))(halves, noise)
-    mean, covariance = _slopes(grid, readings, chord)
+    mean, *errors = _slopes(grid, readings, chord)
     mean = sign[:, None] * mean
     return jax.tree.map(
         lambda leaf: leaf.reshape(*leaf.shape[:2], *batch, leaf.shape[-1]),
-        function_nodes(grid, mean, covariance),
+        function_nodes(grid, mean, *errors),
     )
 
 
@@ -210,15 +210,17 @@ def _means_at(level, place, present, columns):
 
 
 def _slopes(grid, readings, chord):
-    """Mean of the derivative, and covariance of its error and the error's slope."""
+    """Mean of the derivative; variance of its error, covariance with the error's slope,
+    and variance of that.
+    """
     roughness = _choose_roughness(grid, readings, chord)
 
     def smooth(readings, scale):
         path = _process(grid, scale, roughness).smooth(grid, *readings)
-        return path.mean[:, 1], path.covariance[:, 1:3, 1:3]
+        error = path.covariance
+        return path.mean[1] + scale, error[1][1], error[1][2], error[2][2]
 
-    mean, covariance = jax.vmap(smooth)(readings, chord)
-    return mean + chord[:, None], jnp.moveaxis(covariance, (-2, -1), (0, 1))
+    return jax.vmap(smooth)(readings, chord)
 
 
 def _process(grid, chord, roughness):

@@ -72,9 +72,10 @@ class HalfCycle(NamedTuple):
 def rising(voltage_v: Float[Array, " t"], capacity_ah: Float[Array, " t"]) -> HalfCycle:
     """Mirror a discharge, so that voltage and capacity both rise; close up the gaps."""
     present = ~jnp.isnan(voltage_v) & ~jnp.isnan(capacity_ah)
-    last = present.sum() - 1
     index = jnp.arange(present.shape[0])
-    order = jnp.argsort(~present, stable=True)[jnp.minimum(index, last)]
+    rank, last = jnp.cumsum(present) - 1, present.sum() - 1
+    order = index.at[jnp.where(present, rank, present.shape[0])].set(index, mode="drop")
+    order = order[jnp.minimum(index, last)]
     voltage, capacity = voltage_v[order], capacity_ah[order]
     present = index <= last
     half = voltage.shape[0] // 2
