@@ -90,7 +90,9 @@ def test_faulty_input_is_refused():
 def test_numbers_that_cannot_be_are_refused_with_their_place():
     wild = readings(num=2)
     wild[1, 4] = np.inf
-    with pytest.raises(DataError, match=r"cell '1' has an infinite .* at cycle 5: mark"):
+    with pytest.raises(
+        DataError, match=r"cell '1' has an infinite .* at cycle 5: mark"
+    ):
         degradation_rate(wild, CYCLE)
     with pytest.raises(DataError, match=r"all different; got .1.0, 1.0"):
         degradation_rate(readings(), np.ones(12))
