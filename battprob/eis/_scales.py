@@ -76,7 +76,8 @@ def inside(
     """Values drawn a little way inside their bounds, where the coordinates are finite."""
     low, high = np.array([p.bounds for p in parameters]).T
     width = np.where(np.isfinite(high - low), high - low, 0.0)
-    return jnp.clip(values, low + 1e-3 * width, high - 1e-3 * width)
+    edges = (low + 1e-3 * width, high - 1e-3 * width)
+    return jnp.clip(values, *(np.broadcast_to(edge, values.shape) for edge in edges))
 
 
 def resistance_scale(impedance: Complex[Array, " f"]) -> Float[Array, ""]:
