@@ -52,16 +52,12 @@ class NUTS(AbstractInference):
             )
 
     def run(self, log_joint, initial, data, *, key):
-        key_mode, key_start, key_chains = jax.random.split(key, 3)
+        key_mode, *keys = jax.random.split(key, 3)
         mode, found = self.mode.run(log_joint, initial, data, key=key_mode)
-        flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], mode))
-        shape = (self.num_chains, flat.size)
-        scatter = _START_SPREAD * jax.random.normal(key_start, shape, flat.dtype)
         with stopwatch() as watch:
-            drawn, diverged = _run_chains(
-                log_joint, unravel, flat[None] + scatter, data, key_chains, self
+            draws, drawn, diverged = jax.block_until_ready(
+                _run_chains(log_joint, mode, data, keys, self)
             )
-            drawn, diverged = jax.block_until_ready((drawn, diverged))
         r_hat, ess = diagnose(drawn)
         report = FitReport(
             converged=r_hat < 1.01,
@@ -75,24 +71,27 @@ class NUTS(AbstractInference):
         )
         if not np.all(np.isfinite(drawn)):
             raise FitError("the sampler left finite densities: use Laplace()", report)
-        return jax.vmap(unravel)(drawn.reshape(-1, flat.size)), report
+        return draws, report
 
 
 @eqx.filter_jit
-def _run_chains(log_joint, unravel, starts, data, key, settings):
-    def log_density(vector):
-        return log_joint(unravel(vector), data)
-
-    return sample(
-        log_density,
-        starts,
-        key=key,
+def _run_chains(log_joint, mode, data, keys, settings):
+    """Draws of the parameters, the same by chain as vectors, and where it diverged."""
+    key_start, key_chains = keys
+    flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], mode))
+    shape = (settings.num_chains, flat.size)
+    scatter = _START_SPREAD * jax.random.normal(key_start, shape, flat.dtype)
+    drawn, diverged = sample(
+        lambda vector: log_joint(unravel(vector), data),
+        flat[None] + scatter,
+        key=key_chains,
         num_warmup=settings.num_warmup,
         num_samples=settings.num_samples // settings.num_chains,
         dense_mass=True,
         target_accept_prob=_ACCEPTED,
         max_tree_depth=8,
     )
+    return jax.vmap(unravel)(drawn.reshape(-1, flat.size)), drawn, diverged
 
 
 def sample(

@@ -1,5 +1,6 @@
 """NUTS draws from the density itself, and says whether its chains agree."""
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from scipy import integrate
 
 from battprob.inference import MAP, NUTS
+from battprob.inference import nuts as nuts_module
 
 
 def _banana(parameters, bend):
@@ -67,6 +69,16 @@ def test_chains_that_disagree_are_told(key):
     _, report = sampler.run(_two_modes, far, jnp.asarray(12.0), key=key)
     assert not report.converged
     assert report.r_hat > 1.5
+
+
+def test_new_numbers_find_the_same_program(monkeypatch):
+    inside = nuts_module._run_chains.__wrapped__
+    guarded = eqx.filter_jit(eqx.debug.assert_max_traces(max_traces=1)(inside))
+    monkeypatch.setattr(nuts_module, "_run_chains", guarded)
+    sampler = NUTS(num_samples=200, num_warmup=100, mode=MAP(1))
+    for distance in (12.0, 1.0):
+        key = jax.random.key(int(distance))
+        sampler.run(_two_modes, jnp.asarray(0.0), jnp.asarray(distance), key=key)
 
 
 def test_draws_must_share_out_over_chains():
