@@ -8,9 +8,8 @@ import jax.numpy as jnp
 
 from battprob.predictive import Predictive
 
-_NUMBERS = (
-    2**12
-)  # of each field in a slice: a few times this fits in a core's own cache
+# Of each field in a slice: a few times this fits in a core's own cache.
+_NUMBERS = 2**12
 
 
 @eqx.filter_jit

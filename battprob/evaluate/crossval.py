@@ -13,6 +13,7 @@ from tqdm import tqdm
 from battprob._errors import DataError, LeakageWarning
 from battprob._typing import Array, Float, Int, PRNGKey
 from battprob.dataset import EXACT, Dataset
+from battprob.evaluate._text import aligned
 from battprob.evaluate.scores import Scores
 from battprob.evaluate.summary import row_columns, score_table
 from battprob.models.base import AbstractModel, AbstractPosterior
@@ -105,11 +106,7 @@ class CrossValidation(eqx.Module):
             _line("all", sum(scored), pooled),
             ["", "±", *(f"{error:.2g}" for error in pooled.errors.values())],
         ]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = [
-            "  ".join(f"{entry:>{w}}" for entry, w in zip(line, widths, strict=True))
-            for line in lines
-        ]
+        text = aligned(lines)
         left_out = len(self.indices) - sum(scored)
         note = f"{left_out} censored rows were predicted and are not scored."
         return "\n".join([*text, note] if left_out else text)

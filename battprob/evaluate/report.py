@@ -9,6 +9,7 @@ import numpy as np
 from battprob._errors import DataError
 from battprob._typing import PRNGKey
 from battprob.dataset import Dataset
+from battprob.evaluate._text import aligned
 from battprob.evaluate.crossval import CrossValidation, cross_validate
 from battprob.evaluate.scores import compare
 from battprob.evaluate.selection import stacking_weights
@@ -43,7 +44,7 @@ class Report:
     @property
     def shown(self) -> tuple[str, ...]:
         """Names of the scores in the table; `results[name].scores` has the others."""
-        return _SHOWN[_density(next(iter(self.results.values())).scores)]
+        return _SHOWN[_density(next(iter(self.results.values())).scores.values)]
 
     def rows(self) -> list[list[str]]:
         """The table as text: a line of titles, one of units, one a model."""
@@ -60,13 +61,7 @@ class Report:
         return lines
 
     def __repr__(self) -> str:
-        lines = self.rows()
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        text = [
-            "  ".join(f"{entry:>{w}}" for entry, w in zip(line, widths, strict=True))
-            for line in lines
-        ]
-        return "\n".join([*text, *self.notes])
+        return "\n".join([*aligned(self.rows()), *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
         """Scores, errors and out-of-fold predictions, ready for JSON."""
@@ -127,19 +122,19 @@ def report(
     return Report(results, weights, tuple(_notes(results)))
 
 
-def _density(scores):
-    return "nlpd" if "nlpd" in scores.values else "log_loss"
+def _density(columns):
+    return "nlpd" if "nlpd" in columns else "log_loss"
 
 
 def _log_density(result):
     columns = result.columns
-    return -columns["nlpd" if "nlpd" in columns else "log_loss"]
+    return -columns[_density(columns)]
 
 
 def _notes(results):
     scores = {name: result.scores for name, result in results.items()}
     first = next(iter(scores.values()))
-    name = _density(first)
+    name = _density(first.values)
     grouped = next(iter(results.values())).dataset.groups is not None
     num, rows = first.num_groups, len(first.targets)
     yield f"{rows} held-out targets" + (f" in {num} groups" if grouped else "") + "."
