@@ -38,6 +38,7 @@ _SUBMODULES = frozenset(
         "models",
         "noise",
         "plots",
+        "priors",
         "targets",
         "transforms",
     ]
@@ -70,6 +71,7 @@ __all__ = [
     "models",
     "noise",
     "plots",
+    "priors",
     "targets",
     "transforms",
 ]

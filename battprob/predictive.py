@@ -11,7 +11,8 @@ component k of draw s,
     y = transform.forward(z)
 
 With W_s the weight of draw s and w_sk the weights inside it, the law of total variance
-gives, functions of different components being independent a posteriori,
+gives, functions of different components being independent a posteriori (latent
+protocols have a curve each),
 
     m_s       = Σ_k w_sk loc_sk
     within_s  = Σ_k w_sk noise_sk
@@ -20,9 +21,11 @@ gives, functions of different components being independent a posteriori,
     aleatoric = Σ_s W_s (within_s + between_s)
     epistemic = Σ_s W_s (m_s - mean)² + Σ_s W_s Σ_k w_sk² fvar_sk
 
-and aleatoric + epistemic is exactly the variance of the mixture. Under a transform loc,
-noise and fvar are replaced by E E[y|f], E Var(y|f) and Var E[y|f]: the same formulas
-then hold for y (see `battprob.transforms`).
+and aleatoric + epistemic is exactly the variance of the mixture. Where all components
+share one function and are only shifted (batches), what is not known of it is not known
+of any: Σ_k w_sk² fvar_sk becomes (Σ_k w_sk √fvar_sk)². Under a transform loc, noise and
+fvar are replaced by E E[y|f], E Var(y|f) and Var E[y|f]: the same formulas then hold
+for y (see `battprob.transforms`).
 """
 
 from functools import partial
@@ -50,6 +53,7 @@ class Predictive(eqx.Module):
         function_variance: epistemic variance of each component's mean.
         log_weight: log weights, joint over draws and components; normalised here.
         transform: strictly increasing map from the model's scale to the target's.
+        shared_function: whether the components are one function, shifted.
 
     Example:
         >>> pred = Predictive.gaussian(mean=500.0, aleatoric=900.0, epistemic=1600.0)
@@ -62,6 +66,7 @@ class Predictive(eqx.Module):
     function_variance: Float[Array, "s k *b"]
     log_weight: Float[Array, "s k *b"]
     transform: AbstractTransform
+    shared_function: bool = eqx.field(static=True)
 
     def __init__(
         self,
@@ -70,6 +75,8 @@ class Predictive(eqx.Module):
         function_variance: ArrayLike,
         log_weight: ArrayLike,
         transform: AbstractTransform | None = None,
+        *,
+        shared_function: bool = False,
     ):
         fields = jnp.broadcast_arrays(
             *(
@@ -85,6 +92,7 @@ class Predictive(eqx.Module):
         self.location, self.noise_variance, self.function_variance, weight = fields
         self.log_weight = weight - logsumexp(weight, axis=(0, 1), keepdims=True)
         self.transform = Identity() if transform is None else transform
+        self.shared_function = shared_function
 
     @classmethod
     def gaussian(
@@ -230,11 +238,16 @@ def _split(pred: Predictive) -> _Split:
     inside = jax.nn.softmax(pred.log_weight, axis=1)
     average = partial(jnp.sum, axis=1, keepdims=True)
     mean_s = average(inside * location)
-    between_s = average(
-        inside * (location - mean_s) ** 2 + inside * (1 - inside) * function
-    )
+    if pred.shared_function:
+        root = safe_sqrt(function)
+        common = average(inside * root)
+        of_mean, apart = common**2, inside * (root - common) ** 2
+    else:
+        of_mean = average(inside**2 * function)
+        apart = inside * (1 - inside) * function
+    between_s = average(inside * (location - mean_s) ** 2 + apart)
     mean = (draw * mean_s).sum(0, keepdims=True)
-    epistemic_s = (mean_s - mean) ** 2 + average(inside**2 * function)
+    epistemic_s = (mean_s - mean) ** 2 + of_mean
     return _Split(
         mean=mean[0, 0],
         within=(draw * average(inside * noise)).sum((0, 1)),

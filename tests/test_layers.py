@@ -19,11 +19,12 @@ LEAVES = {
     "_normal",
     "_numerics",
     "_padding",
+    "_text",
     "_typing",
 }
 HUB = LEAVES | {"transforms", "dataset", "predictive", "class_predictive"}
 RECORDS = {"data.records", "data.spectra"}
-PARTS = {"kernels", "noise", "inference", "state_space", "_serialise"}
+PARTS = {"kernels", "noise", "priors", "inference", "state_space", "_serialise"}
 CONSUMED = HUB | {"models.base"}  # the two interfaces; never a concrete model
 EVERYTHING = {""}
 
@@ -37,6 +38,7 @@ MAY_IMPORT = {
     "data": {"_errors"},
     "kernels": LEAVES,
     "noise": LEAVES | {"kernels"},
+    "priors": LEAVES,
     "inference": LEAVES,
     "state_space": LEAVES,
     "targets": HUB | RECORDS | {"state_space"},

@@ -11,9 +11,9 @@ import numpy as np
 from tqdm import tqdm
 
 from battprob._errors import DataError, LeakageWarning
+from battprob._text import aligned
 from battprob._typing import Array, Float, Int, PRNGKey
 from battprob.dataset import EXACT, Dataset
-from battprob.evaluate._text import aligned
 from battprob.evaluate.scores import Scores
 from battprob.evaluate.summary import row_columns, score_table
 from battprob.models.base import AbstractModel, AbstractPosterior
@@ -202,7 +202,10 @@ def fitted_folds(
             error.add_note(f"while fitting fold {number} of {len(parts)} (from 0)")
             raise
         held_out = dataset.take(test)
-        pred = posterior.predict(held_out.x, noise_variance=held_out.noise_variance)
+        known = {"noise_variance": held_out.noise_variance}
+        if posterior.uses_groups:
+            known["groups"] = held_out.group_labels
+        pred = posterior.predict(held_out.x, **known)
         yield np.asarray(test), posterior, pred
 
 

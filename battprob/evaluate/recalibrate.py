@@ -75,6 +75,7 @@ class ScaledVariance(NamedTuple):
             self.factor * pred.function_variance,
             pred.log_weight,
             pred.transform,
+            shared_function=pred.shared_function,
         )
 
 

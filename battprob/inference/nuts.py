@@ -29,6 +29,7 @@ class NUTS(AbstractInference):
         num_warmup: steps of adaptation of each chain, thrown away.
         num_chains: chains; they share the `num_samples` evenly.
         mode: how the mode is found.
+        thinning: every how-manieth draw is kept; the report is on all.
 
     Example:
         >>> from battprob.models import BayesianLinear
@@ -43,6 +44,7 @@ class NUTS(AbstractInference):
     num_warmup: int = eqx.field(default=300, static=True)
     num_chains: int = eqx.field(default=4, static=True)
     mode: MAP = MAP()
+    thinning: int = eqx.field(default=1, static=True)
 
     def __check_init__(self):
         if self.num_samples < 4 * self.num_chains or self.num_samples % self.num_chains:
@@ -86,12 +88,13 @@ def _run_chains(log_joint, mode, data, keys, settings):
         flat[None] + scatter,
         key=key_chains,
         num_warmup=settings.num_warmup,
-        num_samples=settings.num_samples // settings.num_chains,
+        num_samples=settings.thinning * settings.num_samples // settings.num_chains,
         dense_mass=True,
         target_accept_prob=_ACCEPTED,
         max_tree_depth=8,
     )
-    return jax.vmap(unravel)(drawn.reshape(-1, flat.size)), drawn, diverged
+    kept = drawn[:, settings.thinning - 1 :: settings.thinning].reshape(-1, flat.size)
+    return jax.vmap(unravel)(kept), drawn, diverged
 
 
 def sample(
@@ -118,8 +121,9 @@ def sample(
             state = step(state)
             return state, (state.z, state.diverging)
 
-        state = jax.lax.fori_loop(0, num_warmup, lambda _, state: step(state), state)
-        return jax.lax.scan(advance, state, length=num_samples)[1]
+        # One loop: a second one for the warm-up would be compiled a second time.
+        drawn = jax.lax.scan(advance, state, length=num_warmup + num_samples)[1]
+        return jax.tree.map(lambda leaf: leaf[num_warmup:], drawn)
 
     # NumPyro's samplers mix dtypes and ranks that strict JAX settings forbid.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):

@@ -16,7 +16,7 @@ from jax.scipy.special import logsumexp
 from battprob._errors import DataError, PrecisionWarning
 from battprob._padding import bucket, pad_rows
 from battprob._serialise import save
-from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
+from battprob._typing import Array, ArrayLike, Bool, Float, Int, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
 from battprob.noise import AbstractNoise
@@ -61,7 +61,7 @@ class AbstractPosterior(eqx.Module):
     """What is believed after the data; immutable, and the same interface for all models.
 
     To write your own: hold the fields below and define `_standardised_predict`,
-    `_standardised_functions` and `condition`.
+    `_standardised_functions`, `condition` and `uses_groups`.
     """
 
     scaling: eqx.AbstractVar[Scaling]
@@ -73,15 +73,23 @@ class AbstractPosterior(eqx.Module):
     def condition(self, dataset: Dataset) -> "AbstractPosterior":
         """Take in new rows with the hyper-parameters as they are: no refit."""
 
+    @property
+    @abstractmethod
+    def uses_groups(self) -> bool:
+        """Whether `predict` takes the groups of new rows."""
+
     @abstractmethod
     def _standardised_predict(
-        self, x: Float[Array, "m d"], known: Float[Array, " m"]
+        self,
+        x: Float[Array, "m d"],
+        known: Float[Array, " m"],
+        groups: Int[Array, " m"],
     ) -> Predictive:
-        """Predictive of the standardised target."""
+        """Predictive of the standardised target; groups are codes, -1 a new group."""
 
     @abstractmethod
     def _standardised_functions(
-        self, x: Float[Array, "m d"], key: PRNGKey, num: int
+        self, x: Float[Array, "m d"], groups: Int[Array, " m"], key: PRNGKey, num: int
     ) -> Float[Array, "num m"]:
         """Joint draws of the noise-free standardised target."""
 
@@ -97,7 +105,11 @@ class AbstractPosterior(eqx.Module):
         return average + jnp.sum(jnp.where(data.mask, slope, 0.0))
 
     def predict(
-        self, x: ArrayLike, *, noise_variance: ArrayLike | None = None
+        self,
+        x: ArrayLike,
+        *,
+        noise_variance: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
     ) -> Predictive:
         """Predictive distribution of the targets of new rows.
 
@@ -105,12 +117,15 @@ class AbstractPosterior(eqx.Module):
             x: features [m d] in the units and order of the training data.
             noise_variance: measured variance of each new label, for the `Known` head;
                 None answers for labels free of that error.
+            groups: group of each new row [m], for random effects: a group of the
+                training data by its name; any other name, or None, is a new group.
 
         Differentiable in `x`, whose values are then not checked.
 
         Raises:
-            DataError: wrong number of columns, values that are not finite, or
-                `noise_variance` for a model fitted without.
+            DataError: wrong number of columns, values that are not finite,
+                `noise_variance` for a model fitted without, or `groups` for a model
+                without random effects.
         """
         if noise_variance is not None and self.dataset.noise_variance is None:
             raise DataError(
@@ -122,25 +137,52 @@ class AbstractPosterior(eqx.Module):
         if noise_variance is not None:
             known = known.at[:size].set(jnp.asarray(noise_variance, x.dtype))
         known = known / self.scaling.y_scale**2
-        pred = self._standardised_predict(self.scaling.features(x), known)
+        codes = self._codes(groups, size, len(x))
+        pred = self._standardised_predict(self.scaling.features(x), known, codes)
         pred = _restored(pred, self.scaling, self.dataset.transform)
         return pred.take(slice(size))
 
     def sample_functions(
-        self, x: ArrayLike, *, key: PRNGKey, num: int = 1
+        self,
+        x: ArrayLike,
+        *,
+        key: PRNGKey,
+        num: int = 1,
+        groups: ArrayLike | None = None,
     ) -> Float[Array, "num m"]:
         """`num` joint draws of the target without its noise at the rows of `x`.
 
         Under a transform this is the transformed function (for `Log` the median life).
+        Of a new group it is the function of an average one.
         """
         x, size = self._checked(x)
-        draws = self._standardised_functions(self.scaling.features(x), key, num)
+        codes = self._codes(groups, size, len(x))
+        draws = self._standardised_functions(self.scaling.features(x), codes, key, num)
         z = draws[:, :size] * self.scaling.y_scale + self.scaling.y_mean
         return self.dataset.transform.forward(z)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the posterior to one file; `battprob.load(path)` reads it back."""
         save(self, path)
+
+    def _codes(self, groups, size, padded) -> Int[Array, " m"]:
+        """Place of every row's group among those of the training data; -1 for others."""
+        codes = np.full(padded, -1, np.int32)
+        if groups is None:
+            return jnp.asarray(codes)
+        if not self.uses_groups:
+            raise DataError(
+                "the model has no random effects and would not use groups: fit "
+                "BayesianLinear(random_effects=True), or leave them out"
+            )
+        names = np.asarray(groups).tolist()
+        if not isinstance(names, list) or len(names) != size:
+            raise DataError(f"groups must have one name for each of {size} rows")
+        data = self.dataset
+        seen = np.unique(np.asarray(data.groups)[np.asarray(data.mask)])
+        places = {data.group_names[code]: code for code in seen}
+        codes[:size] = [places.get(name, -1) for name in names]
+        return jnp.asarray(codes)
 
     def _checked(self, x) -> tuple[Float[Array, "m d"], int]:
         """Rows to predict, padded to their bucket, and how many there are."""
@@ -177,12 +219,14 @@ class AbstractModel(eqx.Module):
         """
 
 
-def prepare(dataset: Dataset, noise: AbstractNoise) -> tuple[Scaling, Rows]:
+def prepare(
+    dataset: Dataset, noise: AbstractNoise, *, exact_labels: bool = True
+) -> tuple[Scaling, Rows]:
     """Check a dataset against a noise head, and standardise it.
 
     Raises:
         DataError: measured variances are missing, or given and not used; or labels are
-            censored.
+            censored where the model needs `exact_labels`.
     """
     if dataset.x.dtype == jnp.float32:
         warnings.warn(
@@ -197,17 +241,21 @@ def prepare(dataset: Dataset, noise: AbstractNoise) -> tuple[Scaling, Rows]:
             "the dataset has noise_variance but the noise head does not use it: add "
             "noise.Known() + to the head, or leave noise_variance out"
         )
-    _require_exact_labels(dataset)
+    if exact_labels:
+        _require_exact_labels(dataset)
     return _standardised(dataset.padded())
 
 
-def standardise(dataset: Dataset, scaling: Scaling) -> Rows:
+def standardise(
+    dataset: Dataset, scaling: Scaling, *, exact_labels: bool = True
+) -> Rows:
     """Rows of a dataset on a scaling found before.
 
     Raises:
-        DataError: labels are censored.
+        DataError: labels are censored where the model needs `exact_labels`.
     """
-    _require_exact_labels(dataset)
+    if exact_labels:
+        _require_exact_labels(dataset)
     return _rows(dataset.padded(), scaling)
 
 

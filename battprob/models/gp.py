@@ -93,11 +93,17 @@ class GaussianProcessPosterior(AbstractPosterior):
         draws = (self.kernel, parameters)
         return _posterior(draws, data, self.scaling, together, self.report)
 
-    def _standardised_predict(self, x, known):
+    @property
+    def uses_groups(self):
+        return False
+
+    def _standardised_predict(self, x, known, groups):
+        del groups
         draws = (self.kernel, self.noise, self.factor, self.alpha)
         return _predict((*draws, self.noise_covariance), self.sites, x, known)
 
-    def _standardised_functions(self, x, key, num):
+    def _standardised_functions(self, x, groups, key, num):
+        del groups
         draws = (self.kernel, self.factor, self.alpha)
         return _sample_functions(draws, self.sites, x, key, num)
 

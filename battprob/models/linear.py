@@ -1,19 +1,29 @@
-"""Bayesian linear regression with a noise head."""
+"""Bayesian linear regression: any prior, noise head, group effects, censored labels."""
+
+from collections.abc import Sequence
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.stats import norm
+import numpy as np
+from jax.flatten_util import ravel_pytree
+from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
-from battprob._numerics import cholesky, cholesky_solve
+from battprob._numerics import safe_sqrt
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
-from battprob.inference import AbstractInference, FitReport, Laplace
+from battprob.inference import MAP, NUTS, AbstractInference, FitReport
+from battprob.inference.quadrature import MOST_PARAMETERS, quadrature
+from battprob.models import _conjugate
+from battprob.models import _linear_rows as parts
+from battprob.models._coefficients import Coefficients
+from battprob.models._effects import start_effects
+from battprob.models._hidden_labels import find_hidden_labels, is_hidden
+from battprob.models._linear_rows import LinearParameters, LinearRows
 from battprob.models.base import (
     AbstractModel,
     AbstractPosterior,
-    Rows,
     Scaling,
     bound,
     mixture,
@@ -22,21 +32,33 @@ from battprob.models.base import (
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import has_weights
+from battprob.predictive import Predictive
+from battprob.priors import AbstractPrior, Ridge
 
 
 class BayesianLinear(AbstractModel):
-    r"""$y = b + w^\top x + \varepsilon$ with $w_j \sim N(0, \tau/d)$.
+    r"""$y = b + w^\top x + u_g^\top (1, x) + \varepsilon$: weights, group effects, noise.
 
-    Weights are integrated out in closed form, whatever the noise head; what is left, the
-    prior's scale τ and the head's parameters, is explored by `inference` on the
-    evidence. Features and target are standardised inside; b has a unit prior there.
-    More features than rows cost no more than as many features as rows.
+    Weights and effects are integrated out in closed form, whatever the prior and the
+    noise head; what is left, the scales of the prior, of the groups and of the noise, is
+    explored by `inference`. Features and target are standardised inside; b has a unit
+    prior there. More features than rows cost no more than as many features as rows.
+
+    Labels that are bounds or intervals (`Dataset(censored=..., y_upper=...)`) are drawn
+    with the scales, so that each enters by its exact likelihood.
 
     Args:
         noise: how σ² depends on x.
-        inference: what is done about τ and the noise; default Laplace draws.
-
-    Prior: log τ ~ N(0, 1.5²): the features explain about as much as the target varies.
+        prior: what is believed of the weights; see `battprob.priors`.
+        random_effects: True: every group of the dataset has an intercept of its own, and
+            a slope of its own for each feature named instead of True. Between groups
+            these vary by a standard deviation that is half-normal of scale one (of the
+            target's standard deviation) a priori. A new group is answered for with the
+            variance between groups, reported as `between`.
+        inference: how the scales are explored. Default: integrated by quadrature where
+            there are at most two (`Ridge` with `Constant` noise: all is closed form but
+            for these), else drawn by `NUTS`. `Laplace()` and `SVI()` are quick
+            approximations.
 
     Example:
         >>> import jax, numpy as np
@@ -50,8 +72,24 @@ class BayesianLinear(AbstractModel):
         MacKay, Neural Computation 4 (1992) 415, doi:10.1162/neco.1992.4.3.415.
     """
 
-    noise: AbstractNoise = eqx.field(default_factory=Constant)
-    inference: AbstractInference = eqx.field(default_factory=Laplace)
+    noise: AbstractNoise
+    prior: AbstractPrior
+    random_effects: bool | tuple[str | int, ...] = eqx.field(static=True)
+    inference: AbstractInference | None
+
+    def __init__(
+        self,
+        noise: AbstractNoise | None = None,
+        *,
+        prior: AbstractPrior | None = None,
+        random_effects: bool | Sequence[str | int] = False,
+        inference: AbstractInference | None = None,
+    ):
+        self.noise = Constant() if noise is None else noise
+        self.prior = Ridge() if prior is None else prior
+        named = not isinstance(random_effects, bool)
+        self.random_effects = tuple(random_effects) if named else random_effects
+        self.inference = inference
 
     def fit(self, dataset, *, key):
         if has_weights(self.noise):
@@ -59,110 +97,166 @@ class BayesianLinear(AbstractModel):
                 "BayesianLinear cannot integrate a LatentGP out: use noise.LogLinear(), or "
                 "GaussianProcess(kernels.Linear(), noise.LatentGP())"
             )
-        scaling, rows = prepare(dataset, self.noise)
-        axes = _axes(rows.x, rows.mask)
+        scaling, standard = prepare(dataset, self.noise, exact_labels=False)
+        effects = start_effects(dataset, random_effects=self.random_effects)
         (noise,) = bound((self.noise,), dataset)
-        initial = LinearParameters(jnp.zeros((), rows.x.dtype), noise)
-        draws, report = self.inference.run(_log_joint, initial, (rows, axes), key=key)
-        return _posterior(draws, rows, axes, scaling, dataset, report)
-
-
-class LinearParameters(eqx.Module):
-    """Hyper-parameters: log τ and the noise head."""
-
-    log_scale: Float[Array, "..."]
-    noise: AbstractNoise
+        prior = self.prior.bind(dataset.feature_names, len(standard.y))
+        prior = jax.tree.map(lambda leaf: leaf.astype(dataset.x.dtype), prior)
+        hidden = find_hidden_labels(dataset, scaling)
+        position = None if hidden is None else jnp.zeros_like(hidden.low)
+        initial = LinearParameters(prior, noise, effects, position)
+        rows = _rows(dataset, standard, initial, hidden)
+        if self.inference is None and ravel_pytree(initial)[0].size <= MOST_PARAMETERS:
+            nodes, log_mass, report = quadrature(
+                parts.log_joint, initial, rows, key=key
+            )
+            return _posterior(nodes, rows, scaling, dataset, report, log_mass)
+        inference = _DRAWS if self.inference is None else self.inference
+        draws, report = inference.run(parts.log_joint, initial, rows, key=key)
+        return _posterior(draws, rows, scaling, dataset, report)
 
 
 class BayesianLinearPosterior(AbstractPosterior):
-    """A fitted linear model; hyper-parameters carry a leading axis of draws."""
+    """A fitted linear model; hyper-parameters carry a leading axis of draws.
+
+    `log_weight` is the posterior weight of each draw (all alike, or those of quadrature
+    nodes), `log_mass` its log prior mass.
+    """
 
     parameters: LinearParameters
-    rows: Rows
-    axes: Float[Array, "d r"] | None
-    factor: Float[Array, "s r1 r1"]
-    weights: Float[Array, "s r1"]
+    rows: LinearRows
+    weights: _conjugate.Weights
+    log_weight: Float[Array, " s"]
+    log_mass: Float[Array, " s"]
     log_evidences: Float[Array, " s"]
     scaling: Scaling
     dataset: Dataset
     report: FitReport = eqx.field(static=True)
 
     def condition(self, dataset):
+        if np.any(is_hidden(dataset)):
+            raise DataError(
+                "rows with censored or interval labels cannot be taken in without a new "
+                "fit, which draws what they hide: fit to all rows"
+            )
         together = self.dataset.append(dataset)
-        rows = standardise(together, self.scaling)
-        axes = _axes(rows.x, rows.mask)
-        return _posterior(
-            self.parameters, rows, axes, self.scaling, together, self.report
+        standard = standardise(together, self.scaling, exact_labels=False)
+        hidden = self.rows.hidden
+        rows = _rows(together, standard, self.parameters, hidden)
+        weights, log_evidences = _factorise(self.parameters, rows)
+        return BayesianLinearPosterior(
+            parameters=self.parameters,
+            rows=rows,
+            weights=weights,
+            log_weight=self.log_weight,
+            log_mass=self.log_mass,
+            log_evidences=log_evidences + self.log_mass,
+            scaling=self.scaling,
+            dataset=together,
+            report=self.report,
         )
 
-    def _standardised_predict(self, x, known):
-        return _predict(self.parameters, self.axes, self.factor, self.weights, x, known)
+    @property
+    def uses_groups(self):
+        return self.parameters.effects is not None
 
-    def _standardised_functions(self, x, key, num):
-        return _sample_functions(
-            self.parameters, self.axes, self.factor, self.weights, x, key, num
+    @property
+    def coefficients(self) -> Coefficients:
+        """Slopes on the original scale of every feature, and the intercept.
+
+        Of the model's scale of the target (log life, under `transforms.Log`), a unit of
+        the feature; posterior mean, standard deviation and 90 % interval.
+        """
+        scaling = self.scaling
+        slope = jnp.eye(len(scaling.x_mean), dtype=scaling.x_mean.dtype)
+        slope = slope / scaling.x_scale[:, None]
+        origin = scaling.features(jnp.zeros_like(scaling.x_mean)[None])
+        free = jnp.concatenate([jnp.ones((1, 1), slope.dtype), origin], axis=1)
+        slopes = jnp.concatenate([jnp.zeros_like(slope[:, :1]), slope], axis=1)
+        pred = self._combination(jnp.concatenate([free, slopes]))
+        shift = jnp.zeros_like(pred.mean).at[0].set(scaling.y_mean)
+        low, high = pred.interval(0.9)
+        return Coefficients(
+            names=("intercept", *self.dataset.feature_names),
+            units=("", *self.dataset.feature_units),
+            mean=np.asarray(pred.mean + shift),
+            sd=np.asarray(pred.std),
+            low=np.asarray(low + shift),
+            high=np.asarray(high + shift),
         )
 
+    def inclusion(self, size: float) -> dict[str, float]:
+        """Posterior probability of every feature that its effect exceeds `size`.
 
-def _axes(x, mask):
-    """Directions of feature space that the rows span, or None where they span it all.
+        The effect is the change of the target, on the model's scale, that goes with one
+        standard deviation of the feature, up or down: under `transforms.Log` a `size`
+        of 0.05 asks for five per cent of the life.
 
-    With more features than rows the likelihood sees weights only along these; the prior
-    is the same in every direction, so nothing is lost by working in them.
-    """
-    n, d = x.shape
-    if d <= n:
-        return None
-    return jnp.linalg.svd(jnp.where(mask[:, None], x, 0.0), full_matrices=False)[2].T
+        Args:
+            size: smallest effect of interest, in units of the target on that scale.
+        """
+        one_sd = jnp.eye(len(self.scaling.x_mean), dtype=self.scaling.x_mean.dtype)
+        pred = self._combination(jnp.pad(one_sd, ((0, 0), (1, 0))))
+        beyond = pred.cdf(-size) + 1 - pred.cdf(size)
+        return dict(zip(self.dataset.feature_names, beyond.tolist(), strict=True))
 
+    def _combination(self, rows):
+        """Combinations of intercept and weights as rows of columns, in target units."""
+        others = self.rows.base.shape[1] - rows.shape[1]
+        rows = jnp.pad(rows, ((0, 0), (0, others)))
+        mean, spread = _functions(self.parameters, self.rows, self.weights, rows)
+        unit = self.scaling.y_scale
+        weight = jnp.broadcast_to(self.log_weight[:, None], mean.shape)
+        none = jnp.zeros_like(mean)
+        return mixture(mean * unit, none, spread * unit**2, weight)
 
-def _design(log_scale, axes, x):
-    """Columns with unit prior weights, and the prior variance outside of the axes."""
-    scale = jnp.exp(0.5 * log_scale) / x.shape[1] ** 0.5
-    seen = x if axes is None else x @ axes
-    ones = jnp.ones((len(x), 1), x.dtype)
-    unseen = jnp.sum(x**2, axis=1) - jnp.sum(seen**2, axis=1)
-    columns = jnp.concatenate([ones, scale * seen], axis=1)
-    return columns, scale**2 * jnp.maximum(unseen, 0.0)
+    def _standardised_predict(self, x, known, groups):
+        draws = (self.parameters, self.weights, self.log_weight)
+        return _predict(draws, self.rows, _num_groups(self.dataset), x, known, groups)
 
-
-def _solve(parameters, rows, axes):
-    """Posterior of the unit-prior weights, N(B⁻¹c, B⁻¹), and the log evidence.
-
-    With Φ the columns and N the noise variances, B = I + ΦᵀN⁻¹Φ and c = ΦᵀN⁻¹y; then
-    log|K| = log|N| + log|B| (matrix determinant lemma) and, with w = B⁻¹c,
-    yᵀK⁻¹y = (y - Φw)ᵀN⁻¹(y - Φw) + wᵀw, a sum in which nothing cancels.
-    """
-    columns, _ = _design(parameters.log_scale, axes, rows.x)
-    variance = parameters.noise.variance(rows.x, rows.known)
-    precision = jnp.where(rows.mask, 1 / jnp.where(rows.mask, variance, 1.0), 0.0)
-    weighted = columns * precision[:, None]
-    inner = jnp.eye(columns.shape[1], dtype=columns.dtype) + columns.T @ weighted
-    factor = cholesky(inner)
-    weights = cholesky_solve(factor, rows.y @ weighted)
-    log_noise = jnp.where(rows.mask, jnp.log(2 * jnp.pi * variance), 0.0)
-    residual = rows.y - columns @ weights
-    quadratic = jnp.dot(precision, residual**2) + jnp.dot(weights, weights)
-    log_det = 2 * jnp.sum(jnp.log(jnp.diagonal(factor)))
-    evidence = -0.5 * (quadratic + log_det + jnp.sum(log_noise))
-    return factor, weights, evidence
+    def _standardised_functions(self, x, groups, key, num):
+        draws = (self.parameters, self.weights, self.log_weight)
+        num_groups = _num_groups(self.dataset)
+        return _sample_functions(draws, self.rows, num_groups, x, groups, key, num)
 
 
-def _log_joint(parameters, data):
-    rows, axes = data
-    prior = norm.logpdf(parameters.log_scale, 0.0, 1.5) + parameters.noise.log_prior()
-    return _solve(parameters, rows, axes)[2] + prior
+def _num_groups(dataset):
+    return len(dataset.group_names)
 
 
-def _posterior(parameters, rows, axes, scaling, dataset, report):
-    factor, weights, log_evidences = _factorise(parameters, rows, axes)
+def _slopes(parameters):
+    return None if parameters.effects is None else parameters.effects.slopes
+
+
+def _rows(dataset, standard, parameters, hidden):
+    codes = np.zeros(len(standard.y), np.int32)
+    if parameters.effects is not None:
+        codes[: dataset.num_rows] = np.asarray(dataset.groups)
+    return parts.linear_rows(
+        standard,
+        jnp.asarray(codes),
+        _slopes(parameters),
+        _num_groups(dataset) if parameters.effects is not None else 0,
+        hidden,
+        parameters.noise,
+    )
+
+
+def _posterior(draws, rows, scaling, dataset, report, log_joints=None):
+    weights, log_evidences = _factorise(draws, rows)
+    num = len(log_evidences)
+    if log_joints is None:
+        log_weight = log_mass = jnp.zeros_like(log_evidences)
+    else:  # nodes: the mean of what they say, weighted by mass, is the evidence
+        log_weight = log_joints - logsumexp(log_joints)
+        log_mass = log_joints - log_evidences + np.log(num)
     return BayesianLinearPosterior(
-        parameters=parameters,
+        parameters=draws,
         rows=rows,
-        axes=axes,
-        factor=factor,
         weights=weights,
-        log_evidences=log_evidences,
+        log_weight=log_weight,
+        log_mass=log_mass,
+        log_evidences=log_evidences + log_mass,
         scaling=scaling,
         dataset=dataset,
         report=report,
@@ -170,41 +264,83 @@ def _posterior(parameters, rows, axes, scaling, dataset, report):
 
 
 @eqx.filter_jit
-def _factorise(parameters, rows, axes):
-    return jax.vmap(lambda draw: _solve(draw, rows, axes))(parameters)
+def _factorise(draws, rows):
+    def one(parameters):
+        y, _ = parts.targets(parameters, rows)
+        columns = parts.columns(parameters, rows.base)
+        variance = parts.variance(parameters, rows)
+        weights = _conjugate.posterior(columns, y, variance)
+        return weights, parts.log_evidence(parameters, rows)
+
+    # One draw at a time: memory stays that of the answer.
+    return jax.lax.map(one, draws)
 
 
 @eqx.filter_jit
-def _predict(parameters, axes, factor, weights, x, known):
-    def one(draw):
-        parameters, factor, weights = draw
-        columns, unseen = _design(parameters.log_scale, axes, x)
-        v = jax.scipy.linalg.solve_triangular(factor, columns.T, lower=True)
-        noise = parameters.noise.variance(x, known)
-        return columns @ weights, noise, jnp.sum(v**2, axis=0) + unseen
+def _functions(draws, rows, weights, base):
+    """Mean and variance, by draw, of the function at rows of unscaled columns."""
 
-    location, noise, function = jax.vmap(one)((parameters, factor, weights))
-    return mixture(location, noise, function, jnp.zeros_like(location))
+    def one(draw):
+        parameters, weights = draw
+        new = parts.columns(parameters, base)
+        return _conjugate.function(weights, parts.columns(parameters, rows.base), new)
+
+    return jax.lax.map(one, (draws, weights))
 
 
 @eqx.filter_jit
-def _sample_functions(parameters, axes, factor, weights, x, key, num):
-    key_draw, key_seen, key_unseen = jax.random.split(key, 3)
-    chosen = jax.random.randint(key_draw, (num,), 0, len(weights))
-    seen = jax.random.normal(key_seen, (num, weights.shape[1]), x.dtype)
-    unseen = jax.random.normal(key_unseen, (num, x.shape[1]), x.dtype)
+def _predict(draws, rows, num_groups, x, known, groups):
+    parameters, weights, log_weight = draws
+    base = parts.base_columns(x, groups, _slopes(parameters), num_groups)
+    mean, spread = _functions(parameters, rows, weights, base)
+    noise = jax.vmap(lambda draw: draw.noise.variance(x, known))(parameters)
+    weight = jnp.broadcast_to(log_weight[:, None], mean.shape)
+    if parameters.effects is None:
+        return mixture(mean, noise, spread, weight)
+    between = jax.vmap(lambda effects: effects.new_group_variance(x))(
+        parameters.effects
+    )
+    between = jnp.where(groups[None] < 0, between, 0.0)
+    offset, share = (
+        jnp.asarray(values, x.dtype)[None, :, None] for values in _group_nodes()
+    )
+    return Predictive(
+        mean[:, None] + offset * safe_sqrt(between)[:, None],
+        noise[:, None],
+        spread[:, None],
+        weight[:, None] + share,
+        shared_function=True,
+    )
 
-    def one(draw):
-        log_scale, factor, weights, seen, unseen = draw
-        columns, _ = _design(log_scale, axes, x)
-        spread = jax.scipy.linalg.solve_triangular(factor, seen, lower=True, trans=1)
-        function = columns @ (weights + spread)
-        if axes is None:
-            return function
-        # Weights outside the axes are still at their prior.
-        outside = unseen - axes @ (axes.T @ unseen)
-        return function + jnp.exp(0.5 * log_scale) / x.shape[1] ** 0.5 * (x @ outside)
 
-    scales = parameters.log_scale
-    draws = (scales[chosen], factor[chosen], weights[chosen], seen, unseen)
-    return jax.vmap(one)(draws)
+def _group_nodes():
+    """Where a new group may lie, in standard deviations between groups: log weights."""
+    node, weight = np.polynomial.hermite_e.hermegauss(_GROUP_NODES)
+    return node, np.log(weight / weight.sum())
+
+
+@eqx.filter_jit
+def _sample_functions(draws, rows, num_groups, x, groups, key, num):
+    parameters, weights, log_weight = draws
+    base = parts.base_columns(x, groups, _slopes(parameters), num_groups)
+    key_draw, *keys = jax.random.split(key, 3)
+    chosen = jax.random.categorical(key_draw, log_weight, shape=(num,))
+    shapes = ((num, rows.base.shape[1]), (num, len(rows.y)))
+    normals = [
+        jax.random.normal(k, s, x.dtype) for k, s in zip(keys, shapes, strict=True)
+    ]
+
+    def one(number):
+        place, normals = number
+        draw, own = jax.tree.map(lambda leaf: leaf[place], (parameters, weights))
+        columns = parts.columns(draw, rows.base)
+        variance = parts.variance(draw, rows)
+        drawn = _conjugate.draw(own, columns, variance, normals)
+        return parts.columns(draw, base) @ drawn
+
+    return jax.lax.map(one, (chosen, tuple(normals)))
+
+
+# Draws enough for an r-hat that tells, thinned to as many as predictions need.
+_DRAWS = NUTS(num_samples=400, num_warmup=500, thinning=5, mode=MAP(num_starts=1))
+_GROUP_NODES = 9

@@ -12,7 +12,9 @@ from battprob.models import BayesianLinear, GaussianProcess
 
 MODELS = {
     "linear": BayesianLinear(),
-    "linear_known": BayesianLinear(noise.Known() + noise.LogLinear(["rate"])),
+    "linear_known": BayesianLinear(
+        noise.Known() + noise.LogLinear(["rate"]), inference=Laplace()
+    ),
     "gp": GaussianProcess(),
     "gp_log_linear": GaussianProcess(Matern32() + Linear(), noise.LogLinear()),
     "gp_known": GaussianProcess(
