@@ -9,12 +9,13 @@ os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(_CACHE))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Two workers share the cores: each compiles and computes on one thread. The classic
-# fusion emitters compile a third faster than the default ones, which notebooks and
-# benchmarks run with.
+# Two workers share the cores: each compiles and computes on one thread. Nearly all the
+# suite's time is compilation, so programs are compiled in haste; notebooks, benchmarks
+# and slow tests on request (XLA_FLAGS="") run those that users run.
 os.environ.setdefault(
     "XLA_FLAGS",
-    "--xla_cpu_multi_thread_eigen=false --xla_cpu_use_fusion_emitters=false",
+    "--xla_cpu_multi_thread_eigen=false --xla_cpu_use_fusion_emitters=false"
+    " --xla_backend_optimization_level=0",
 )
 
 import jax  # noqa: E402 - the cache is configured by the lines above

@@ -104,6 +104,7 @@ class MaternProcess(eqx.Module):
         self.intensity = jnp.asarray(intensity, dtype)
         self.derivatives = derivatives
 
+    @eqx.filter_jit
     def smooth(
         self,
         location: Float[Array, " n"],
@@ -134,6 +135,7 @@ class MaternProcess(eqx.Module):
             log_evidence=log_evidence,
         )
 
+    @eqx.filter_jit
     def log_evidence(
         self,
         location: Float[Array, " n"],
@@ -144,6 +146,7 @@ class MaternProcess(eqx.Module):
         """Log density of the readings; arguments as `smooth`, at half its cost."""
         return self._filter(location, y, noise_variance, observed)[1]
 
+    @eqx.filter_jit
     def drive(
         self,
         location: Float[Array, " n"],

@@ -71,34 +71,46 @@ def bacon_watts_knee(
     span = jnp.max(jnp.where(seen, cycle, -jnp.inf)) - first
     place = jnp.linspace(0.02, 0.98, _PLACES, dtype=dtype)
     position = jnp.where(seen, (cycle - first) / span, 0.0)
-    y = jnp.where(seen, capacity_ah, 0.0)
     count = seen.sum().astype(dtype)
-    middle = y.sum() / count
-    scale = jnp.where(seen, y - middle, 0.0)
-    scale = safe_sqrt((scale**2).mean())
-    y = jnp.where(seen, (y - middle) / jnp.where(scale > 0, scale, 1.0), 0.0)
     degrees = count - 3
 
-    def fit(x, rounding):
-        from_knee = position - x
-        bent = from_knee * jnp.tanh(from_knee / rounding)
-        design = jnp.stack([jnp.ones_like(bent), from_knee, bent], 1)
-        design = jnp.where(seen[:, None], design, 0.0)
-        gram = design.T @ design + 1e-9 * jnp.eye(3, dtype=dtype)
-        weights = jnp.linalg.solve(gram, design.T @ y)
-        squares = jnp.sum((y - design @ weights) ** 2)
-        squares = jnp.maximum(squares, jnp.finfo(dtype).eps * degrees)
-        logdet = jnp.linalg.slogdet(gram)[1]
-        return -0.5 * logdet - 0.5 * degrees * jnp.log(squares), weights
+    def centred(values):
+        return jnp.where(seen, values - jnp.where(seen, values, 0.0).sum() / count, 0.0)
 
-    over_rounding = jax.vmap(fit, in_axes=(None, 0))
-    roundings = jnp.asarray(_ROUNDINGS, dtype)
-    log_weight, weights = jax.vmap(over_rounding, in_axes=(0, None))(place, roundings)
-    probability = jax.nn.softmax(log_weight.ravel()).reshape(log_weight.shape).sum(1)
-    mean = probability @ place
-    variance = probability @ (place - mean) ** 2
+    line = centred(position)
+    line = line / safe_sqrt(jnp.dot(line, line))
+    y = centred(capacity_ah)
+    scale = safe_sqrt(jnp.dot(y, y) / count)
+    y = y / jnp.where(scale > 0, scale, 1.0)
+
+    def bend(x, rounding):
+        return centred((position - x) * jnp.tanh((position - x) / rounding))
+
+    def fit(x, rounding):
+        # Frisch and Waugh: of bend and capacity only what no straight line can say.
+        bent = _beside(line, bend(x, rounding))
+        size = jnp.dot(bent, bent) + 1e-9
+        change = jnp.dot(bent, y) / size
+        squares = jnp.sum((_beside(line, y) - change * bent) ** 2)
+        squares = jnp.maximum(squares, jnp.finfo(dtype).eps * degrees)
+        return -0.5 * jnp.log(size) - 0.5 * degrees * jnp.log(squares), change
+
+    places, roundings = (
+        axis.ravel() for axis in jnp.meshgrid(place, jnp.asarray(_ROUNDINGS, dtype))
+    )
+    log_weight, change = jax.vmap(fit)(places, roundings)
+    probability = jax.nn.softmax(log_weight)
+    mean = probability @ places
+    variance = probability @ (places - mean) ** 2
     best = jnp.argmax(log_weight)
-    _, b, c = weights.reshape(-1, 3)[best] * scale / span
+    rest = y - change[best] * bend(places[best], roundings[best])
+    b = jnp.dot(line, rest) / jnp.dot(line, position) * scale / span
+    c = change[best] * scale / span
     enough = degrees >= 3
     values = first + span * mean, span * safe_sqrt(variance), b - c, b + c
     return Knee(*(jnp.where(enough, value, jnp.nan) for value in values))
+
+
+def _beside(line, values):
+    """What of `values` does not lie along the unit vector `line`."""
+    return values - jnp.dot(line, values) * line
