@@ -24,6 +24,7 @@ class Minimum(NamedTuple):
     x: Float[Array, " p"]
     value: Float[Array, ""]
     gradient: Float[Array, " p"]
+    inverse_hessian: Float[Array, "p p"]
     converged: Bool[Array, ""]
     steps: Int[Array, ""]
 
@@ -43,12 +44,13 @@ class _State(NamedTuple):
 def minimise(
     function: Callable[[Float[Array, " p"]], Float[Array, ""]],
     x: Float[Array, " p"],
+    inverse_hessian: Float[Array, "p p"] | None = None,
     *,
     max_steps: int = 200,
     gradient_tolerance: float = 1e-3,
     value_tolerance: float = 1e-8,
 ) -> Minimum:
-    """BFGS with Armijo backtracking from `x`.
+    """BFGS with Armijo backtracking from `x`, with what is known of the curvature there.
 
     Stops when the largest gradient entry, or the decrease of the value relative to its
     size, falls below tolerance. A start with no finite value stops at once, unconverged;
@@ -77,11 +79,13 @@ def minimise(
 
     # The first pass evaluates the start itself: any finite value beats infinity.
     zero = jnp.zeros_like(x)
+    if inverse_hessian is None:
+        inverse_hessian = jnp.eye(x.size, dtype=x.dtype)
     start = _State(
         x=x,
         value=jnp.asarray(jnp.inf, x.dtype),
         gradient=zero,
-        inverse_hessian=jnp.eye(x.size, dtype=x.dtype),
+        inverse_hessian=inverse_hessian,
         direction=zero,
         step_size=jnp.ones((), x.dtype),
         shrinks=jnp.zeros((), int),
@@ -94,7 +98,9 @@ def minimise(
     ahead = -jnp.dot(end.gradient, end.direction)
     near = ahead <= value_tolerance**0.5 * jnp.maximum(1.0, jnp.abs(end.value))
     converged = end.done & jnp.isfinite(end.value) & (near | ~stuck)
-    return Minimum(end.x, end.value, end.gradient, converged, end.steps)
+    return Minimum(
+        end.x, end.value, end.gradient, end.inverse_hessian, converged, end.steps
+    )
 
 
 def _take(state, trial, value, gradient, gradient_tolerance, value_tolerance):

@@ -24,6 +24,7 @@ class AbstractInference(eqx.Module):
         data: Any,
         *,
         key: PRNGKey,
+        pilot: Any = None,
     ) -> tuple[Parameters, FitReport]:
         """Draws of the parameters (a leading axis on every leaf; a point is one draw).
 
@@ -33,6 +34,8 @@ class AbstractInference(eqx.Module):
             initial: parameters, all array leaves real and unconstrained.
             data: arrays that the density depends on.
             key: PRNG key for starts and draws.
+            pilot: like `data`, of fewer rows: starts are compared there, and only the
+                best of them goes on to all rows. None compares them on `data`.
 
         Raises:
             FitError: no start reached a finite density.

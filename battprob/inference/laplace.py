@@ -37,9 +37,11 @@ class Laplace(AbstractInference):
                 f"num_draws must be even and positive; got {self.num_draws}"
             )
 
-    def run(self, log_joint, initial, data, *, key):
+    def run(self, log_joint, initial, data, *, key, pilot=None):
         key_mode, key_draws = jax.random.split(key)
-        mode, report = self.mode.run(log_joint, initial, data, key=key_mode)
+        mode, report = self.mode.run(
+            log_joint, initial, data, key=key_mode, pilot=pilot
+        )
         with stopwatch() as watch:
             draws = jax.block_until_ready(
                 _gaussian_draws(log_joint, mode, data, key_draws, self.num_draws)

@@ -53,9 +53,9 @@ class NUTS(AbstractInference):
                 f"got {self.num_samples} of {self.num_chains} chains"
             )
 
-    def run(self, log_joint, initial, data, *, key):
+    def run(self, log_joint, initial, data, *, key, pilot=None):
         key_mode, *keys = jax.random.split(key, 3)
-        mode, found = self.mode.run(log_joint, initial, data, key=key_mode)
+        mode, found = self.mode.run(log_joint, initial, data, key=key_mode, pilot=pilot)
         with stopwatch() as watch:
             draws, drawn, diverged = jax.block_until_ready(
                 _run_chains(log_joint, mode, data, keys, self)

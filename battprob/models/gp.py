@@ -17,6 +17,7 @@ from battprob.models._replicates import Sites, find_sites, pool
 from battprob.models.base import (
     AbstractModel,
     AbstractPosterior,
+    Rows,
     Scaling,
     bound,
     mixture,
@@ -65,7 +66,11 @@ class GaussianProcess(AbstractModel):
         parameters, weights, constants = split(noise)
         latent = eqx.combine(weights, constants)
         draws, report = self.inference.run(
-            _log_joint, (kernel, parameters), (rows, sites, latent), key=key
+            _log_joint,
+            (kernel, parameters),
+            (rows, sites, latent),
+            key=key,
+            pilot=_pilot(rows, latent, key),
         )
         return _posterior(draws, (rows, sites, latent), scaling, dataset, report)
 
@@ -106,6 +111,17 @@ class GaussianProcessPosterior(AbstractPosterior):
         del groups
         draws = (self.kernel, self.factor, self.alpha)
         return _sample_functions(draws, self.sites, x, key, num)
+
+
+def _pilot(rows, latent, key):
+    """Some of the rows, drawn at random; None where that would spare little."""
+    real = np.flatnonzero(rows.mask)
+    if len(real) <= 2 * _PILOT_ROWS:
+        return None
+    draw = np.random.default_rng(np.asarray(jax.random.key_data(key)))
+    chosen = draw.choice(real, _PILOT_ROWS, replace=False)
+    some = Rows(*(jnp.asarray(np.asarray(column)[chosen]) for column in rows))
+    return some, find_sites(some), latent
 
 
 def _gram(kernel, sites):
@@ -207,3 +223,6 @@ def _sample_functions(draws, sites, x, key, num):
     mean, root = jax.lax.map(one, draws)
     noise = jax.random.normal(key_function, (num, len(x)), x.dtype)
     return mean[chosen] + jnp.einsum("snm,sm->sn", root[chosen], noise)
+
+
+_PILOT_ROWS = 128

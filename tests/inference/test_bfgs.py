@@ -68,6 +68,11 @@ def test_quadratic_needs_few_more_steps_than_dimensions():
     assert minimise(_quadratic, jnp.zeros(5)).steps <= 20
 
 
+def test_curvature_known_before_spares_steps():
+    known = jnp.asarray(np.linalg.inv(_CURVATURE))
+    assert minimise(_quadratic, jnp.zeros(5), known).steps <= 3
+
+
 def test_start_without_a_finite_value_is_not_called_converged():
     end = minimise(_never, jnp.ones(2))
     assert not end.converged

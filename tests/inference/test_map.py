@@ -72,6 +72,17 @@ def test_start_in_a_forbidden_region_is_saved_by_the_others(key):
     assert report.converged
 
 
+def test_starts_are_compared_on_the_pilot_and_the_best_goes_on_with_all(key):
+    # The far mode is the higher one in the pilot alone: only from there is it found.
+    found, report = MAP(num_starts=8).run(
+        _two_modes, ORIGIN, jnp.asarray(-2.0), key=key, pilot=jnp.asarray(4.0)
+    )
+    np.testing.assert_allclose(found["x"], np.full((1, 2), 2.0), atol=0.2)
+    assert report.converged
+    lower, _ = MAP(num_starts=8).run(_two_modes, ORIGIN, jnp.asarray(-2.0), key=key)
+    np.testing.assert_allclose(lower["x"], np.zeros((1, 2)), atol=0.02)
+
+
 def test_no_finite_start_fails_with_a_report(key):
     with pytest.raises(FitError, match="no start reached a finite density") as caught:
         MAP().run(_never, jnp.asarray(0.0), jnp.asarray(0.0), key=key)

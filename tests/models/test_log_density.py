@@ -7,6 +7,7 @@ import pytest
 from jax.test_util import check_grads
 from scipy.stats import multivariate_normal
 
+from battprob._numerics import cholesky_inverse
 from battprob.models._gaussian import log_density
 
 N = 6
@@ -44,6 +45,14 @@ def test_hessian_in_the_residual_is_minus_the_precision(root_and_residual):
     covariance = np.asarray(root) @ np.asarray(root).T + np.eye(N)
     hessian = jax.jit(jax.hessian(log_density))(residual, jnp.asarray(covariance))
     np.testing.assert_allclose(hessian, -np.linalg.inv(covariance), rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [5, 301])
+def test_inverse_by_halves_is_the_inverse(size):
+    root = np.random.default_rng(0).normal(size=(size, size))
+    matrix = root @ root.T + size * np.eye(size)
+    inverse = cholesky_inverse(jnp.asarray(np.linalg.cholesky(matrix)))
+    np.testing.assert_allclose(inverse, np.linalg.inv(matrix), atol=1e-12)
 
 
 def test_under_vmap(root_and_residual):
