@@ -1,23 +1,27 @@
 r"""Labels known only to lie beyond a bound, or between two: parameters like any other.
 
 Given the true label y* of every such row all is Gaussian; so y* is drawn with the
-hyper-parameters, from the very density that the bounds cut out. With u unconstrained,
+hyper-parameters, from the very density that the bounds cut out. With z unconstrained,
 
-    y* = low + eᵘ,   y* = high - eᵘ,   y* = low + (high - low) / (1 + e⁻ᵘ).
+    y* = low - log Φ(-z),   y* = high + log Φ(-z),   y* = low + (high - low) Φ(z):
+
+labels that crowd a bound make Gaussian tails of z, where a logarithm makes long ones.
 """
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import ndtr
 from jax.scipy.stats import norm
 
 from battprob._padding import bucket
 from battprob._typing import Array, Float, Int
 from battprob.dataset import LOWER_BOUND, UPPER_BOUND, Dataset
 from battprob.models.base import Scaling
+from battprob.priors.base import exponential
 
 _NO_ROW = np.iinfo(np.int32).max
+_STEPS = 100
 
 
 class HiddenLabels(eqx.Module):
@@ -38,13 +42,12 @@ class HiddenLabels(eqx.Module):
         below, above = jnp.isfinite(self.low), jnp.isfinite(self.high)
         low, high = jnp.where(below, self.low, 0.0), jnp.where(above, self.high, 0.0)
         width = jnp.where(below & above, high - low, 1.0)
-        beyond = jnp.where(below, low + jnp.exp(position), high - jnp.exp(position))
-        between = low + width * jax.nn.sigmoid(position)
-        inside = jnp.log(width) - jax.nn.softplus(position) - jax.nn.softplus(-position)
-        log_slope = jnp.where(below & above, inside, position)
-        # Padding has no label: its position is given a density, to have a posterior.
-        log_slope = jnp.where(below | above, log_slope, norm.logpdf(position))
-        label = jnp.where(below & above, between, beyond)
+        excess = exponential(position)
+        beyond = jnp.where(below, low + excess, high - excess)
+        label = jnp.where(below & above, low + width * ndtr(position), beyond)
+        # Padding has no label, but a position, which needs a density all the same.
+        stretch = jnp.where(below != above, excess, jnp.log(width))
+        log_slope = norm.logpdf(position) + stretch
         return y.at[self.row].set(label, mode="drop"), jnp.sum(log_slope)
 
 
@@ -61,18 +64,8 @@ def find_hidden_labels(dataset: Dataset, scaling: Scaling) -> HiddenLabels | Non
     row = np.flatnonzero(is_hidden(dataset))
     if len(row) == 0:
         return None
-    low = _standardised(dataset.y, dataset, scaling)[row]
-    high = low
-    interval = np.zeros(len(row), bool)
-    if dataset.y_upper is not None:
-        high = _standardised(dataset.y_upper, dataset, scaling)[row]
-        interval = high > low
-    censored = np.asarray(dataset.censored)[row]
-    upper = (censored == UPPER_BOUND) & ~interval
-    low, high = (
-        np.where(upper, -np.inf, low),
-        np.where((censored == LOWER_BOUND) & ~interval, np.inf, high),
-    )
+    mean, scale = np.asarray(scaling.y_mean), np.asarray(scaling.y_scale)
+    low, high = ((end[row] - mean) / scale for end in _ends(dataset))
     length = bucket(len(row))
 
     def padded(values, value):
@@ -87,6 +80,46 @@ def find_hidden_labels(dataset: Dataset, scaling: Scaling) -> HiddenLabels | Non
     )
 
 
-def _standardised(y, dataset, scaling):
-    z = np.asarray(dataset.transform.inverse(y))
-    return (z - np.asarray(scaling.y_mean)) / np.asarray(scaling.y_scale)
+def scaled_beyond_bounds(dataset: Dataset, scaling: Scaling) -> Scaling:
+    """The scaling with mean and scale of the labels themselves, not of their bounds.
+
+    Those of a normal law, by expectation-maximisation on what is known of every label:
+    bounds vary less than the labels that they hide, and priors go by the scale.
+    """
+    if not is_hidden(dataset).any() or is_hidden(dataset).all():
+        return scaling
+    low, high = (end[np.asarray(dataset.mask)] for end in _ends(dataset))
+    mean, scale = float(scaling.y_mean), float(scaling.y_scale)
+    for _ in range(_STEPS):
+        first, second = _moments((low - mean) / scale, (high - mean) / scale)
+        first, second = mean + scale * first, scale**2 * second
+        mean = first.mean()
+        scale = np.sqrt(np.mean((first - mean) ** 2 + second))
+    dtype = scaling.y_mean.dtype
+    return eqx.tree_at(
+        lambda own: (own.y_mean, own.y_scale),
+        scaling,
+        (jnp.asarray(mean, dtype), jnp.asarray(scale, dtype)),
+    )
+
+
+def _moments(low, high):
+    """Mean and variance of a standard normal number known to lie between two ends."""
+    from scipy.stats import truncnorm
+
+    exact = low == high
+    mean, variance = truncnorm.stats(low - exact, high + exact)
+    return np.where(exact, low, mean), np.where(exact, 0.0, variance)
+
+
+def _ends(dataset):
+    """Lower and upper end of every label on the model's scale; equal where exact."""
+    low = np.asarray(dataset.transform.inverse(dataset.y))
+    upper = dataset.y if dataset.y_upper is None else dataset.y_upper
+    high = np.asarray(dataset.transform.inverse(upper))
+    censored = np.asarray(dataset.censored)
+    low, high = (
+        np.where((censored == UPPER_BOUND) & (high == low), -np.inf, low),
+        np.where((censored == LOWER_BOUND) & (high == low), np.inf, high),
+    )
+    return low, high

@@ -97,8 +97,18 @@ class AbstractPosterior(eqx.Module):
     def log_evidence(self) -> Float[Array, ""]:
         """Log marginal likelihood of the targets, as a density per unit of target.
 
-        Averaged over the draws of the hyper-parameters.
+        Averaged over the draws of the hyper-parameters: they have seen the data, so that
+        it is no marginal likelihood, except of quadrature nodes, which are weighted by
+        their prior.
+
+        Raises:
+            DataError: labels are censored: their draws are no data.
         """
+        if not _has_exact_labels(self.dataset):
+            raise DataError(
+                "the evidence of censored labels is not computed: compare models by the "
+                "density of held-out rows (evaluate.cross_validate)"
+            )
         average = logsumexp(self.log_evidences) - math.log(len(self.log_evidences))
         data = self.dataset
         slope = data.transform.log_slope(data.y) - jnp.log(self.scaling.y_scale)
@@ -280,8 +290,12 @@ def mixture(
     )
 
 
+def _has_exact_labels(dataset):
+    return np.all(np.asarray(dataset.censored) == 0) and dataset.y_upper is None
+
+
 def _require_exact_labels(dataset):
-    if np.any(np.asarray(dataset.censored) != 0) or dataset.y_upper is not None:
+    if not _has_exact_labels(dataset):
         raise DataError(
             "the dataset has censored or interval labels, which this model cannot take "
             "in; dropping them would bias the fit towards short lives"
@@ -316,6 +330,7 @@ def _restored(pred, scaling, transform):
         pred.function_variance * scale**2,
         pred.log_weight,
         transform,
+        shared_function=pred.shared_function,
     )
 
 

@@ -19,7 +19,11 @@ from battprob.models import _conjugate
 from battprob.models import _linear_rows as parts
 from battprob.models._coefficients import Coefficients
 from battprob.models._effects import start_effects
-from battprob.models._hidden_labels import find_hidden_labels, is_hidden
+from battprob.models._hidden_labels import (
+    find_hidden_labels,
+    is_hidden,
+    scaled_beyond_bounds,
+)
 from battprob.models._linear_rows import LinearParameters, LinearRows
 from battprob.models.base import (
     AbstractModel,
@@ -98,6 +102,9 @@ class BayesianLinear(AbstractModel):
                 "GaussianProcess(kernels.Linear(), noise.LatentGP())"
             )
         scaling, standard = prepare(dataset, self.noise, exact_labels=False)
+        if np.any(is_hidden(dataset)):
+            scaling = scaled_beyond_bounds(dataset, scaling)
+            standard = standardise(dataset, scaling, exact_labels=False)
         effects = start_effects(dataset, random_effects=self.random_effects)
         (noise,) = bound((self.noise,), dataset)
         prior = self.prior.bind(dataset.feature_names, len(standard.y))
