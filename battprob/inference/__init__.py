@@ -5,5 +5,6 @@ from battprob.inference.laplace import Laplace
 from battprob.inference.map import MAP
 from battprob.inference.nuts import NUTS
 from battprob.inference.report import FitReport
+from battprob.inference.svi import SVI
 
-__all__ = ["MAP", "NUTS", "AbstractInference", "FitReport", "Laplace"]
+__all__ = ["MAP", "NUTS", "SVI", "AbstractInference", "FitReport", "Laplace"]

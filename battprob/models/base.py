@@ -20,6 +20,7 @@ from battprob._typing import Array, ArrayLike, Bool, Float, Int, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
 from battprob.noise import AbstractNoise
+from battprob.noise.student import students
 from battprob.predictive import Predictive
 
 
@@ -230,13 +231,13 @@ class AbstractModel(eqx.Module):
 
 
 def prepare(
-    dataset: Dataset, noise: AbstractNoise, *, exact_labels: bool = True
+    dataset: Dataset, noise: AbstractNoise, *, row_parameters: bool = False
 ) -> tuple[Scaling, Rows]:
     """Check a dataset against a noise head, and standardise it.
 
     Raises:
         DataError: measured variances are missing, or given and not used; or labels are
-            censored where the model needs `exact_labels`.
+            censored, or noise is Student-t, and the model has no `row_parameters`.
     """
     if dataset.x.dtype == jnp.float32:
         warnings.warn(
@@ -251,20 +252,25 @@ def prepare(
             "the dataset has noise_variance but the noise head does not use it: add "
             "noise.Known() + to the head, or leave noise_variance out"
         )
-    if exact_labels:
+    if not row_parameters:
         _require_exact_labels(dataset)
+        if students(noise):
+            raise DataError(
+                "this model cannot take Student-t noise, which needs a parameter of every "
+                "row: use BayesianLinear, or another head"
+            )
     return _standardised(dataset.padded())
 
 
 def standardise(
-    dataset: Dataset, scaling: Scaling, *, exact_labels: bool = True
+    dataset: Dataset, scaling: Scaling, *, row_parameters: bool = False
 ) -> Rows:
     """Rows of a dataset on a scaling found before.
 
     Raises:
-        DataError: labels are censored where the model needs `exact_labels`.
+        DataError: labels are censored and the model has no `row_parameters`.
     """
-    if exact_labels:
+    if not row_parameters:
         _require_exact_labels(dataset)
     return _rows(dataset.padded(), scaling)
 

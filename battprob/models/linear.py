@@ -36,6 +36,7 @@ from battprob.models.base import (
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import has_weights
+from battprob.noise.student import levels, students, with_precision
 from battprob.predictive import Predictive
 from battprob.priors import AbstractPrior, Ridge
 
@@ -101,12 +102,15 @@ class BayesianLinear(AbstractModel):
                 "BayesianLinear cannot integrate a LatentGP out: use noise.LogLinear(), or "
                 "GaussianProcess(kernels.Linear(), noise.LatentGP())"
             )
-        scaling, standard = prepare(dataset, self.noise, exact_labels=False)
+        if len(students(self.noise)) > 1:
+            raise DataError("one part of the noise head may be StudentT, not several")
+        scaling, standard = prepare(dataset, self.noise, row_parameters=True)
         if np.any(is_hidden(dataset)):
             scaling = scaled_beyond_bounds(dataset, scaling)
-            standard = standardise(dataset, scaling, exact_labels=False)
+            standard = standardise(dataset, scaling, row_parameters=True)
         effects = start_effects(dataset, random_effects=self.random_effects)
         (noise,) = bound((self.noise,), dataset)
+        noise = with_precision(noise, jnp.zeros_like(standard.y))
         prior = self.prior.bind(dataset.feature_names, len(standard.y))
         prior = jax.tree.map(lambda leaf: leaf.astype(dataset.x.dtype), prior)
         hidden = find_hidden_labels(dataset, scaling)
@@ -146,8 +150,13 @@ class BayesianLinearPosterior(AbstractPosterior):
                 "rows with censored or interval labels cannot be taken in without a new "
                 "fit, which draws what they hide: fit to all rows"
             )
+        if students(self.parameters.noise):
+            raise DataError(
+                "rows with Student-t noise cannot be taken in without a new fit, which "
+                "draws their precisions: fit to all rows"
+            )
         together = self.dataset.append(dataset)
-        standard = standardise(together, self.scaling, exact_labels=False)
+        standard = standardise(together, self.scaling, row_parameters=True)
         hidden = self.rows.hidden
         rows = _rows(together, standard, self.parameters, hidden)
         weights, log_evidences = _factorise(self.parameters, rows)
@@ -300,14 +309,19 @@ def _predict(draws, rows, num_groups, x, known, groups):
     parameters, weights, log_weight = draws
     base = parts.base_columns(x, groups, _slopes(parameters), num_groups)
     mean, spread = _functions(parameters, rows, weights, base)
-    noise = jax.vmap(lambda draw: draw.noise.variance(x, known))(parameters)
-    weight = jnp.broadcast_to(log_weight[:, None], mean.shape)
+    noise, level = jax.vmap(lambda draw: levels(draw.noise, x, known))(parameters)
+    num_levels = level.shape[1]
+    weight = jnp.broadcast_to((log_weight[:, None] + level)[..., None], noise.shape)
+    # Every draw is one function under several levels of the noise.
+    noise, weight = (a.reshape(-1, len(x)) for a in (noise, weight))
+    mean, spread = (jnp.repeat(a, num_levels, axis=0) for a in (mean, spread))
     if parameters.effects is None:
         return mixture(mean, noise, spread, weight)
     between = jax.vmap(lambda effects: effects.new_group_variance(x))(
         parameters.effects
     )
     between = jnp.where(groups[None] < 0, between, 0.0)
+    between = jnp.repeat(between, num_levels, axis=0)
     offset, share = (
         jnp.asarray(values, x.dtype)[None, :, None] for values in _group_nodes()
     )

@@ -11,5 +11,14 @@ uncertainty into the answer, so that the aleatoric variance is E[σ²(x) | data]
 
 from battprob.noise.heads import AbstractNoise, Constant, Known, LogLinear, Sum
 from battprob.noise.latent import LatentGP
+from battprob.noise.student import StudentT
 
-__all__ = ["AbstractNoise", "Constant", "Known", "LatentGP", "LogLinear", "Sum"]
+__all__ = [
+    "AbstractNoise",
+    "Constant",
+    "Known",
+    "LatentGP",
+    "LogLinear",
+    "StudentT",
+    "Sum",
+]

@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 from scipy import stats
 
 from battprob import DataError
-from battprob.noise import Constant, Known, LatentGP, LogLinear
+from battprob.noise import Constant, Known, LatentGP, LogLinear, StudentT
 
 NAMES = ("rate", "temperature", "pressure")
 HEADS = {
@@ -19,6 +19,7 @@ HEADS = {
     "by position": lambda: LogLinear([1]),
     "latent": LatentGP,
     "known": Known,
+    "student": lambda: StudentT(LogLinear(["rate"])),
     "sum": lambda: Known() + LogLinear(["rate"]),
     "sum of three": lambda: Constant() + LogLinear(["rate"]) + LogLinear([2]),
     "sum with latent": lambda: Known() + LatentGP(features=["pressure"]),
@@ -28,6 +29,7 @@ SEES = {
     "named": [0, 2],
     "by position": [1],
     "latent": [0, 1, 2],
+    "student": [0],
     "sum": [0],
     "sum with latent": [2],
     "sum of three": [0, 2],

@@ -71,7 +71,7 @@ def _integrand():
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_likelihood_is_the_probability_of_what_is_known(kind):
     data = Dataset(X, Y, **KINDS[kind])
-    scaling, standard = prepare(data, Constant(), exact_labels=False)
+    scaling, standard = prepare(data, Constant(), row_parameters=True)
     hidden = find_hidden_labels(data, scaling)
     codes = jnp.zeros(8, jnp.int32)
     rows = parts.linear_rows(standard, codes, None, 0, hidden, Constant())
@@ -88,7 +88,7 @@ def test_draws_stay_where_the_label_is_known_to_be():
     flags = np.array([1, -1, 0, 0, 0, 0, 0, 0])
     upper = Y + np.array([0, 0, 0.5, 0, 0, 0, 0, 0])
     data = Dataset(X, Y, censored=flags, y_upper=upper)
-    scaling, standard = prepare(data, Constant(), exact_labels=False)
+    scaling, standard = prepare(data, Constant(), row_parameters=True)
     hidden = find_hidden_labels(data, scaling)
     for value in (-6.0, 0.0, 6.0):
         filled, _ = hidden.fill(standard.y, jnp.full(8, value))
@@ -110,7 +110,7 @@ def test_the_scale_is_that_of_the_labels_and_not_of_their_bounds():
         censored=life > stop,
         transform=transforms.Log(),
     )
-    scaling, _ = prepare(data, Constant(), exact_labels=False)
+    scaling, _ = prepare(data, Constant(), row_parameters=True)
     assert scaling.y_scale < 0.35
     scaling = scaled_beyond_bounds(data, scaling)
     assert scaling.y_mean == pytest.approx(6.0, abs=0.08)
@@ -130,6 +130,6 @@ def test_rows_taken_in_later_must_be_exact(key):
 
 def test_standardise_still_refuses_what_a_model_cannot_take():
     data = Dataset(X, Y, **KINDS["interval"])
-    scaling, _ = prepare(data, Constant(), exact_labels=False)
+    scaling, _ = prepare(data, Constant(), row_parameters=True)
     with pytest.raises(DataError, match="censored or interval"):
         standardise(data, scaling)
