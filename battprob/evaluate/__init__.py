@@ -1,5 +1,6 @@
 """Is a prediction right, and does it know how far it may be wrong?"""
 
+from battprob._stacking import stacking_weights
 from battprob.evaluate.conformal import (
     CalibratedByClass,
     CalibratedInterval,
@@ -45,7 +46,7 @@ from battprob.evaluate.recalibrate import (
 )
 from battprob.evaluate.report import Report, report
 from battprob.evaluate.scores import Comparison, Scores, compare
-from battprob.evaluate.selection import BestOf, stacking_weights
+from battprob.evaluate.selection import BestOf
 from battprob.evaluate.splits import StratifiedByTarget, TimeOrdered
 from battprob.evaluate.summary import summary
 from battprob.evaluate.uniformity import (

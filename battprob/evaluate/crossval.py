@@ -202,7 +202,7 @@ def fitted_folds(
             error.add_note(f"while fitting fold {number} of {len(parts)} (from 0)")
             raise
         held_out = dataset.take(test)
-        known = {"noise_variance": held_out.noise_variance}
+        known: dict[str, Any] = {"noise_variance": held_out.noise_variance}
         if posterior.uses_groups:
             known["groups"] = held_out.group_labels
         pred = posterior.predict(held_out.x, **known)

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from battprob._errors import DataError
+from battprob._stacking import stacking_weights
 from battprob._text import aligned
 from battprob._typing import PRNGKey
 from battprob.dataset import Dataset
 from battprob.evaluate.crossval import CrossValidation, cross_validate
 from battprob.evaluate.scores import compare
-from battprob.evaluate.selection import stacking_weights
 from battprob.models.base import AbstractModel
 
 _FEW_GROUPS = 10

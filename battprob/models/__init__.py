@@ -3,6 +3,7 @@
 from battprob.models.base import AbstractModel, AbstractPosterior
 from battprob.models.gp import GaussianProcess, GaussianProcessPosterior
 from battprob.models.linear import BayesianLinear, BayesianLinearPosterior
+from battprob.models.stacking import Stack, StackedPosterior, stack
 
 __all__ = [
     "AbstractModel",
@@ -11,4 +12,7 @@ __all__ = [
     "BayesianLinearPosterior",
     "GaussianProcess",
     "GaussianProcessPosterior",
+    "Stack",
+    "StackedPosterior",
+    "stack",
 ]
