@@ -12,6 +12,7 @@ from battprob.inference.report import FitReport, stopwatch
 
 _START_SPREAD = 1.0
 _FLAT = 1e-6  # relative change of the log density that no posterior would notice
+_NEARLY_FLAT = 1e-3  # enough to tell which of several modes is the highest
 
 
 class MAP(AbstractInference):
@@ -28,10 +29,10 @@ class MAP(AbstractInference):
     max_steps: int = eqx.field(default=200, static=True)
 
     def run(self, log_joint, initial, data, *, key, pilot=None):
-        first = data if pilot is None else pilot
+        first, flat = (data, _FLAT) if pilot is None else (pilot, _NEARLY_FLAT)
         with stopwatch() as watch:
             best, minimum = _best_of_starts(
-                log_joint, initial, first, key, self.num_starts, self.max_steps
+                log_joint, initial, first, key, self.num_starts, self.max_steps, flat
             )
             if pilot is not None:
                 best, minimum = _go_on(log_joint, best, minimum, data, self.max_steps)
@@ -43,7 +44,7 @@ class MAP(AbstractInference):
 
 
 @eqx.filter_jit
-def _best_of_starts(log_joint, initial, data, key, num_starts, max_steps):
+def _best_of_starts(log_joint, initial, data, key, num_starts, max_steps, tolerance):
     flat, unravel = ravel_pytree(initial)
     noise = jax.random.normal(key, (num_starts, flat.size), flat.dtype)
     scatter = _START_SPREAD * noise.at[0].set(0.0)
@@ -52,7 +53,9 @@ def _best_of_starts(log_joint, initial, data, key, num_starts, max_steps):
         return -log_joint(unravel(vector), data)
 
     def search(start):
-        return minimise(objective, start, max_steps=max_steps, value_tolerance=_FLAT)
+        return minimise(
+            objective, start, max_steps=max_steps, value_tolerance=tolerance
+        )
 
     # Side by side, all would take as many steps as the slowest of them, inner ones too.
     ends = jax.lax.map(search, flat[None] + scatter)

@@ -114,9 +114,9 @@ class GaussianProcessPosterior(AbstractPosterior):
 
 
 def _pilot(rows, latent, key):
-    """Some of the rows, drawn at random; None where that would spare little."""
+    """Some of the rows, drawn at random; None where all are few."""
     real = np.flatnonzero(rows.mask)
-    if len(real) <= 2 * _PILOT_ROWS:
+    if len(real) <= _PILOT_ROWS:
         return None
     draw = np.random.default_rng(np.asarray(jax.random.key_data(key)))
     chosen = draw.choice(real, _PILOT_ROWS, replace=False)
