@@ -3,9 +3,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.flatten_util import ravel_pytree
 
 from battprob._errors import FitError
+from battprob._random import generator
 from battprob.inference._bfgs import Minimum, minimise
 from battprob.inference.base import AbstractInference
 from battprob.inference.report import FitReport, stopwatch
@@ -31,34 +33,50 @@ class MAP(AbstractInference):
     def run(self, log_joint, initial, data, *, key, pilot=None):
         first, flat = (data, _FLAT) if pilot is None else (pilot, _NEARLY_FLAT)
         with stopwatch() as watch:
+            starts = _scattered(initial, key, self.num_starts)
             best, minimum = _best_of_starts(
-                log_joint, initial, first, key, self.num_starts, self.max_steps, flat
+                log_joint, starts, first, self.max_steps, flat
             )
             if pilot is not None:
                 best, minimum = _go_on(log_joint, best, minimum, data, self.max_steps)
             jax.block_until_ready(best)
         report = _report(minimum, watch)
-        if not jnp.isfinite(minimum.value):
+        if not np.isfinite(minimum.value):
             raise FitError(report.message, report)
-        return jax.tree.map(lambda leaf: leaf[None], best), report
+        return jax.tree.map(_one_draw, best), report
+
+
+def _scattered(initial, key, num_starts):
+    """Starts around the model's own, which is the first."""
+    draw = generator(key)
+
+    def around(leaf):
+        noise = draw.normal(size=(num_starts, *leaf.shape))
+        noise[0] = 0.0
+        return jnp.asarray((leaf + _START_SPREAD * noise).astype(leaf.dtype))
+
+    return jax.tree.map(around, jax.tree.map(np.asarray, initial))
+
+
+def _one_draw(leaf):
+    return jnp.asarray(np.asarray(leaf)[None])
 
 
 @eqx.filter_jit
-def _best_of_starts(log_joint, initial, data, key, num_starts, max_steps, tolerance):
-    flat, unravel = ravel_pytree(initial)
-    noise = jax.random.normal(key, (num_starts, flat.size), flat.dtype)
-    scatter = _START_SPREAD * noise.at[0].set(0.0)
+def _best_of_starts(log_joint, starts, data, max_steps, tolerance):
+    unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], starts))[1]
 
     def objective(vector):
         return -log_joint(unravel(vector), data)
 
     def search(start):
+        start = ravel_pytree(start)[0]
         return minimise(
             objective, start, max_steps=max_steps, value_tolerance=tolerance
         )
 
     # Side by side, all would take as many steps as the slowest of them, inner ones too.
-    ends = jax.lax.map(search, flat[None] + scatter)
+    ends = jax.lax.map(search, starts)
     winner = jnp.argmin(jnp.where(jnp.isfinite(ends.value), ends.value, jnp.inf))
     best = jax.tree.map(lambda leaf: leaf[winner], ends)
     return unravel(best.x), best._replace(steps=ends.steps.sum())
@@ -83,8 +101,8 @@ def _go_on(log_joint, initial, found, data, max_steps):
 
 
 def _report(minimum: Minimum, watch) -> FitReport:
-    steepest = float(jnp.max(jnp.abs(minimum.gradient)))
-    if not jnp.isfinite(minimum.value):
+    steepest = float(np.max(np.abs(minimum.gradient)))
+    if not np.isfinite(minimum.value):
         message = (
             "no start reached a finite density: look for columns of wildly different "
             "scale or repeated rows, or call battprob.enable_x64()"

@@ -144,12 +144,12 @@ class AbstractPosterior(eqx.Module):
                 "fit with noise.Known() and Dataset(noise_variance=...), or leave it out"
             )
         x, size = self._checked(x)
-        known = jnp.zeros(len(x), x.dtype)
+        known = jnp.asarray(np.zeros(len(x), x.dtype))
         if noise_variance is not None:
             known = known.at[:size].set(jnp.asarray(noise_variance, x.dtype))
-        known = known / self.scaling.y_scale**2
         codes = self._codes(groups, size, len(x))
-        pred = self._standardised_predict(self.scaling.features(x), known, codes)
+        x, known = _standard_inputs(x, known, self.scaling)
+        pred = self._standardised_predict(x, known, codes)
         pred = _restored(pred, self.scaling, self.dataset.transform)
         return pred.take(slice(size))
 
@@ -319,6 +319,11 @@ def _standardised(padded):
     y_scale = jnp.where(still, _own_size(y_mean, padded.transform), y_scale)
     scaling = Scaling(x_mean, x_scale, y_mean, y_scale)
     return scaling, scaling.rows(padded)
+
+
+@eqx.filter_jit
+def _standard_inputs(x, known, scaling):
+    return scaling.features(x), known / scaling.y_scale**2
 
 
 @eqx.filter_jit

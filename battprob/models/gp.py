@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._numerics import cholesky, default_jitter
+from battprob._random import generator
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
@@ -118,8 +119,7 @@ def _pilot(rows, latent, key):
     real = np.flatnonzero(rows.mask)
     if len(real) <= _PILOT_ROWS:
         return None
-    draw = np.random.default_rng(np.asarray(jax.random.key_data(key)))
-    chosen = draw.choice(real, _PILOT_ROWS, replace=False)
+    chosen = generator(key).choice(real, _PILOT_ROWS, replace=False)
     some = Rows(*(jnp.asarray(np.asarray(column)[chosen]) for column in rows))
     return some, find_sites(some), latent
 
