@@ -148,8 +148,8 @@ class AbstractPosterior(eqx.Module):
         if noise_variance is not None:
             known = known.at[:size].set(jnp.asarray(noise_variance, x.dtype))
         codes = self._codes(groups, size, len(x))
-        x, known = _standard_inputs(x, known, self.scaling)
-        pred = self._standardised_predict(x, known, codes)
+        inputs = _standard_inputs(x, known, self.scaling)
+        pred = self._standardised_predict(*inputs, codes)
         pred = _restored(pred, self.scaling, self.dataset.transform)
         return pred.take(slice(size))
 

@@ -1,0 +1,76 @@
+"""Truths drawn from a process's own prior rank uniformly among draws by NUTS.
+
+References: Talts et al., Validating Bayesian Inference Algorithms with Simulation-Based
+Calibration, arXiv:1804.06788, theorem 1.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+from scipy.stats import chisquare
+
+from battprob import Dataset
+from battprob.inference import MAP, NUTS
+from battprob.kernels import RBF
+from battprob.models._replicates import find_sites
+from battprob.models.base import Scaling
+from battprob.models.gp import _log_joint, _posterior
+from battprob.noise import Constant
+from battprob.noise.latent import split
+
+pytestmark = pytest.mark.slow
+NUM_ROWS, NUM_SIMULATIONS, NUM_DRAWS, NUM_BINS = 16, 120, 120, 6
+THIN = 10
+UNIT_SCALING = Scaling(jnp.zeros(1), jnp.ones(1), jnp.zeros(()), jnp.ones(()))
+NEW = np.array([[0.5]])
+SAMPLER = NUTS(num_samples=THIN * NUM_DRAWS, num_warmup=300, mode=MAP(1))
+
+
+def _truth(rng):
+    """Hyper-parameters, the function at `NEW`, and data, from the priors."""
+    log_length = np.log(2) + rng.normal()
+    log_variance = 2 * np.log(rng.exponential(1 / 3))
+    log_noise = -2 + 2 * rng.normal()
+    x = rng.normal(size=(NUM_ROWS, 1))
+    places = np.concatenate([x, NEW])
+    gram = np.exp(-0.5 * (cdist(places, places) / np.exp(log_length)) ** 2)
+    root = np.linalg.cholesky(gram + 1e-10 * np.eye(len(places)))
+    function = np.exp(0.5 * log_variance) * root @ rng.normal(size=len(places))
+    y = function[:-1] + np.exp(0.5 * log_noise) * rng.normal(size=NUM_ROWS)
+    return (log_length, log_variance, log_noise, function[-1]), Dataset(x, y)
+
+
+def _draws(data, key):
+    """Posterior draws of the same, without standardisation."""
+    rows = UNIT_SCALING.rows(data.padded())
+    kernel, noise = RBF().bind(["x"]), Constant()
+    parameters, _, nothing = split(noise)
+    problem = (rows, find_sites(rows), nothing)
+    key_fit, key_function = jax.random.split(key)
+    draws, report = SAMPLER.run(_log_joint, (kernel, parameters), problem, key=key_fit)
+    draws = jax.tree.map(lambda leaf: leaf[::THIN], draws)
+    posterior = _posterior(draws, problem, UNIT_SCALING, data, report)
+    functions = posterior.sample_functions(NEW, key=key_function, num=NUM_DRAWS)
+    kernel, noise = draws
+    return (
+        kernel.log_lengthscale[:, 0],
+        kernel.log_variance,
+        noise.log_variance,
+        functions[:, 0],
+    )
+
+
+def test_ranks_are_uniform(key):
+    rng = np.random.default_rng(0)
+    ranks = []
+    for one in jax.random.split(key, NUM_SIMULATIONS):
+        truth, data = _truth(rng)
+        drawn = _draws(data, one)
+        ranks.append(
+            [np.sum(np.asarray(d) < t) for d, t in zip(drawn, truth, strict=True)]
+        )
+    for rank in np.array(ranks).T:
+        counts = np.bincount(rank * NUM_BINS // (NUM_DRAWS + 1), minlength=NUM_BINS)
+        assert chisquare(counts).pvalue > 1e-3, counts
