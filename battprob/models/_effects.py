@@ -18,8 +18,9 @@ from battprob.priors.base import standard_normal
 class GroupEffects(eqx.Module):
     r"""$u_{gk} \sim N(0, s_k^2)$ for group g: k = 0 its intercept, the others its slopes.
 
-    s_k is half-normal of scale one: a group's offset is as likely below 0.67 standard
-    deviations of the target as above. With two groups the data hardly say more.
+    s_k is half-normal of scale 1.5: half of it lies above one standard deviation of the
+    target, as rows of one or two groups do not show how far groups lie apart, and hardly
+    say more of s_k than this.
     """
 
     coordinates: Float[Array, "..."]
@@ -31,12 +32,15 @@ class GroupEffects(eqx.Module):
 
     def sd(self) -> Float[Array, " e"]:
         """s_k, the half-normal quantile of the coordinates."""
-        return -ndtri(0.5 * ndtr(-self.coordinates))
+        return -_WIDTH * ndtri(0.5 * ndtr(-self.coordinates))
 
     def new_group_variance(self, x: Float[Array, "m d"]) -> Float[Array, " m"]:
         """Variance of what a group not seen before adds at the rows of `x`."""
         varying = jnp.concatenate([jnp.ones_like(x[:, :1]), x[:, self.slopes]], axis=1)
         return jnp.sum((varying * self.sd()[None]) ** 2, axis=1)
+
+
+_WIDTH = 1.5
 
 
 def start_effects(

@@ -57,7 +57,7 @@ class BayesianLinear(AbstractModel):
         prior: what is believed of the weights; see `battprob.priors`.
         random_effects: True: every group of the dataset has an intercept of its own, and
             a slope of its own for each feature named instead of True. Between groups
-            these vary by a standard deviation that is half-normal of scale one (of the
+            these vary by a standard deviation that is half-normal of scale 1.5 (of the
             target's standard deviation) a priori. A new group is answered for with the
             variance between groups, reported as `between`.
         inference: how the scales are explored. Default: integrated by quadrature where

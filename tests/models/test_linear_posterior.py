@@ -145,7 +145,7 @@ def test_the_whole_model_in_the_lines_of_its_description(key):
     # Tests stopped at 900 cycles would have gone on as long as the others say.
     hidden = np.flatnonzero(flags)
     assert np.all(pred.mean[hidden] > 850)
-    assert abs(np.log(pred.quantile(0.5) / life)[hidden]).mean() < 0.15
+    assert abs(np.log(pred.quantile(0.5) / life)[hidden]).mean() < 0.25
     inclusion = posterior.inclusion(0.05)
     assert inclusion["temperature_c"] > 0.99
     assert max(list(inclusion.values())[1:]) < 0.6

@@ -17,7 +17,7 @@ GROUPS = np.repeat(["B", "A", "C", "D"], 5)
 OFFSET = np.repeat([2.0, -2.0, 0.5, 0.0], 5)
 Y = X[:, 0] + OFFSET + 0.3 * RNG.normal(size=20)
 NEW, MEMBER = RNG.normal(size=(3, 2)), ["A", "new", "C"]
-MIDDLE = norm.ppf(0.75)  # median of the half-normal law: where coordinates start
+MIDDLE = 1.5 * norm.ppf(0.75)  # median of the half-normal law: where coordinates start
 CODES = np.unique(GROUPS, return_inverse=True)[1]
 
 
