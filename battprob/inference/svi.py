@@ -1,11 +1,10 @@
 """Stochastic variational inference: the Gaussian that is nearest to the posterior."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import optax
 from jax.flatten_util import ravel_pytree
 from tqdm import tqdm
 
@@ -89,7 +88,7 @@ class _Guess(NamedTuple):
 
 class _State(NamedTuple):
     guess: _Guess
-    optimiser: optax.OptState
+    optimiser: Any
 
 
 def _root(guess):
@@ -97,6 +96,8 @@ def _root(guess):
 
 
 def _optimiser(chunks):
+    import optax
+
     return optax.adam(optax.cosine_decay_schedule(_RATE, chunks * _CHUNK))
 
 
