@@ -54,9 +54,18 @@ class _Weights(NamedTuple):
 
 
 def integrate(
-    gram: Float[Array, "u u"], noise: AbstractNoise, rows: Rows, sites: Sites
+    gram: Float[Array, "u u"],
+    noise: AbstractNoise,
+    rows: Rows,
+    sites: Sites,
+    *,
+    tolerance: float,
 ) -> Integrated:
-    """The noise of every row with weights integrated out, and what that costs."""
+    """The noise of every row with weights integrated out, and what that costs.
+
+    Newton's method stops where its last step moved no log R by more than `tolerance`;
+    that step left a tenth or so of the error.
+    """
     if not has_weights(noise):
         variance = noise.variance(rows.x, rows.known)
         return Integrated(noise, variance, jnp.zeros((), variance.dtype))
@@ -68,7 +77,8 @@ def integrate(
 
     # Slopes at a fixed q(u): the bound is stationary in it.
     gram, fixed = jax.lax.stop_gradient((gram, noise))
-    found = _solve(gram, partial(log_variance, fixed), weights, rows, sites)
+    log_noise = partial(log_variance, fixed)
+    found = _solve(gram, log_noise, weights, rows, sites, tolerance)
     mean, covariance = jax.lax.stop_gradient((found.mean, found.covariance))
     level, spread = _moments(partial(log_variance, noise), mean, covariance)
     divergence = jnp.trace(covariance) + mean @ mean - len(mean)
@@ -86,12 +96,12 @@ def _moments(log_variance, mean, covariance):
     return log_variance(mean), jnp.sum((slope @ covariance) * slope, axis=1)
 
 
-def _solve(gram, log_variance, start, rows, sites):
+def _solve(gram, log_variance, start, rows, sites, tolerance):
     """The best q(u) by Newton's method."""
     prior = jnp.eye(len(start), dtype=start.dtype)
 
     def unfinished(state):
-        return (state.change > _TOLERANCE) & (state.steps < _MAX_STEPS)
+        return (state.change > tolerance) & (state.steps < _MAX_STEPS)
 
     def step(state):
         need = _need(gram, jnp.exp(state.log_noise), rows, sites)
@@ -137,4 +147,3 @@ def _need(gram, variance, rows, sites):
 
 _MAX_STEPS = 50
 _LONGEST_STEP = 2.0  # in log σ²
-_TOLERANCE = 1e-4  # each step leaves a tenth or so: what is left is smaller still

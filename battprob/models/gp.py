@@ -130,18 +130,19 @@ def _gram(kernel, sites):
     return jnp.where(both, kernel.gram(sites.x, sites.x), 0.0)
 
 
-def _integrated(parameters, data):
+def _integrated(parameters, data, tolerance):
     """Noise with weights integrated out, targets pooled by site, their covariance."""
     kernel, noise = parameters
     rows, sites, latent = data
     gram = _gram(kernel, sites)
-    integrated = integrate(gram, eqx.combine(noise, latent), rows, sites)
+    noise = eqx.combine(noise, latent)
+    integrated = integrate(gram, noise, rows, sites, tolerance=tolerance)
     pooled = pool(rows, integrated.variance, sites)
     return integrated, pooled, gram + jnp.diag(pooled.variance)
 
 
 def _log_joint(parameters, data):
-    integrated, pooled, covariance = _integrated(parameters, data)
+    integrated, pooled, covariance = _integrated(parameters, data, _TOLERANCE)
     evidence = log_density(pooled.y, covariance) + pooled.log_rest
     prior = parameters[0].log_prior() + integrated.noise.log_prior()
     return evidence + integrated.correction + prior
@@ -169,7 +170,7 @@ def _factorise(draws, data):
     at_mode = len(jax.tree.leaves(draws)[0]) == 1
 
     def one(parameters):
-        integrated, pooled, covariance = _integrated(parameters, data)
+        integrated, pooled, covariance = _integrated(parameters, data, _FINAL_TOLERANCE)
         density, (factor, alpha) = solve(pooled.y, covariance)
         evidence = density + pooled.log_rest + integrated.correction
         spread = head_covariance(
@@ -226,3 +227,4 @@ def _sample_functions(draws, sites, x, key, num):
 
 
 _PILOT_ROWS = 128
+_TOLERANCE, _FINAL_TOLERANCE = 1e-4, 1e-6  # of learned noise: searching, and found
