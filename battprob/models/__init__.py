@@ -2,7 +2,12 @@
 
 from battprob.models.base import AbstractModel, AbstractPosterior
 from battprob.models.gp import GaussianProcess, GaussianProcessPosterior
+from battprob.models.gp_classifier import (
+    GaussianProcessClassifier,
+    GaussianProcessClassifierPosterior,
+)
 from battprob.models.linear import BayesianLinear, BayesianLinearPosterior
+from battprob.models.logistic import BayesianLogistic, BayesianLogisticPosterior
 from battprob.models.stacking import Stack, StackedPosterior, stack
 
 __all__ = [
@@ -10,7 +15,11 @@ __all__ = [
     "AbstractPosterior",
     "BayesianLinear",
     "BayesianLinearPosterior",
+    "BayesianLogistic",
+    "BayesianLogisticPosterior",
     "GaussianProcess",
+    "GaussianProcessClassifier",
+    "GaussianProcessClassifierPosterior",
     "GaussianProcessPosterior",
     "Stack",
     "StackedPosterior",

@@ -83,12 +83,14 @@ def _compressed(rows):
     )
 
 
-def scales(parameters: LinearParameters, num_columns: int) -> Float[Array, " r"]:
+def scales(
+    prior: AbstractPrior, effects: GroupEffects | None, num_columns: int
+) -> Float[Array, " r"]:
     """Prior standard deviation of the weight of every column; one of the intercept."""
-    features = parameters.prior.scales()
+    features = prior.scales()
     parts = [jnp.ones_like(features[:1]), features]
-    if parameters.effects is not None:
-        sd = parameters.effects.sd()
+    if effects is not None:
+        sd = effects.sd()
         num_groups = (num_columns - 1 - features.size) // sd.size
         parts.append(jnp.repeat(sd, num_groups))
     return jnp.concatenate(parts)
@@ -98,7 +100,7 @@ def columns(
     parameters: LinearParameters, base: Float[Array, "n r"]
 ) -> Float[Array, "n r"]:
     """Columns whose weights are N(0, 1) a priori."""
-    return base * scales(parameters, base.shape[1])[None]
+    return base * scales(parameters.prior, parameters.effects, base.shape[1])[None]
 
 
 def variance(parameters: LinearParameters, rows: LinearRows) -> Float[Array, " n"]:

@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from abc import abstractmethod
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -17,6 +17,7 @@ from battprob._errors import DataError, PrecisionWarning
 from battprob._padding import bucket, pad_rows
 from battprob._serialise import save
 from battprob._typing import Array, ArrayLike, Bool, Float, Int, PRNGKey
+from battprob.class_predictive import ClassPredictive
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
 from battprob.noise import AbstractNoise
@@ -58,7 +59,10 @@ class Scaling(eqx.Module):
         return Rows(self.features(padded.x), y, known, padded.mask)
 
 
-class AbstractPosterior(eqx.Module):
+Answer = TypeVar("Answer", Predictive, ClassPredictive)
+
+
+class AbstractPosterior(eqx.Module, Generic[Answer]):
     """What is believed after the data; immutable, and the same interface for all models.
 
     To write your own: hold the fields below and define `_standardised_predict`,
@@ -85,7 +89,7 @@ class AbstractPosterior(eqx.Module):
         x: Float[Array, "m d"],
         known: Float[Array, " m"],
         groups: Int[Array, " m"],
-    ) -> Predictive:
+    ) -> Answer:
         """Predictive of the standardised target; groups are codes, -1 a new group."""
 
     @abstractmethod
@@ -121,7 +125,7 @@ class AbstractPosterior(eqx.Module):
         *,
         noise_variance: ArrayLike | None = None,
         groups: ArrayLike | None = None,
-    ) -> Predictive:
+    ) -> Answer:
         """Predictive distribution of the targets of new rows.
 
         Args:
@@ -150,7 +154,9 @@ class AbstractPosterior(eqx.Module):
         codes = self._codes(groups, size, len(x))
         inputs = _standard_inputs(x, known, self.scaling)
         pred = self._standardised_predict(*inputs, codes)
-        pred = _restored(pred, self.scaling, self.dataset.transform)
+        # A probability has no unit to be given back.
+        if isinstance(pred, Predictive):
+            pred = _restored(pred, self.scaling, self.dataset.transform)
         return pred.take(slice(size))
 
     def sample_functions(

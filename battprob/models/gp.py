@@ -27,6 +27,7 @@ from battprob.models.base import (
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import anchored, split
+from battprob.predictive import Predictive
 
 
 class GaussianProcess(AbstractModel):
@@ -76,7 +77,7 @@ class GaussianProcess(AbstractModel):
         return _posterior(draws, (rows, sites, latent), scaling, dataset, report)
 
 
-class GaussianProcessPosterior(AbstractPosterior):
+class GaussianProcessPosterior(AbstractPosterior[Predictive]):
     """A fitted Gaussian process; hyper-parameters carry a leading axis of draws."""
 
     kernel: AbstractKernel

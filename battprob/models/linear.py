@@ -127,7 +127,7 @@ class BayesianLinear(AbstractModel):
         return _posterior(draws, rows, scaling, dataset, report)
 
 
-class BayesianLinearPosterior(AbstractPosterior):
+class BayesianLinearPosterior(AbstractPosterior[Predictive]):
     """A fitted linear model; hyper-parameters carry a leading axis of draws.
 
     `log_weight` is the posterior weight of each draw (all alike, or those of quadrature
