@@ -19,6 +19,7 @@ LEAVES = {
     "_normal",
     "_numerics",
     "_padding",
+    "_psis",
     "_random",
     "_stacking",
     "_text",

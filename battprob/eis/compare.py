@@ -12,8 +12,8 @@ from jax.scipy.special import logsumexp
 from tqdm import tqdm
 
 from battprob._errors import DataError
+from battprob._psis import smoothed_log_weights
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
-from battprob.eis._psis import smoothed_log_weights
 from battprob.eis._scales import to_values
 from battprob.eis.circuit import Circuit
 from battprob.eis.posterior import CircuitPosterior, draws_with_noise

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from battprob._numerics import cholesky_solve
+from battprob._numerics import cholesky_inverse, cholesky_solve
 from battprob._typing import Array, Float
 from battprob.models import _gaussian
 
@@ -68,6 +68,29 @@ def function(
         v = solve_triangular(weights.factor, new.T, lower=True)
         variance = jnp.sum(v**2, axis=0)
     return new @ weights.mean, variance
+
+
+def leave_one_out(
+    weights: Weights,
+    columns: Float[Array, "n r"],
+    y: Float[Array, " n"],
+    variance: Float[Array, " n"],
+) -> Float[Array, " n"]:
+    r"""log p(y_i | all other targets) of every row, from the posterior given all.
+
+    With α = K⁻¹y, the others say $y_i \sim N(y_i - α_i / K⁻¹_{ii}, 1 / K⁻¹_{ii})$
+    (Rasmussen and Williams 2006, eq. 5.12).
+    """
+    if is_wide(columns):
+        inverse = cholesky_inverse(weights.factor)
+        alpha, diagonal = inverse @ y, jnp.diagonal(inverse)
+    else:
+        alpha = (y - columns @ weights.mean) / variance
+        v = solve_triangular(
+            weights.factor, (columns / variance[:, None]).T, lower=True
+        )
+        diagonal = 1 / variance - jnp.sum(v**2, axis=0)
+    return -0.5 * (alpha**2 / diagonal + jnp.log(2 * jnp.pi / diagonal))
 
 
 def draw(

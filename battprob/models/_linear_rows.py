@@ -56,9 +56,9 @@ def linear_rows(
     slopes: tuple[int, ...] | None,
     num_groups: int,
     hidden: HiddenLabels | None,
-    noise: AbstractNoise,
+    noise: AbstractNoise | None,
 ) -> LinearRows:
-    """Rows of a linear model, compressed where that loses nothing."""
+    """Rows of a linear model, compressed where `noise` loses nothing by it."""
     base = base_columns(rows.x, codes, slopes, num_groups)
     base = jnp.where(rows.mask[:, None], base, 0.0)
     count = rows.mask.astype(base.dtype)

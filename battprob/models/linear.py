@@ -24,6 +24,7 @@ from battprob.models._hidden_labels import (
     is_hidden,
     scaled_beyond_bounds,
 )
+from battprob.models._leave_one_out import LeaveOneOut, left_out
 from battprob.models._linear_rows import LinearParameters, LinearRows
 from battprob.models.base import (
     AbstractModel,
@@ -116,7 +117,7 @@ class BayesianLinear(AbstractModel):
         hidden = find_hidden_labels(dataset, scaling)
         position = None if hidden is None else jnp.zeros_like(hidden.low)
         initial = LinearParameters(prior, noise, effects, position)
-        rows = _rows(dataset, standard, initial, hidden)
+        rows = _rows(dataset, standard, initial, hidden, noise)
         if self.inference is None and ravel_pytree(initial)[0].size <= MOST_PARAMETERS:
             nodes, log_mass, report = quadrature(
                 parts.log_joint, initial, rows, key=key
@@ -158,7 +159,7 @@ class BayesianLinearPosterior(AbstractPosterior[Predictive]):
         together = self.dataset.append(dataset)
         standard = standardise(together, self.scaling, row_parameters=True)
         hidden = self.rows.hidden
-        rows = _rows(together, standard, self.parameters, hidden)
+        rows = _rows(together, standard, self.parameters, hidden, self.parameters.noise)
         weights, log_evidences = _factorise(self.parameters, rows)
         return BayesianLinearPosterior(
             parameters=self.parameters,
@@ -216,6 +217,28 @@ class BayesianLinearPosterior(AbstractPosterior[Predictive]):
         beyond = pred.cdf(-size) + 1 - pred.cdf(size)
         return dict(zip(self.dataset.feature_names, beyond.tolist(), strict=True))
 
+    def leave_one_out(self) -> LeaveOneOut:
+        """Log density of every label given all others, as a density per unit of target.
+
+        Without a refit: weights are left out in closed form, the scales by importance
+        weights (on nodes of a quadrature these are exact). Features and target keep the
+        scaling that all rows gave.
+
+        Raises:
+            DataError: labels are censored: what they hide has no density.
+        """
+        data = self.dataset
+        if np.any(is_hidden(data)):
+            raise DataError(
+                "censored labels cannot be left out: use evaluate.cross_validate"
+            )
+        standard = standardise(data, self.scaling, row_parameters=True)
+        rows = _rows(data, standard, self.parameters, None, None)
+        densities = _leave_one_out(self.parameters, rows, self.weights)
+        log_density, pareto_k = left_out(densities[:, : data.num_rows], self.log_weight)
+        slope = data.transform.log_slope(data.y) - jnp.log(self.scaling.y_scale)
+        return LeaveOneOut(log_density + slope, pareto_k)
+
     def _combination(self, rows):
         """Combinations of intercept and weights as rows of columns, in target units."""
         others = self.rows.base.shape[1] - rows.shape[1]
@@ -244,7 +267,7 @@ def _slopes(parameters):
     return None if parameters.effects is None else parameters.effects.slopes
 
 
-def _rows(dataset, standard, parameters, hidden):
+def _rows(dataset, standard, parameters, hidden, noise):
     codes = np.zeros(len(standard.y), np.int32)
     if parameters.effects is not None:
         codes[: dataset.num_rows] = np.asarray(dataset.groups)
@@ -254,7 +277,7 @@ def _rows(dataset, standard, parameters, hidden):
         _slopes(parameters),
         _num_groups(dataset) if parameters.effects is not None else 0,
         hidden,
-        parameters.noise,
+        noise,
     )
 
 
@@ -290,6 +313,17 @@ def _factorise(draws, rows):
 
     # One draw at a time: memory stays that of the answer.
     return jax.lax.map(one, draws)
+
+
+@eqx.filter_jit
+def _leave_one_out(draws, rows, weights):
+    def one(draw):
+        parameters, weights = draw
+        columns = parts.columns(parameters, rows.base)
+        variance = parts.variance(parameters, rows)
+        return _conjugate.leave_one_out(weights, columns, rows.y, variance)
+
+    return jax.lax.map(one, (draws, weights))
 
 
 @eqx.filter_jit

@@ -136,7 +136,7 @@ def ranks(prior, case, sets=SETS, seed=0):
         rows = _rows(y, case)
         key_start, key_chain, key_weights = jax.random.split(key, 3)
         flat = ravel_pytree(start)[0]
-        begin = flat + 0.5 * jax.random.normal(key_start, (1, flat.size))
+        begin = flat[None] + 0.5 * jax.random.normal(key_start, (1, flat.size))
         drawn, _ = sample(
             lambda vector: parts.log_joint(unravel(vector), rows),
             begin,

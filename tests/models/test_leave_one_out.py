@@ -1,0 +1,73 @@
+"""Leaving rows out by weights is what leaving them out by evidences says."""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+import battprob as bp
+from battprob import DataError
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(14, 2))
+Y = 3 + 2 * X[:, 0] + RNG.normal(size=14)
+
+
+@functools.cache
+def exact():
+    return bp.models.BayesianLinear().fit(bp.Dataset(X, Y), key=jax.random.key(0))
+
+
+def evidence(x, y):
+    """Log evidence of standardised rows: a sum over the two scales, in NumPy."""
+    level, log_noise = np.linspace(-5, 5, 81), np.linspace(-8, 4, 161)
+    log_joint = []
+    for z in level:
+        gram = 1 + np.exp(1.5 * z) / x.shape[1] * (x @ x.T)
+        values, vectors = np.linalg.eigh(gram)
+        spread = values[None] + np.exp(log_noise)[:, None]
+        quadratic = (vectors.T @ y) ** 2 / spread
+        log_density = -0.5 * (quadratic + np.log(2 * np.pi * spread)).sum(1)
+        log_joint.append(log_density + norm.logpdf(z) + norm.logpdf(log_noise, -2, 2))
+    cell = (level[1] - level[0]) * (log_noise[1] - log_noise[0])
+    return np.log(np.exp(log_joint).sum() * cell)
+
+
+def ratios(x, y):
+    """Log density of each target given the others, scaled as all of them are."""
+    sd = y.std()
+    x, y = (x - x.mean(0)) / x.std(0), (y - y.mean()) / sd
+    whole, rows = evidence(x, y), np.arange(len(y))
+    return [whole - evidence(x[rows != i], y[rows != i]) - np.log(sd) for i in rows]
+
+
+def test_on_quadrature_nodes_it_is_a_ratio_of_evidences():
+    found = exact().leave_one_out()
+    np.testing.assert_allclose(found.log_density, ratios(X, Y), atol=2e-3)
+    assert not np.any(found.pareto_k)
+
+
+def test_draws_agree_with_nodes():
+    model = bp.models.BayesianLinear(inference=bp.inference.NUTS(num_samples=2000))
+    drawn = model.fit(bp.Dataset(X, Y), key=jax.random.key(0)).leave_one_out()
+    np.testing.assert_allclose(
+        drawn.log_density, exact().leave_one_out().log_density, atol=0.05
+    )
+    assert np.all(drawn.pareto_k < 0.7)
+
+
+def test_more_features_than_rows():
+    x, y = RNG.normal(size=(8, 20)), Y[:8]
+    posterior = bp.models.BayesianLinear().fit(bp.Dataset(x, y), key=jax.random.key(0))
+    found = posterior.leave_one_out().log_density
+    np.testing.assert_allclose(found, ratios(x, y), atol=0.03)
+
+
+def test_censored_labels_are_refused():
+    data = bp.Dataset(X, Y, censored=Y > 4)
+    model = bp.models.BayesianLinear(inference=bp.inference.Laplace())
+    posterior = model.fit(data, key=jax.random.key(0))
+    with pytest.raises(DataError, match="censored labels cannot be left out"):
+        posterior.leave_one_out()
