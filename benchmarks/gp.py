@@ -169,6 +169,41 @@ def speed(num, peer):
     }
 
 
+def many(num_sets):
+    """CPU seconds of small fits: together, one by one, and scikit-learn's one by one.
+
+    One start each, as scikit-learn does it.
+    """
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(num_sets, 100, 2))
+    y = np.sin(6 * x[..., 0]) + x[..., 1] ** 2 + 0.1 * rng.normal(size=x.shape[:2])
+    data = [bp.Dataset(*own) for own in zip(x, y, strict=True)]
+    model = bp.models.GaussianProcess(inference=bp.inference.MAP(num_starts=1))
+    key = jax.random.key(0)
+
+    def theirs():
+        kernel = ConstantKernel() * Matern([1.0, 1.0], nu=2.5) + WhiteKernel()
+        for own in zip(x, y, strict=True):
+            GaussianProcessRegressor(kernel, normalize_y=True).fit(*own)
+
+    model.fit_many(data, key=key)
+    model.fit(data[0], key=key)
+    ways = {
+        "together": lambda: model.fit_many(data, key=key),
+        "one by one": lambda: [model.fit(own, key=key) for own in data],
+        "sklearn": theirs,
+    }
+    seconds = {}
+    for name, fit in ways.items():
+        start = time.process_time()
+        fit()
+        seconds[name] = time.process_time() - start
+    return seconds
+
+
 def main() -> None:
     """Fit, score, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
@@ -192,6 +227,8 @@ def main() -> None:
         label = f"equal noise, n={num}"
         answers[label] = speed(num, options.peer)
         print(label, json.dumps(answers[label]), flush=True)
+    answers["64 sets, n=100"] = many(4 if options.smoke else 64)
+    print("64 sets, n=100", json.dumps(answers["64 sets, n=100"]), flush=True)
     options.json.write_text(json.dumps(answers, indent=1) + "\n")
 
 

@@ -1,13 +1,16 @@
 """Exact Gaussian process regression with a noise head."""
 
+from collections.abc import Sequence
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from battprob._errors import DataError
 from battprob._numerics import cholesky, default_jitter
 from battprob._random import generator
-from battprob._typing import Array, Float
+from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
 from battprob.kernels import AbstractKernel, Matern52
@@ -26,7 +29,7 @@ from battprob.models.base import (
     standardise,
 )
 from battprob.noise import AbstractNoise, Constant
-from battprob.noise.latent import anchored, split
+from battprob.noise.latent import anchored, has_weights, split
 from battprob.predictive import Predictive
 
 
@@ -75,6 +78,64 @@ class GaussianProcess(AbstractModel):
             pilot=_pilot(rows, latent, key),
         )
         return _posterior(draws, (rows, sites, latent), scaling, dataset, report)
+
+    def fit_many(
+        self, datasets: Sequence[Dataset], *, key: PRNGKey
+    ) -> "list[GaussianProcessPosterior]":
+        """Fit each dataset by itself, all in one program: one cell, one channel each.
+
+        The answers are those of `[model.fit(data, key=key) for data in datasets]`. All are
+        padded to the longest, so lengths should be alike, and small.
+
+        Args:
+            datasets: with the same features.
+            key: PRNG key for starts; every search has the same.
+
+        Raises:
+            DataError: features differ, or the model is not at its mode (`MAP`) or has
+                `LatentGP` noise.
+            FitError: no start reached a finite density in one of them.
+        """
+        if not isinstance(self.inference, MAP) or has_weights(self.noise):
+            raise DataError(
+                "fit_many takes models with inference=MAP() and without LatentGP noise: "
+                "fit these one by one"
+            )
+        names = sorted({data.feature_names for data in datasets})
+        if len(names) != 1:
+            raise DataError(
+                f"fit_many needs datasets of the same features; got {names}"
+            )
+        kernel, noise = bound((self.kernel, self.noise), datasets[0])
+        parameters, *nothing = split(noise)
+        scalings, data = zip(
+            *(self._small(own, eqx.combine(*nothing)) for own in datasets), strict=True
+        )
+        longest = max(own.num_rows for own in datasets)
+        data = [
+            jax.tree.map(lambda leaf: _fitted_to(leaf, longest), own) for own in data
+        ]
+        stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *data)
+        modes, reports = self.inference.run_many(
+            _log_joint, (kernel, parameters), stacked, key=key
+        )
+        solved = _factorise_each(modes, stacked)
+        modes, solved = jax.tree.map(np.asarray, (modes, solved))
+        return [
+            _assembled(
+                jax.tree.map(lambda leaf: jnp.asarray(leaf[i][None]), modes),  # noqa: B023
+                jax.tree.map(lambda leaf: jnp.asarray(leaf[i]), solved),  # noqa: B023
+                data[i][1],
+                scalings[i],
+                datasets[i],
+                reports[i],
+            )
+            for i in range(len(datasets))
+        ]
+
+    def _small(self, dataset, latent):
+        scaling, rows = prepare(dataset, self.noise)
+        return scaling, (rows, find_sites(rows), latent)
 
 
 class GaussianProcessPosterior(AbstractPosterior[Predictive]):
@@ -149,12 +210,23 @@ def _log_joint(parameters, data):
     return evidence + integrated.correction + prior
 
 
+def _fitted_to(leaf, length):
+    """A padded column with as many entries as `length`; at least all that are no padding."""
+    leaf = np.asarray(leaf)[:length]
+    return np.pad(leaf, [(0, length - len(leaf))] + [(0, 0)] * (leaf.ndim - 1))
+
+
 def _posterior(draws, data, scaling, dataset, report):
-    noise, factor, alpha, noise_covariance, log_evidences = _factorise(draws, data)
+    solved = _factorise(draws, data)
+    return _assembled(draws, solved, data[1], scaling, dataset, report)
+
+
+def _assembled(draws, solved, sites, scaling, dataset, report):
+    noise, factor, alpha, noise_covariance, log_evidences = solved
     return GaussianProcessPosterior(
         kernel=draws[0],
         noise=noise,
-        sites=data[1],
+        sites=jax.tree.map(jnp.asarray, sites),
         factor=factor,
         alpha=alpha,
         noise_covariance=noise_covariance,
@@ -186,6 +258,15 @@ def _factorise(draws, data):
 
     # One draw at a time: memory stays that of the answer.
     return jax.lax.map(one, draws)
+
+
+@eqx.filter_jit
+def _factorise_each(modes, data):
+    def one(own):
+        mode, data = own
+        return _factorise(jax.tree.map(lambda leaf: leaf[None], mode), data)
+
+    return jax.lax.map(one, (modes, data))
 
 
 def _function(kernel, sites, factor, alpha, x):
