@@ -141,13 +141,27 @@ def _notes(results):
     if num < _FEW_GROUPS:
         yield f"Standard errors from {num} groups are themselves uncertain."
     if "majority_rate" in first.values:
-        yield f"Always saying the commoner outcome is right {first['majority_rate']:.1%}."
+        yield from _majority_notes(scores)
     order = sorted(scores, key=lambda model: scores[model][name])
     if len(order) > 1:
         best, next_best = order[:2]
         p = compare(scores[best], scores[next_best]).p_values[name]
         told = "is better than" if p < 0.05 else "is not shown to be better than"
         yield f"By {name}, {best} {told} {next_best} (p = {p:.2g})."
+
+
+def _majority_notes(scores):
+    """Accuracy sounds high where outcomes are nearly all alike."""
+    first = next(iter(scores.values()))
+    yield f"Always saying the commoner outcome is right {first['majority_rate']:.1%}."
+    idle = [
+        name
+        for name, own in scores.items()
+        if own["accuracy"] - own["majority_rate"] <= 2 * own.errors["accuracy"]
+    ]
+    if idle:
+        told = ", ".join(idle)
+        yield f"Accuracy is not shown to be better than that: {told}. Look at log_loss."
 
 
 def _record(result):

@@ -8,8 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from battprob.class_predictive import ClassPredictive
 from battprob.evaluate import Report, Scores
 from battprob.plots._style import EPISTEMIC, TOTAL, axes_or_new, labelled
+from battprob.plots.classification import precision_recall, reliability_curve, roc
 
 _STYLE = (
     "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}"
@@ -53,6 +55,9 @@ def model_scores(
 def write_report(report: Report, folder: str | Path) -> Path:
     """Write `report.html`, `report.png` and `report.json` into `folder`.
 
+    Of classifiers the picture also shows how the best one ranks (ROC, precision against
+    recall) and whether its probabilities came true.
+
     Args:
         report: of `battprob.evaluate.report`.
         folder: made if need be.
@@ -73,16 +78,35 @@ def write_report(report: Report, folder: str | Path) -> Path:
 def _figure(report):
     scores = {name: result.scores for name, result in report.results.items()}
     shown = [name for name in report.shown if name != "accuracy"][:4]
-    figure, axes = plt.subplots(
-        1,
-        len(shown),
-        figsize=(3.2 * len(shown), 1.5 + 0.4 * len(scores)),
-        sharey=True,
-        layout="constrained",
-    )
+    figure = plt.figure(layout="constrained")
+    if "log_loss" in shown:
+        heights = (_height(scores), 4.5)
+        (above,), (below,) = figure.subfigures(
+            2, 1, squeeze=False, height_ratios=heights
+        )
+        figure.set_size_inches(3.2 * len(shown), _height(scores) + 4.5)
+        _draw_curves(report, below)
+    else:
+        above = figure
+        figure.set_size_inches(3.2 * len(shown), _height(scores))
+    axes = above.subplots(1, len(shown), sharey=True)
     for ax, score in zip(axes, shown, strict=True):
         model_scores(scores, score, ax=ax)
     return figure
+
+
+def _height(scores):
+    return 1.5 + 0.4 * len(scores)
+
+
+def _draw_curves(report, figure):
+    """Ranking and calibration of the best model on the held-out rows."""
+    columns = report.results[report.best].columns
+    p, y = ClassPredictive(columns["probability"][None]), columns["target"]
+    figure.suptitle(f"{report.best}, held-out rows")
+    draw = (roc, precision_recall, reliability_curve)
+    for ax, curve in zip(figure.subplots(1, 3), draw, strict=True):
+        curve(p, y, ax=ax)
 
 
 def _page(report):

@@ -3,6 +3,7 @@
 import json
 
 import jax
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from scipy import optimize
@@ -17,6 +18,7 @@ from battprob import (
     evaluate,
     plots,
 )
+from battprob.plots import comparison
 from tests.fakes import FakeModel
 
 NUM = 24
@@ -79,6 +81,32 @@ def test_report_of_outcomes_names_the_majority_rate(dataset):
     share = f"{max(y.mean(), 1 - y.mean()):.1%}"
     assert any("commoner outcome" in note and share in note for note in found.notes)
     assert found.results["constant"].scores["accuracy"] == pytest.approx(1 - y.mean())
+    assert any("not shown to be better than that: constant" in n for n in found.notes)
+
+
+def test_report_of_outcomes_shows_curves_of_the_best(tmp_path):
+    x = np.linspace(-1, 1, NUM)
+    data = Dataset(x, x > 0.1)
+    models = {
+        name: FakeModel(
+            lambda part, key, slope=slope: (
+                lambda new, known: ClassPredictive(
+                    0.5 + slope * np.clip(np.asarray(new)[None, :, 0], -1, 1)
+                )
+            )
+        )
+        for name, slope in (("right", 0.45), ("wrong", -0.45))
+    }
+    found = evaluate.report(models, data, KFold(3), jax.random.key(0), progress=False)
+    assert any("than that: wrong." in note for note in found.notes)
+    figure = comparison._figure(found)
+    labels = [ax.get_ylabel() for ax in figure.get_axes()]
+    assert "share that came true" in labels
+    assert "share of failing cells rejected" in labels
+    assert "precision: share of rejected that fail" in labels
+    assert any(sub.get_suptitle() == "right, held-out rows" for sub in figure.subfigs)
+    figure.savefig(tmp_path / "report.png")
+    plt.close(figure)
 
 
 def test_stacking_weights_are_the_best_mixture():
