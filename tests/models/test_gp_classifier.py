@@ -1,4 +1,4 @@
-"""Laplace's approximation of a classifier is scikit-learn's; slopes are differences'."""
+"""Laplace's classifier is scikit-learn's; slopes are differences'; more rows tell more."""
 
 import functools
 
@@ -73,6 +73,14 @@ def test_rows_taken_in_are_rows_fitted():
     half = eqx.tree_at(lambda own: own.dataset, fitted(), bp.Dataset(X[:25], Y[:25]))
     whole = half.condition(bp.Dataset(X[25:], Y[25:]))
     np.testing.assert_allclose(whole.predict(NEW).mean, fitted().predict(NEW).mean)
+
+
+def test_rows_repeated_leave_less_unknown():
+    once = fitted().predict(X)
+    often = fitted().condition(bp.Dataset(X, Y)).predict(X)
+    assert np.mean(often.epistemic) < 0.75 * np.mean(once.epistemic)
+    assert np.mean(often.mutual_information) < 0.75 * np.mean(once.mutual_information)
+    assert np.mean(often.aleatoric) > 0.75 * np.mean(once.aleatoric)
 
 
 def test_targets_must_be_outcomes():

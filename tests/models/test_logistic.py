@@ -65,6 +65,14 @@ def test_rows_taken_in_later_weigh_the_draws():
     np.testing.assert_allclose(pred.mean, mean, atol=0.02)
 
 
+def test_rows_repeated_leave_less_unknown():
+    once = fitted().predict(X)
+    often = fitted().condition(bp.Dataset(X, Y)).predict(X)
+    assert np.mean(often.epistemic) < 0.75 * np.mean(once.epistemic)
+    assert np.mean(often.mutual_information) < 0.75 * np.mean(once.mutual_information)
+    assert np.mean(often.aleatoric) > 0.75 * np.mean(once.aleatoric)
+
+
 def test_rows_that_leave_few_draws_are_refused():
     with pytest.raises(DataError, match=r"effective draws .*fit to all rows"):
         fitted().condition(bp.Dataset(np.linspace(-2, 2, 30), X < 0))
