@@ -35,6 +35,7 @@ class BayesianLogistic(AbstractModel):
         random_effects: as of `BayesianLinear`. The probability for a new group is
             averaged over where it may lie.
         inference: how weights and scales are explored; default drawn by `NUTS`.
+            `Laplace()` is quick, and too wide where the scales are hardly known.
 
     Example:
         >>> import jax, numpy as np

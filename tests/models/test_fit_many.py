@@ -1,6 +1,5 @@
 """Many processes fitted together are those fitted one by one."""
 
-import jax
 import numpy as np
 import pytest
 

@@ -42,15 +42,17 @@ def _truth(rng):
     return (log_length, log_variance, log_noise, function[-1]), Dataset(x, y)
 
 
-def _draws(data, key):
+def _draws(data, key, inference, thin):
     """Posterior draws of the same, without standardisation."""
     rows = UNIT_SCALING.rows(data.padded())
     kernel, noise = RBF().bind(["x"]), Constant()
     parameters, _, nothing = split(noise)
     problem = (rows, find_sites(rows), nothing)
     key_fit, key_function = jax.random.split(key)
-    draws, report = SAMPLER.run(_log_joint, (kernel, parameters), problem, key=key_fit)
-    draws = jax.tree.map(lambda leaf: leaf[::THIN], draws)
+    draws, report = inference.run(
+        _log_joint, (kernel, parameters), problem, key=key_fit
+    )
+    draws = jax.tree.map(lambda leaf: leaf[::thin], draws)
     posterior = _posterior(draws, problem, UNIT_SCALING, data, report)
     functions = posterior.sample_functions(NEW, key=key_function, num=NUM_DRAWS)
     kernel, noise = draws
@@ -62,15 +64,20 @@ def _draws(data, key):
     )
 
 
-def test_ranks_are_uniform(key):
+def histograms(inference, thin, key):
+    """Ranks of lengthscale, variance, noise and function, counted in bins."""
     rng = np.random.default_rng(0)
     ranks = []
     for one in jax.random.split(key, NUM_SIMULATIONS):
         truth, data = _truth(rng)
-        drawn = _draws(data, one)
+        drawn = _draws(data, one, inference, thin)
         ranks.append(
-            [np.sum(np.asarray(d) < t) for d, t in zip(drawn, truth, strict=True)]
+            [np.mean(np.asarray(d) < t) for d, t in zip(drawn, truth, strict=True)]
         )
-    for rank in np.array(ranks).T:
-        counts = np.bincount(rank * NUM_BINS // (NUM_DRAWS + 1), minlength=NUM_BINS)
+    places = np.minimum((np.array(ranks).T * NUM_BINS).astype(int), NUM_BINS - 1)
+    return [np.bincount(place, minlength=NUM_BINS) for place in places]
+
+
+def test_ranks_are_uniform(key):
+    for counts in histograms(SAMPLER, THIN, key):
         assert chisquare(counts).pvalue > 1e-3, counts
