@@ -176,13 +176,13 @@ ranked = ["lengthscale", "scale", "noise", "function"]
 figure, axes = plt.subplots(1, 4, figsize=(12, 2.8), sharey=True, layout="constrained")
 for column, (axis, name) in enumerate(zip(axes, ranked, strict=True)):
     axis.axhspan(*binom(120, 1 / 6).ppf([0.005, 0.995]), alpha=0.2)
-    for route, counts in stored.items():
+    for colour, (route, counts) in enumerate(stored.items()):
         if route == "MAP" and name != "function":
             continue  # one draw has no ranks
-        count = counts[column]
-        axis.stairs(count, np.linspace(0, 1, 7), label=route, lw=1.5)
+        edges = np.linspace(0, 1, 7)
+        axis.stairs(counts[column], edges, label=route, color=f"C{colour}", lw=1.5)
     axis.set_title(name)
     axis.set_xlabel("rank of the truth")
 axes[0].set_ylabel("data sets")
-axes[-1].legend()
+figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside right upper")
 plt.show()
