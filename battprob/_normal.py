@@ -7,6 +7,7 @@ either tail to 3e-15 relative, down to where the density itself is no longer a n
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from battprob._typing import Array, Float
 
@@ -121,3 +122,9 @@ def _polynomial(coefficients, x):
     for coefficient in coefficients[-2::-1]:
         total = total * x + coefficient
     return total
+
+
+def normal_nodes(num: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
+    """Places that stand for a standard normal number (Gauss-Hermite), and log weights."""
+    node, weight = np.polynomial.hermite_e.hermegauss(num)
+    return node, np.log(weight / weight.sum())

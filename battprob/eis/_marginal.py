@@ -19,9 +19,9 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.scipy.special import logsumexp
 
+from battprob._normal import normal_nodes
 from battprob._typing import Array, Complex, Float
 from battprob.eis._lattice import filling
 from battprob.eis._levenberg import Misfit
@@ -113,12 +113,12 @@ def level_nodes(
     level: Float[Array, " r"], freedom: Float[Array, " r"]
 ) -> tuple[Float[Array, "r k"], Float[Array, " k"]]:
     """Quadrature nodes of s² = freedom × level / χ², and their log weights."""
-    node, weight = np.polynomial.hermite_e.hermegauss(_LEVEL_NODES)
     half = 0.5 * freedom
+    node, log_weight = (jnp.asarray(a, half.dtype) for a in normal_nodes(_LEVEL_NODES))
     mean, spread = _log_chi_square(half)
     middle = jnp.log(level) + jnp.log(half) - mean
-    log_level = middle[:, None] + spread[:, None] * jnp.asarray(node, half.dtype)[None]
-    return jnp.exp(log_level), jnp.asarray(np.log(weight / weight.sum()), half.dtype)
+    log_level = middle[:, None] + spread[:, None] * node[None]
+    return jnp.exp(log_level), log_weight
 
 
 def _node(misfit, z, gram, slope, square, log_h, known, rows):

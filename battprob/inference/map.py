@@ -43,10 +43,7 @@ class MAP(AbstractInference):
             if pilot is not None:
                 best, minimum = _go_on(log_joint, best, minimum, data, self.max_steps)
             jax.block_until_ready(best)
-        report = _report(minimum, watch)
-        if not np.isfinite(minimum.value):
-            raise FitError(report.message, report)
-        return jax.tree.map(_one_draw, best), report
+        return jax.tree.map(_one_draw, best), _report(minimum, watch)
 
     def run_many(
         self, log_joint: LogJoint, initial: Parameters, data: Any, *, key: PRNGKey
@@ -64,11 +61,7 @@ class MAP(AbstractInference):
         num = len(minima.value)
         share = Stopwatch(watch.compile / num, watch.run / num)
         each = [jax.tree.map(lambda leaf: leaf[i], minima) for i in range(num)]  # noqa: B023
-        reports = [_report(minimum, share) for minimum in each]
-        for minimum, report in zip(each, reports, strict=True):
-            if not np.isfinite(minimum.value):
-                raise FitError(report.message, report)
-        return best, reports
+        return best, [_report(minimum, share) for minimum in each]
 
 
 def _scattered(initial, key, num_starts):
@@ -134,6 +127,7 @@ def _go_on(log_joint, initial, found, data, max_steps):
 
 
 def _report(minimum: Minimum, watch) -> FitReport:
+    """How a search went; a search that found no finite density is refused."""
     steepest = float(np.max(np.abs(minimum.gradient)))
     if not np.isfinite(minimum.value):
         message = (
@@ -144,10 +138,13 @@ def _report(minimum: Minimum, watch) -> FitReport:
         message = f"mode found, steepest gradient {steepest:.1e}"
     else:
         message = f"stopped short of the mode, steepest gradient {steepest:.1e}"
-    return FitReport(
+    report = FitReport(
         converged=bool(minimum.converged),
         message=message,
         steps=int(minimum.steps),
         seconds_compile=watch.compile,
         seconds_run=watch.run,
     )
+    if not np.isfinite(minimum.value):
+        raise FitError(message, report)
+    return report

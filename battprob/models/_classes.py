@@ -13,8 +13,8 @@ from battprob.noise import Constant
 from battprob.transforms import Identity
 
 
-def class_rows(dataset: Dataset) -> tuple[Scaling, Rows]:
-    """Standardised features beside outcomes as they are.
+def require_outcomes(dataset: Dataset) -> None:
+    """Refuse targets that are no outcomes.
 
     Raises:
         DataError: a target is neither 0 nor 1, or has an error or a bound.
@@ -30,6 +30,15 @@ def class_rows(dataset: Dataset) -> tuple[Scaling, Rows]:
         dataset.transform, Identity
     ):
         raise DataError("outcomes of 0 and 1 have no noise_variance and no transform")
+
+
+def class_rows(dataset: Dataset) -> tuple[Scaling, Rows]:
+    """Standardised features beside outcomes as they are.
+
+    Raises:
+        DataError: a target is neither 0 nor 1, or has an error or a bound.
+    """
+    require_outcomes(dataset)
     scaling, _ = prepare(dataset, Constant())
     zero, one = jnp.zeros_like(scaling.y_mean), jnp.ones_like(scaling.y_scale)
     scaling = eqx.tree_at(lambda own: (own.y_mean, own.y_scale), scaling, (zero, one))

@@ -1,10 +1,14 @@
 """A dataset as a linear model sees it, its parameters, and their log joint density."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 
 from battprob._numerics import default_jitter
 from battprob._typing import Array, Float, Int
+from battprob.dataset import Dataset
+from battprob.inference import MAP, NUTS
 from battprob.models import _conjugate
 from battprob.models._effects import GroupEffects, effect_columns
 from battprob.models._hidden_labels import HiddenLabels
@@ -47,6 +51,22 @@ def base_columns(
     if slopes is not None:
         parts.append(effect_columns(x, codes, slopes, num_groups))
     return jnp.concatenate(parts, axis=1)
+
+
+def bound_prior(prior: AbstractPrior, dataset: Dataset, num_rows: int) -> AbstractPrior:
+    """A prior bound to the features of a dataset, in its precision."""
+    prior = prior.bind(dataset.feature_names, num_rows)
+    return jax.tree.map(lambda leaf: leaf.astype(dataset.x.dtype), prior)
+
+
+def group_codes(
+    dataset: Dataset, effects: GroupEffects | None, length: int
+) -> Int[Array, " n"]:
+    """Group of every row of a dataset padded to `length`; all alike without effects."""
+    codes = np.zeros(length, np.int32)
+    if effects is not None:
+        codes[: dataset.num_rows] = np.asarray(dataset.groups)
+    return jnp.asarray(codes)
 
 
 @eqx.filter_jit
@@ -133,3 +153,7 @@ def log_joint(parameters: LinearParameters, rows: LinearRows) -> Float[Array, ""
         prior = prior + parameters.effects.log_prior()
     _, log_jacobian = targets(parameters, rows)
     return log_evidence(parameters, rows) + prior + log_jacobian
+
+
+# Draws enough for an r-hat that tells, thinned to as many as predictions need.
+DRAWS = NUTS(num_samples=400, num_warmup=500, thinning=5, mode=MAP(num_starts=1))

@@ -15,9 +15,9 @@ integrated out (`LatentGP`) are parameters like any, with the prior N(0, I).
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from battprob._normal import normal_nodes
 from battprob._numerics import cholesky_solve, safe_sqrt
 from battprob._typing import Array, Float
 from battprob.models._replicates import Sites, pool
@@ -80,9 +80,9 @@ def noise_levels(
     flat, _, head = _flat(noise)
     level, relative = _relative_slope(head, flat, x, known)
     spread = safe_sqrt(jnp.sum((relative @ covariance) * relative, axis=1))
-    node, weight = np.polynomial.hermite_e.hermegauss(_NODES)
-    node = jnp.asarray(node, level.dtype)[:, None]
-    log_weight = jnp.asarray(np.log(weight / weight.sum()), level.dtype)[:, None]
+    node, log_weight = (
+        jnp.asarray(a, level.dtype)[:, None] for a in normal_nodes(_NODES)
+    )
     levels = level[None] * jnp.exp(spread[None] * node)
     return levels, jnp.broadcast_to(log_weight, levels.shape)
 

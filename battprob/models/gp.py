@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._numerics import cholesky, default_jitter
-from battprob._random import generator
 from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
@@ -17,11 +15,11 @@ from battprob.kernels import AbstractKernel, Matern52
 from battprob.models._gaussian import log_density, solve
 from battprob.models._latent_noise import integrate
 from battprob.models._noise_level import head_covariance, noise_levels
+from battprob.models._process import draw_functions, root_of_rest, some_rows
 from battprob.models._replicates import Sites, find_sites, pool
 from battprob.models.base import (
     AbstractModel,
     AbstractPosterior,
-    Rows,
     Scaling,
     bound,
     mixture,
@@ -178,12 +176,8 @@ class GaussianProcessPosterior(AbstractPosterior[Predictive]):
 
 def _pilot(rows, latent, key):
     """Some of the rows, drawn at random; None where all are few."""
-    real = np.flatnonzero(rows.mask)
-    if len(real) <= _PILOT_ROWS:
-        return None
-    chosen = generator(key).choice(real, _PILOT_ROWS, replace=False)
-    some = Rows(*(jnp.asarray(np.asarray(column)[chosen]) for column in rows))
-    return some, find_sites(some), latent
+    some = some_rows(rows, _PILOT_ROWS, key)
+    return None if some is None else (some, find_sites(some), latent)
 
 
 def _gram(kernel, sites):
@@ -292,20 +286,13 @@ def _predict(draws, sites, x, known):
 
 @eqx.filter_jit
 def _sample_functions(draws, sites, x, key, num):
-    key_draw, key_function = jax.random.split(key)
-    chosen = jax.random.randint(key_draw, (num,), 0, len(draws[1]))
-
     def one(draw):
         kernel, factor, alpha = draw
         mean, v = _function(kernel, sites, factor, alpha, x)
-        # A difference: what little it leaves has the rounding errors of the prior.
-        rounding = default_jitter(x.dtype) * jnp.mean(kernel.diagonal(x))
-        rounding = rounding * jnp.eye(len(x), dtype=x.dtype)
-        return mean, cholesky(kernel.gram(x, x) - v.T @ v + rounding)
+        return mean, root_of_rest(kernel.gram(x, x), v)
 
     mean, root = jax.lax.map(one, draws)
-    noise = jax.random.normal(key_function, (num, len(x)), x.dtype)
-    return mean[chosen] + jnp.einsum("snm,sm->sn", root[chosen], noise)
+    return draw_functions(mean, root, key, num)
 
 
 _PILOT_ROWS = 128

@@ -18,15 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.sparse.linalg import cg
 
+from battprob._normal import normal_nodes
 from battprob._numerics import cholesky, cholesky_solve, safe_sqrt
-from battprob._random import generator
 from battprob._typing import Array, Float, Int
 from battprob.class_predictive import ClassPredictive
 from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
 from battprob.kernels import AbstractKernel, Matern52
-from battprob.models._classes import class_rows, log_likelihood
-from battprob.models._gaussian import log_density
+from battprob.models._classes import class_rows, log_likelihood, require_outcomes
+from battprob.models._gaussian import log_density, solve
+from battprob.models._process import draw_functions, root_of_rest, some_rows
 from battprob.models.base import (
     AbstractModel,
     AbstractPosterior,
@@ -69,7 +70,11 @@ class GaussianProcessClassifier(AbstractModel):
         scaling, rows = class_rows(dataset)
         (kernel,) = bound((self.kernel,), dataset)
         draws, report = self.inference.run(
-            _log_joint, kernel, rows, key=key, pilot=_pilot(rows, key)
+            _log_joint,
+            kernel,
+            rows,
+            key=key,
+            pilot=some_rows(rows, _PILOT_ROWS, key),
         )
         return _posterior(draws, rows, scaling, dataset, report)
 
@@ -88,7 +93,7 @@ class GaussianProcessClassifierPosterior(AbstractPosterior[ClassPredictive]):
 
     def condition(self, dataset):
         together = self.dataset.append(dataset)
-        class_rows(together)
+        require_outcomes(dataset)
         rows = standardise(together, self.scaling)
         return _posterior(self.kernel, rows, self.scaling, together, self.report)
 
@@ -117,15 +122,6 @@ class _Search(NamedTuple):
     log_odds: Float[Array, " n"]
     change: Float[Array, ""]
     steps: Int[Array, ""]
-
-
-def _pilot(rows, key):
-    """Some of the rows, drawn at random; None where all are few."""
-    real = np.flatnonzero(rows.mask)
-    if len(real) <= _PILOT_ROWS:
-        return None
-    chosen = generator(key).choice(real, _PILOT_ROWS, replace=False)
-    return Rows(*(jnp.asarray(np.asarray(column)[chosen]) for column in rows))
 
 
 def _gram(kernel, x1, x2):
@@ -194,7 +190,7 @@ def _mode(gram, coarse, rows):
 
 
 def _approximation(kernel, rows):
-    """Laplace's evidence, and the sites at the mode."""
+    """The sites at the mode, K + W⁻¹, and how the likelihood differs from the sites."""
     gram = _masked_gram(kernel, rows)
     held = jax.lax.stop_gradient(gram)
     coarse = _coarse_root(held, rows)
@@ -202,17 +198,17 @@ def _approximation(kernel, rows):
     # One more step moves nothing, but carries how the mode depends on the kernel.
     log_odds = _step(gram, coarse, found, rows)
     sites = _sites(log_odds, rows)
-    evidence = log_density(sites.target, gram + jnp.diag(sites.variance))
     squared = (sites.target - log_odds) ** 2 / sites.variance
     log_site = -0.5 * (squared + jnp.log(2 * jnp.pi * sites.variance))
     # Padding has a site of its own, N(0; 0, 1), which the evidence counts.
     log_site = jnp.where(rows.mask, log_site, -0.5 * jnp.log(2 * jnp.pi))
     fit = jnp.where(rows.mask, log_likelihood(log_odds, rows.y), 0.0)
-    return evidence + jnp.sum(fit - log_site), gram, sites
+    return sites, gram + jnp.diag(sites.variance), jnp.sum(fit - log_site)
 
 
 def _log_joint(kernel, rows):
-    return _approximation(kernel, rows)[0] + kernel.log_prior()
+    sites, covariance, rest = _approximation(kernel, rows)
+    return log_density(sites.target, covariance) + rest + kernel.log_prior()
 
 
 def _posterior(draws, rows, scaling, dataset, report):
@@ -232,9 +228,9 @@ def _posterior(draws, rows, scaling, dataset, report):
 @eqx.filter_jit
 def _factorise(draws, rows):
     def one(kernel):
-        evidence, gram, sites = _approximation(kernel, rows)
-        factor = cholesky(gram + jnp.diag(sites.variance))
-        return factor, cholesky_solve(factor, sites.target), evidence
+        sites, covariance, rest = _approximation(kernel, rows)
+        density, (factor, alpha) = solve(sites.target, covariance)
+        return factor, alpha, density + rest
 
     return jax.lax.map(one, draws)
 
@@ -248,9 +244,7 @@ def _function(draw, rows, x):
 
 @eqx.filter_jit
 def _predict(draws, rows, x):
-    node, weight = np.polynomial.hermite_e.hermegauss(_NODES)
-    node = jnp.asarray(node, x.dtype)[:, None]
-    log_weight = jnp.asarray(np.log(weight / weight.sum()), x.dtype)[:, None]
+    node, log_weight = (jnp.asarray(a, x.dtype)[:, None] for a in normal_nodes(_NODES))
 
     def one(draw):
         mean, v = _function(draw, rows, x)
@@ -266,16 +260,12 @@ def _predict(draws, rows, x):
 
 @eqx.filter_jit
 def _sample_functions(draws, rows, x, key, num):
-    key_draw, key_function = jax.random.split(key)
-    chosen = jax.random.randint(key_draw, (num,), 0, len(draws[1]))
-
     def one(draw):
         mean, v = _function(draw, rows, x)
-        return mean, cholesky(_gram(draw[0], x, x) - v.T @ v)
+        return mean, root_of_rest(_gram(draw[0], x, x), v)
 
     mean, root = jax.lax.map(one, draws)
-    noise = jax.random.normal(key_function, (num, len(x)), x.dtype)
-    return mean[chosen] + jnp.einsum("snm,sm->sn", root[chosen], noise)
+    return draw_functions(mean, root, key, num)
 
 
 _WIDTH = 5.0

@@ -10,10 +10,11 @@ from jax.flatten_util import ravel_pytree
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
+from battprob._normal import normal_nodes
 from battprob._numerics import safe_sqrt
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
-from battprob.inference import MAP, NUTS, AbstractInference, FitReport
+from battprob.inference import AbstractInference, FitReport
 from battprob.inference.quadrature import MOST_PARAMETERS, quadrature
 from battprob.models import _conjugate
 from battprob.models import _linear_rows as parts
@@ -112,8 +113,7 @@ class BayesianLinear(AbstractModel):
         effects = start_effects(dataset, random_effects=self.random_effects)
         (noise,) = bound((self.noise,), dataset)
         noise = with_precision(noise, jnp.zeros_like(standard.y))
-        prior = self.prior.bind(dataset.feature_names, len(standard.y))
-        prior = jax.tree.map(lambda leaf: leaf.astype(dataset.x.dtype), prior)
+        prior = parts.bound_prior(self.prior, dataset, len(standard.y))
         hidden = find_hidden_labels(dataset, scaling)
         position = None if hidden is None else jnp.zeros_like(hidden.low)
         initial = LinearParameters(prior, noise, effects, position)
@@ -123,7 +123,7 @@ class BayesianLinear(AbstractModel):
                 parts.log_joint, initial, rows, key=key
             )
             return _posterior(nodes, rows, scaling, dataset, report, log_mass)
-        inference = _DRAWS if self.inference is None else self.inference
+        inference = parts.DRAWS if self.inference is None else self.inference
         draws, report = inference.run(parts.log_joint, initial, rows, key=key)
         return _posterior(draws, rows, scaling, dataset, report)
 
@@ -268,12 +268,9 @@ def _slopes(parameters):
 
 
 def _rows(dataset, standard, parameters, hidden, noise):
-    codes = np.zeros(len(standard.y), np.int32)
-    if parameters.effects is not None:
-        codes[: dataset.num_rows] = np.asarray(dataset.groups)
     return parts.linear_rows(
         standard,
-        jnp.asarray(codes),
+        parts.group_codes(dataset, parameters.effects, len(standard.y)),
         _slopes(parameters),
         _num_groups(dataset) if parameters.effects is not None else 0,
         hidden,
@@ -356,8 +353,10 @@ def _predict(draws, rows, num_groups, x, known, groups):
     )
     between = jnp.where(groups[None] < 0, between, 0.0)
     between = jnp.repeat(between, num_levels, axis=0)
+    # Where a new group may lie, in standard deviations between groups.
     offset, share = (
-        jnp.asarray(values, x.dtype)[None, :, None] for values in _group_nodes()
+        jnp.asarray(values, x.dtype)[None, :, None]
+        for values in normal_nodes(_GROUP_NODES)
     )
     return Predictive(
         mean[:, None] + offset * safe_sqrt(between)[:, None],
@@ -366,12 +365,6 @@ def _predict(draws, rows, num_groups, x, known, groups):
         weight[:, None] + share,
         shared_function=True,
     )
-
-
-def _group_nodes():
-    """Where a new group may lie, in standard deviations between groups: log weights."""
-    node, weight = np.polynomial.hermite_e.hermegauss(_GROUP_NODES)
-    return node, np.log(weight / weight.sum())
 
 
 @eqx.filter_jit
@@ -396,6 +389,4 @@ def _sample_functions(draws, rows, num_groups, x, groups, key, num):
     return jax.lax.map(one, (chosen, tuple(normals)))
 
 
-# Draws enough for an r-hat that tells, thinned to as many as predictions need.
-_DRAWS = NUTS(num_samples=400, num_warmup=500, thinning=5, mode=MAP(num_starts=1))
 _GROUP_NODES = 9

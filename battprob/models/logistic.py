@@ -9,15 +9,16 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
+from battprob._normal import normal_nodes
 from battprob._numerics import safe_sqrt
 from battprob._typing import Array, Bool, Float
 from battprob.class_predictive import ClassPredictive
 from battprob.dataset import Dataset
-from battprob.inference import MAP, NUTS, AbstractInference, FitReport
+from battprob.inference import AbstractInference, FitReport
 from battprob.models import _linear_rows as parts
-from battprob.models._classes import class_rows, log_likelihood
+from battprob.models._classes import class_rows, log_likelihood, require_outcomes
 from battprob.models._effects import GroupEffects, start_effects
-from battprob.models.base import AbstractModel, AbstractPosterior, Scaling
+from battprob.models.base import AbstractModel, AbstractPosterior, Scaling, standardise
 from battprob.priors import AbstractPrior, Ridge
 from battprob.priors.base import standard_normal
 
@@ -66,17 +67,14 @@ class BayesianLogistic(AbstractModel):
         self.prior = Ridge() if prior is None else prior
         named = not isinstance(random_effects, bool)
         self.random_effects = tuple(random_effects) if named else random_effects
-        self.inference = _DRAWS if inference is None else inference
+        self.inference = parts.DRAWS if inference is None else inference
 
     def fit(self, dataset, *, key):
         scaling, standard = class_rows(dataset)
         effects = start_effects(dataset, random_effects=self.random_effects)
-        prior = self.prior.bind(dataset.feature_names, len(standard.y))
-        prior = jax.tree.map(lambda leaf: leaf.astype(dataset.x.dtype), prior)
-        codes = np.zeros(len(standard.y), np.int32)
-        if effects is not None:
-            codes[: dataset.num_rows] = np.asarray(dataset.groups)
-        base = _base(standard.x, jnp.asarray(codes), effects, dataset)
+        prior = parts.bound_prior(self.prior, dataset, len(standard.y))
+        codes = parts.group_codes(dataset, effects, len(standard.y))
+        base = _base(standard.x, codes, effects, dataset)
         start = jnp.zeros_like(base, shape=base.shape[1])
         initial = LogisticParameters(prior, effects, start)
         rows = LogisticRows(base, standard.y, standard.mask)
@@ -120,20 +118,17 @@ class BayesianLogisticPosterior(AbstractPosterior[ClassPredictive]):
 
     def condition(self, dataset):
         together = self.dataset.append(dataset)
-        _, standard = class_rows(dataset)
-        new = self._checked(dataset.x)[0]
-        codes = self._codes(
-            dataset.group_labels if self.uses_groups else None,
-            dataset.num_rows,
-            len(new),
-        )
+        require_outcomes(dataset)
+        standard = standardise(dataset, self.scaling)
+        labels = dataset.group_labels if self.uses_groups else None
+        codes = self._codes(labels, dataset.num_rows, len(standard.y))
         if self.uses_groups and np.any(np.asarray(codes)[: dataset.num_rows] < 0):
             raise DataError(
                 "rows of a group not seen before cannot be taken in without a new fit, "
                 "which draws its effect: fit to all rows"
             )
         effects = self.parameters.effects
-        base = _base(self.scaling.features(new), codes, effects, self.dataset)
+        base = _base(standard.x, codes, effects, self.dataset)
         rows = LogisticRows(base, standard.y, standard.mask)
         gained = _log_likelihoods(self.parameters, rows)
         log_weight = self.log_weight + gained
@@ -210,14 +205,14 @@ def _predict(draws, dataset, x, groups):
     spread = jax.vmap(lambda own: safe_sqrt(own.new_group_variance(x)))(draws.effects)
     spread = _WIDTH * jnp.where(groups[None] < 0, spread, 0.0)
     # Over the groups that a new one may be: of one row, where p varies no more.
-    node, weight = np.polynomial.hermite_e.hermegauss(_GROUP_NODES)
-    nodes = jnp.asarray(node, x.dtype)[:, None, None] * spread[None]
-    weight = jnp.asarray(weight / weight.sum(), x.dtype)
-    return jnp.tensordot(weight, jax.nn.sigmoid(log_odds[None] + nodes), axes=1)
+    node, log_weight = (jnp.asarray(a, x.dtype) for a in normal_nodes(_GROUP_NODES))
+    nodes = node[:, None, None] * spread[None]
+    return jnp.tensordot(
+        jnp.exp(log_weight), jax.nn.sigmoid(log_odds[None] + nodes), axes=1
+    )
 
 
 _INTERCEPT_SD = 5.0
 _WIDTH = 2.0
 _GROUP_NODES = 21
 _LEAST_EFFECTIVE = 20
-_DRAWS = NUTS(num_samples=400, num_warmup=500, thinning=5, mode=MAP(num_starts=1))
