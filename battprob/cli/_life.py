@@ -1,34 +1,11 @@
-"""The command line: `battprob demo`, `life`, `compare`, `features` and `eis`."""
+"""`battprob demo`, `life`, `compare` and `features`."""
 
-import argparse
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from battprob._errors import BattprobError
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, or 2 after an error told in one line."""
-    options = _parser().parse_args(arguments)
-    try:
-        _set_up_jax()
-        options.run(options)
-    except (BattprobError, OSError) as error:
-        message = " ".join(str(error).split())
-        print(f"battprob {options.command}: {message}", file=sys.stderr)
-        return 2
-    return 0
-
-
-def _parser():
-    parser = argparse.ArgumentParser(
-        prog="battprob",
-        description="Predictions for batteries, their uncertainty split in two: aleatoric "
-        "(no further test removes it) and epistemic (more tests would).",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+def add(commands):
+    """Add the commands that go from cells to lives."""
     demo = commands.add_parser(
         "demo",
         help="the whole road on synthetic cells: fit, score, choose the next test",
@@ -81,8 +58,6 @@ def _parser():
     table.add_argument("files", type=Path, nargs="+", metavar="FILE")
     table.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.csv")
     table.set_defaults(run=_features)
-    _add_impedance(commands)
-    return parser
 
 
 def _add_columns(command):
@@ -102,53 +77,6 @@ def _add_columns(command):
         metavar="A,B,...",
         help="columns of a .csv to learn from (default: all others)",
     )
-
-
-def _add_impedance(commands):
-    files = argparse.ArgumentParser(add_help=False)
-    files.add_argument(
-        "files",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help=".csv, .DTA, .z, .mpt or a folder of them",
-    )
-    files.add_argument(
-        "--by",
-        default=[],
-        type=lambda text: text.split(","),
-        metavar="A,B,...",
-        help="columns that tell one spectrum of a file from the next",
-    )
-    eis = commands.add_parser("eis", help="fit circuits to impedance spectra")
-    kinds = eis.add_subparsers(dest="kind", required=True, metavar="fit|compare")
-    fit = kinds.add_parser(
-        "fit", parents=[files], help="parameters with errors, of one spectrum or many"
-    )
-    fit.add_argument(
-        "--circuit", required=True, metavar="TEXT", help="as 'R0-p(R1,CPE1)-Wo1'"
-    )
-    fit.add_argument("-o", "--output", type=Path, metavar="OUT.csv")
-    fit.set_defaults(run=_eis_fit)
-    compare = kinds.add_parser(
-        "compare", parents=[files], help="which circuit, of a list or of your own"
-    )
-    compare.add_argument(
-        "--circuit", action="append", metavar="TEXT", help="a candidate; repeat it"
-    )
-    compare.set_defaults(run=_eis_compare)
-
-
-def _set_up_jax():
-    """Float64, and compiled programs kept between runs in the user's cache."""
-    import jax
-    import pooch
-
-    import battprob
-
-    battprob.enable_x64()
-    jax.config.update("jax_compilation_cache_dir", str(pooch.os_cache("battprob")))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 
 
 def _demo(options):
@@ -207,41 +135,3 @@ def _features(options):
     made.to_dataframe().to_csv(options.output)
     rows, columns = made.table.x.shape
     print(f"{rows} rows and {columns} features in {options.output}")
-
-
-def _eis_fit(options):
-    import jax
-
-    from battprob import eis
-
-    circuit = eis.Circuit(options.circuit)
-    spectra = eis.spectra_of_files(options.files, by=options.by)
-    posteriors = eis.fit_spectra(circuit, spectra, key=jax.random.key(0))
-    if len(spectra) == 1:
-        for line in spectra[0].assumed:
-            print(line)
-        print(posteriors[0].parameters)
-    for spectrum, posterior in zip(spectra, posteriors, strict=True):
-        print(f"{spectrum.name}: {posterior.verdict}")
-    if options.output is not None:
-        eis.write_table(options.output, spectra, posteriors)
-        print(f"{len(spectra)} rows in {options.output}")
-
-
-def _eis_compare(options):
-    import jax
-
-    from battprob import eis
-
-    for spectrum in eis.spectra_of_files(options.files, by=options.by):
-        found = eis.compare(
-            options.circuit,
-            spectrum.frequency_hz,
-            spectrum.impedance_ohm,
-            key=jax.random.key(0),
-        )
-        print(f"{spectrum.name}\n{found}\n\n{found.best.parameters}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

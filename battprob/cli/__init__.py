@@ -1,0 +1,45 @@
+"""The command line: one module a family of commands, each adds its own parsers."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from battprob._errors import BattprobError
+from battprob.cli import _eis, _life
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, or 2 after an error told in one line."""
+    options = _parser().parse_args(arguments)
+    try:
+        _set_up_jax()
+        options.run(options)
+    except (BattprobError, OSError) as error:
+        message = " ".join(str(error).split())
+        print(f"battprob {options.command}: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(
+        prog="battprob",
+        description="Predictions for batteries, their uncertainty split in two: aleatoric "
+        "(no further test removes it) and epistemic (more tests would).",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for family in (_life, _eis):
+        family.add(commands)
+    return parser
+
+
+def _set_up_jax():
+    """Float64, and compiled programs kept between runs in the user's cache."""
+    import jax
+    import pooch
+
+    import battprob
+
+    battprob.enable_x64()
+    jax.config.update("jax_compilation_cache_dir", str(pooch.os_cache("battprob")))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
