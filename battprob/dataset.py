@@ -8,14 +8,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from battprob import _validation
 from battprob._errors import DataError
 from battprob._padding import bucket, pad_rows
 from battprob._typing import Array, ArrayLike, Bool, Float, Int
+from battprob._validation import EXACT, LOWER_BOUND, UPPER_BOUND
 from battprob.transforms import AbstractTransform, Identity
 
-EXACT, LOWER_BOUND, UPPER_BOUND = 0, 1, -1
-UNKNOWN = -1
-_MISSING = ("None", "nan", "<NA>", "NaT")
+__all__ = ["EXACT", "LOWER_BOUND", "UPPER_BOUND", "Dataset"]
 
 
 class Dataset(eqx.Module):
@@ -77,29 +77,30 @@ class Dataset(eqx.Module):
         target_unit: str = "",
         transform: AbstractTransform | None = None,
     ):
-        x = _numbers("x", x)
+        x = _validation.numbers("x", x)
         x = x[:, None] if x.ndim == 1 else x
         if x.ndim != 2 or x.size == 0:
             raise DataError(f"x must be [rows, features] and not empty; got {x.shape}")
         n, d = x.shape
-        names = _default(feature_names, [f"x{j}" for j in range(d)])
-        units = _default(feature_units, [""] * d)
+        numbered = [f"x{j}" for j in range(d)]
+        names = tuple(numbered if feature_names is None else feature_names)
+        units = tuple([""] * d if feature_units is None else feature_units)
         if len(names) != d or len(units) != d or len(set(names)) != d:
             raise DataError(
                 f"x has {d} columns; feature_names and feature_units need as many entries, "
                 f"the names all different; got names {names} and units {units}"
             )
         transform = Identity() if transform is None else transform
-        y = _column("y", y, n)
-        _require_finite(x, names)
-        _require_finite(y[:, None], (target_name,))
-        _require_domain(y, transform, target_name)
+        y = _validation.column("y", y, n)
+        _validation.require_finite(x, names)
+        _validation.require_finite(y[:, None], (target_name,))
+        _validation.require_domain(y, transform, target_name)
         self.x, self.y = jnp.asarray(x), jnp.asarray(y)
-        self.noise_variance = _noise_variance(noise_variance, n)
-        self.groups, self.group_names = _encode_groups(groups, n)
-        self.protocol = _protocol(protocol, n)
-        self.censored = _censored(censored, n)
-        self.y_upper = _upper(y_upper, y, n)
+        self.noise_variance = _validation.noise_variance(noise_variance, n)
+        self.groups, self.group_names = _validation.encode_groups(groups, n)
+        self.protocol = _validation.protocol(protocol, n)
+        self.censored = _validation.censored(censored, n)
+        self.y_upper = _validation.upper_end(y_upper, y, n)
         self.mask = jnp.ones(n, bool)
         self.feature_names, self.feature_units = names, units
         self.target_name, self.target_unit = target_name, target_unit
@@ -150,10 +151,12 @@ class Dataset(eqx.Module):
             raise DataError(f"no column {absent[0]!r}; the table has {columns}")
         if len(features) == 0:
             raise DataError(f"no feature column is left; the table has {columns}")
-        stack = np.stack([_numbers(c, frame[c].to_numpy()) for c in features], axis=1)
+        stack = np.stack(
+            [_validation.numbers(c, frame[c].to_numpy()) for c in features], axis=1
+        )
         return cls(
             stack,
-            _numbers(target, frame[target].to_numpy()),
+            _validation.numbers(target, frame[target].to_numpy()),
             feature_names=[str(c) for c in features],
             feature_units=[units.get(c, "") for c in features],
             target_name=str(target),
@@ -241,111 +244,3 @@ class Dataset(eqx.Module):
         if self.groups is None:
             return None
         return [self.group_names[code] for code in np.asarray(self.groups)]
-
-
-def _numbers(name, values):
-    """A floating array of JAX's default precision; text, dates, complex are refused."""
-    try:
-        array = np.asarray(values)
-        if array.dtype.kind in "fiubO":  # objects may be numbers in a table's column
-            return array.astype(float).astype(jnp.result_type(float))
-        problem = f"got {array.dtype}"
-    except (TypeError, ValueError) as error:
-        problem = error
-    raise DataError(
-        f"{name} must be numeric: {problem}. Encode categories first, for "
-        "example as one column of 0 and 1 per level."
-    )
-
-
-def _default(names, default):
-    return tuple(default if names is None else names)
-
-
-def _column(name, values, n):
-    array = _numbers(name, values)
-    if array.shape != (n,):
-        raise DataError(
-            f"{name} must have one value a row, shape ({n},); got {array.shape}"
-        )
-    return array
-
-
-def _require_finite(table, names):
-    bad = ~np.isfinite(table)
-    if not bad.any():
-        return
-    column = int(np.flatnonzero(bad.any(axis=0))[0])
-    raise DataError(
-        f"column {names[column]!r} is not finite in rows {_rows(bad[:, column])} (counting "
-        "from 0): drop those rows or fill them in, knowing why they are missing"
-    )
-
-
-def _require_domain(y, transform, name):
-    with np.errstate(all="ignore"):
-        bad = ~np.isfinite(np.asarray(transform.inverse(jnp.asarray(y))))
-    if bad.any():
-        raise DataError(
-            f"target {name!r} is outside the domain of {type(transform).__name__} in rows "
-            f"{_rows(bad)}: {y[bad][:3]}"
-        )
-
-
-def _require_rows(good, rule):
-    if not good.all():
-        raise DataError(f"{rule}; rows {_rows(~good)} are not (counting from 0)")
-
-
-def _rows(flags, most=8):
-    rows = [str(r) for r in np.flatnonzero(flags)]
-    return ", ".join(rows[:most]) + (
-        f" and {len(rows) - most} more" if len(rows) > most else ""
-    )
-
-
-def _noise_variance(values, n):
-    if values is None:
-        return None
-    array = _column("noise_variance", values, n)
-    good = np.isfinite(array) & (array >= 0)
-    _require_rows(good, "noise_variance must be finite and not negative")
-    return jnp.asarray(array)
-
-
-def _protocol(values, n):
-    if values is None:
-        return None
-    array = _column("protocol", values, n)
-    good = np.isfinite(array) & (array == np.round(array)) & (array >= UNKNOWN)
-    _require_rows(good, "protocol must be whole numbers from 0, -1 where not known")
-    return jnp.asarray(array.astype(np.int32))
-
-
-def _censored(values, n):
-    array = _column("censored", np.zeros(n) if values is None else values, n)
-    good = np.isin(array, (EXACT, LOWER_BOUND, UPPER_BOUND))
-    _require_rows(good, "censored must be 0 (exact), 1 (lower bound), -1 (upper bound)")
-    return jnp.asarray(array.astype(np.int32))
-
-
-def _upper(values, y, n):
-    if values is None:
-        return None
-    array = _column("y_upper", values, n)
-    _require_rows(array >= y, "y_upper must be no less than y")
-    return jnp.asarray(array)
-
-
-def _encode_groups(groups, n):
-    if groups is None:
-        return None, ()
-    labels = np.asarray(groups)
-    if labels.shape != (n,):
-        raise DataError(
-            f"groups must have one name a row, shape ({n},); got {labels.shape}"
-        )
-    named = ~np.isin(labels.astype(str), _MISSING)
-    _require_rows(named, "groups must all have a name")
-    names, codes = np.unique(labels, return_inverse=True)
-    return jnp.asarray(codes, jnp.int32), tuple(names.tolist())

@@ -34,14 +34,18 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import log_ndtr, logsumexp, ndtri
+from jax.scipy.special import logsumexp
 
-from battprob._normal import normal_cdf_and_density
+from battprob._mixture import (
+    Mixture,
+    cdf_and_density,
+    energy_score,
+    log_density,
+    quantile,
+)
 from battprob._numerics import safe_sqrt
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.transforms import AbstractTransform, Identity
-
-_ROOT_STEPS = 100
 
 
 class Predictive(eqx.Module):
@@ -256,39 +260,16 @@ def _split(pred: Predictive) -> _Split:
     )
 
 
-class _Mixture(NamedTuple):
-    """The mixture on the model's scale, draws and components on one axis `j`."""
+def _flat(pred: Predictive, ndim: int = 0) -> Mixture:
+    """On the model's scale, draws and components on one axis.
 
-    location: Float[Array, "j *b"]
-    variance: Float[Array, "j *b"]
-    log_weight: Float[Array, "j *b"]
-
-
-def _flat(pred: Predictive, ndim: int = 0) -> _Mixture:
-    """The mixture, with batch axes of length one put in front to reach `ndim`."""
+    Batch axes of length one are put in front to reach `ndim`.
+    """
     axes = (-1, *(1,) * (ndim - len(pred.shape)), *pred.shape)
     # A target known for certain is a step, not 0/0: its variance is the least there is.
     least = jnp.finfo(pred.location.dtype).tiny
     total = jnp.maximum(pred.noise_variance + pred.function_variance, least)
-    return _Mixture(*(a.reshape(axes) for a in (pred.location, total, pred.log_weight)))
-
-
-def _log_density(z, mixture):
-    square = (z[None] - mixture.location) ** 2 / mixture.variance
-    log_normal = -0.5 * (square + jnp.log(2 * jnp.pi * mixture.variance))
-    return logsumexp(mixture.log_weight + log_normal, axis=0)
-
-
-def _cdf_and_density(z, mixture):
-    scale = jnp.sqrt(mixture.variance)
-    cdf, density = normal_cdf_and_density((z[None] - mixture.location) / scale)
-    weight = jnp.exp(mixture.log_weight)
-    return (weight * cdf).sum(0), (weight * density / scale).sum(0)
-
-
-def _log_distribution(z, mixture):
-    standard = (z[None] - mixture.location) / jnp.sqrt(mixture.variance)
-    return logsumexp(mixture.log_weight + log_ndtr(standard), axis=0)
+    return Mixture(*(a.reshape(axes) for a in (pred.location, total, pred.log_weight)))
 
 
 def _aligned(pred, y):
@@ -300,111 +281,28 @@ def _aligned(pred, y):
 @eqx.filter_jit
 def _log_prob(pred, y):
     y, z, mixture = _aligned(pred, y)
-    return _log_density(z, mixture) + pred.transform.log_slope(y)
+    return log_density(z, mixture) + pred.transform.log_slope(y)
 
 
 @eqx.filter_jit
 def _cdf(pred, y):
     _, z, mixture = _aligned(pred, y)
-    return _cdf_and_density(z, mixture)[0]
+    return cdf_and_density(z, mixture)[0]
 
 
 @eqx.filter_jit
 def _quantile(pred, p):
-    z = jax.vmap(partial(_mixture_quantile, _flat(pred)))(p.ravel())
+    z = jax.vmap(partial(quantile, _flat(pred)))(p.ravel())
     return pred.transform.forward(z.reshape(p.shape + z.shape[1:]))
-
-
-def _mixture_quantile(mixture, p):
-    """Quantile of each mixture on the model's scale, solved in the smaller tail."""
-    # The upper tail is the lower one of the mirrored mixture: log F loses no digits.
-    sign = jnp.where(p <= 0.5, 1.0, -1.0).astype(p.dtype)
-    mirrored = mixture._replace(location=sign * mixture.location)
-    tail = jnp.minimum(p, 1 - p)
-    target = jnp.log(jnp.where(tail > 0, tail, 0.5))
-    root = _solve_log_distribution(mirrored, target)
-    ends = jnp.where(tail == 0, -jnp.inf, jnp.nan)
-    return sign * jnp.where(tail > 0, root, ends)
-
-
-@jax.custom_jvp
-def _solve_log_distribution(mixture, target):
-    """z with log F(z) = target, by Newton's method inside a shrinking bracket."""
-    scale = jnp.sqrt(mixture.variance)
-    alone = mixture.location + scale * ndtri(jnp.exp(target))
-    # A component of no weight must not widen the bracket.
-    present = mixture.log_weight > -jnp.inf
-    low = jnp.where(present, alone, jnp.inf).min(0)
-    high = jnp.where(present, alone, -jnp.inf).max(0)
-    size = jnp.where(present, jnp.abs(alone) + scale, 0.0).max(0)
-    tolerance = 4 * jnp.finfo(scale.dtype).eps * size
-    weight = jnp.exp(mixture.log_weight)
-    mean = (weight * mixture.location).sum(0)
-    variance = weight * (mixture.variance + (mixture.location - mean[None]) ** 2)
-    gaussian = mean + jnp.sqrt(variance.sum(0)) * ndtri(jnp.exp(target))
-
-    # A Newton step this short leaves an error of its square: it need not be confirmed.
-    short = jnp.maximum(
-        0.01 * jnp.finfo(scale.dtype).eps ** 0.5 * scale.min(0), tolerance
-    )
-
-    def unfinished(state):
-        step, _, _, _, moving = state
-        return (step < _ROOT_STEPS) & jnp.any(moving)
-
-    def narrow(state):
-        step, low, high, z, _ = state
-        cdf, density = _cdf_and_density(z, mixture)
-        excess = jnp.log(cdf) - target
-        newton = z - excess * cdf / density
-        low, high = jnp.where(excess < 0, z, low), jnp.where(excess < 0, high, z)
-        inside = (newton >= low) & (newton <= high)
-        root = jnp.where(inside, newton, 0.5 * (low + high))
-        moving = jnp.abs(root - z) > jnp.where(inside, short, tolerance)
-        return step + 1, low, high, root, moving
-
-    start = jnp.clip(gaussian, low, high)
-    first = (0, low, high, start, jnp.ones_like(start, bool))
-    return jax.lax.while_loop(unfinished, narrow, first)[3]
-
-
-@_solve_log_distribution.defjvp
-def _implicit_derivative(primals, tangents):
-    """log F(root; mixture) stays the target: the root moves to make up for both."""
-    mixture, target = primals
-    root = _solve_log_distribution(mixture, target)
-    _, change = jax.jvp(
-        lambda fields: _log_distribution(root, fields), primals[:1], tangents[:1]
-    )
-    slope = jnp.exp(_log_density(root, mixture) - target)
-    least = jnp.finfo(slope.dtype).tiny
-    return root, (tangents[1] - change) / jnp.maximum(slope, least)
 
 
 @eqx.filter_jit
 def _crps(pred, y):
     y, z, mixture = _aligned(pred, y)
-    columns = (mixture.location, mixture.variance, jnp.exp(mixture.log_weight))
-    location, variance, weight = columns
-    distance = pred.transform.mean_distance
-    to_y = distance(location, variance, *jnp.broadcast_arrays(z[None], 0 * location))
-
-    # All pairs that lie `shift` apart on a circle at once: memory stays that of the
-    # predictive, not its square, and each pair is met once (half way round, twice).
-    num = weight.shape[0]
-    circle = [jnp.concatenate([column, column]) for column in columns]
-
-    def add(total, shift):
-        other = [jax.lax.dynamic_slice_in_dim(column, shift, num) for column in circle]
-        share = jnp.where(2 * shift == num, 0.5, 1.0).astype(weight.dtype)
-        pair = distance(location, variance, *other[:2])
-        return total + share * weight * other[2] * pair, None
-
-    with_itself = 0.5 * weight**2 * distance(location, variance, location, variance)
-    pairs = jax.lax.scan(add, with_itself, jnp.arange(1, num // 2 + 1))[0]
+    score = energy_score(z, mixture, pred.transform.mean_distance)
     # Beyond the target's domain the distance to its end comes on top.
     beyond = jnp.where(jnp.isinf(z), jnp.abs(pred.transform.forward(z) - y), 0.0)
-    return beyond + (weight * to_y - pairs).sum(0)
+    return beyond + score
 
 
 @eqx.filter_jit

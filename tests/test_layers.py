@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).parent.parent / "battprob"
 LEAVES = {
     "_columns",
     "_errors",
+    "_mixture",
     "_modules",
     "_nested",
     "_normal",
@@ -24,6 +25,7 @@ LEAVES = {
     "_stacking",
     "_text",
     "_typing",
+    "_validation",
 }
 HUB = LEAVES | {"transforms", "dataset", "predictive", "class_predictive"}
 RECORDS = {"data.records", "data.spectra"}
