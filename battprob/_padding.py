@@ -30,4 +30,12 @@ def pad_rows(array: Array, length: int) -> Array:
     in NumPy: in JAX every new length would be a program to compile.
     """
     widths = [(0, length - array.shape[0])] + [(0, 0)] * (array.ndim - 1)
-    return jnp.asarray(np.pad(np.asarray(array), widths, "edge"))
+    return on_device(np.pad(np.asarray(array), widths, "edge"))
+
+
+def on_device(array: np.ndarray) -> Array:
+    """The same numbers as a JAX array.
+
+    With the dtype said, JAX compiles no copying program for each new shape.
+    """
+    return jnp.asarray(array, array.dtype)

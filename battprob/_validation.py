@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
+from battprob._padding import on_device
 from battprob._typing import Array, ArrayLike
 
 EXACT, LOWER_BOUND, UPPER_BOUND = 0, 1, -1
@@ -54,12 +56,17 @@ def require_finite(table: np.ndarray, names: Sequence[str]) -> None:
 def require_domain(y: np.ndarray, transform: Any, name: str) -> None:
     """Refuse targets that the transform has no inverse for."""
     with np.errstate(all="ignore"):
-        bad = ~np.isfinite(np.asarray(transform.inverse(jnp.asarray(y))))
+        bad = ~np.isfinite(np.asarray(_inverse(transform, on_device(y))))
     if bad.any():
         raise DataError(
             f"target {name!r} is outside the domain of {type(transform).__name__} in rows "
             f"{_rows(bad)}: {y[bad][:3]}"
         )
+
+
+@eqx.filter_jit
+def _inverse(transform, y):
+    return transform.inverse(y)
 
 
 def _require_rows(good, rule):
@@ -81,7 +88,7 @@ def noise_variance(values: ArrayLike | None, n: int) -> Array | None:
     array = column("noise_variance", values, n)
     good = np.isfinite(array) & (array >= 0)
     _require_rows(good, "noise_variance must be finite and not negative")
-    return jnp.asarray(array)
+    return on_device(array)
 
 
 def protocol(values: ArrayLike | None, n: int) -> Array | None:
@@ -91,7 +98,7 @@ def protocol(values: ArrayLike | None, n: int) -> Array | None:
     array = column("protocol", values, n)
     good = np.isfinite(array) & (array == np.round(array)) & (array >= UNKNOWN)
     _require_rows(good, "protocol must be whole numbers from 0, -1 where not known")
-    return jnp.asarray(array.astype(np.int32))
+    return on_device(array.astype(np.int32))
 
 
 def censored(values: ArrayLike | None, n: int) -> Array:
@@ -99,7 +106,7 @@ def censored(values: ArrayLike | None, n: int) -> Array:
     array = column("censored", np.zeros(n) if values is None else values, n)
     good = np.isin(array, (EXACT, LOWER_BOUND, UPPER_BOUND))
     _require_rows(good, "censored must be 0 (exact), 1 (lower bound), -1 (upper bound)")
-    return jnp.asarray(array.astype(np.int32))
+    return on_device(array.astype(np.int32))
 
 
 def upper_end(values: ArrayLike | None, y: np.ndarray, n: int) -> Array | None:
@@ -108,7 +115,7 @@ def upper_end(values: ArrayLike | None, y: np.ndarray, n: int) -> Array | None:
         return None
     array = column("y_upper", values, n)
     _require_rows(array >= y, "y_upper must be no less than y")
-    return jnp.asarray(array)
+    return on_device(array)
 
 
 def encode_groups(
@@ -125,4 +132,4 @@ def encode_groups(
     named = ~np.isin(labels.astype(str), _MISSING)
     _require_rows(named, "groups must all have a name")
     names, codes = np.unique(labels, return_inverse=True)
-    return jnp.asarray(codes, jnp.int32), tuple(names.tolist())
+    return on_device(codes.astype(np.int32)), tuple(names.tolist())

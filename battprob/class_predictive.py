@@ -44,8 +44,7 @@ class ClassPredictive(eqx.Module):
         weight = jnp.asarray(log_weight, dtype)
         missing = probability.ndim - weight.ndim if weight.ndim else 0
         weight = weight.reshape(weight.shape + (1,) * missing)
-        self.probability, weight = jnp.broadcast_arrays(probability, weight)
-        self.log_weight = jax.nn.log_softmax(weight, axis=0)
+        self.probability, self.log_weight = _normalised(probability, weight)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -108,6 +107,12 @@ class ClassPredictive(eqx.Module):
         """The outcomes at `indices` of the first batch axis."""
         rows = indices if isinstance(indices, slice) else jnp.asarray(indices)
         return jax.tree.map(lambda leaf: leaf[:, rows], self)
+
+
+@jax.jit
+def _normalised(probability, weight):
+    probability, weight = jnp.broadcast_arrays(probability, weight)
+    return probability, jax.nn.log_softmax(weight, axis=0)
 
 
 @eqx.filter_jit

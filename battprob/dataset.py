@@ -5,12 +5,11 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from battprob import _validation
 from battprob._errors import DataError
-from battprob._padding import bucket, pad_rows
+from battprob._padding import bucket, on_device, pad_rows
 from battprob._typing import Array, ArrayLike, Bool, Float, Int
 from battprob._validation import EXACT, LOWER_BOUND, UPPER_BOUND
 from battprob.transforms import AbstractTransform, Identity
@@ -95,13 +94,13 @@ class Dataset(eqx.Module):
         _validation.require_finite(x, names)
         _validation.require_finite(y[:, None], (target_name,))
         _validation.require_domain(y, transform, target_name)
-        self.x, self.y = jnp.asarray(x), jnp.asarray(y)
+        self.x, self.y = on_device(x), on_device(y)
         self.noise_variance = _validation.noise_variance(noise_variance, n)
         self.groups, self.group_names = _validation.encode_groups(groups, n)
         self.protocol = _validation.protocol(protocol, n)
         self.censored = _validation.censored(censored, n)
         self.y_upper = _validation.upper_end(y_upper, y, n)
-        self.mask = jnp.ones(n, bool)
+        self.mask = on_device(np.ones(n, bool))
         self.feature_names, self.feature_units = names, units
         self.target_name, self.target_unit = target_name, target_unit
         self.transform = transform
@@ -186,14 +185,15 @@ class Dataset(eqx.Module):
         """
         # In NumPy: in JAX every new number of rows would be a program to compile.
         rows = indices if isinstance(indices, slice) else np.asarray(indices)
-        return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[rows]), self)
+        return jax.tree.map(lambda leaf: on_device(np.asarray(leaf)[rows]), self)
 
     def padded(self, length: int | None = None) -> "Dataset":
         """The same rows and enough masked ones to fill `length` (default: the bucket)."""
         length = bucket(self.num_rows) if length is None else length
         padded = jax.tree.map(lambda leaf: pad_rows(leaf, length), self)
         mask = np.arange(length) < self.num_rows
-        return eqx.tree_at(lambda data: data.mask, padded, padded.mask & mask)
+        mask = on_device(np.asarray(padded.mask) & mask)
+        return eqx.tree_at(lambda data: data.mask, padded, mask)
 
     def append(self, other: "Dataset") -> "Dataset":
         """Rows of this dataset, then rows of `other`, groups matched by name.
@@ -218,15 +218,15 @@ class Dataset(eqx.Module):
             mine, theirs = getattr(self, field), getattr(other, field)
             if (mine is None) != (theirs is None):
                 raise DataError(f"cannot append: {field} is given on one side only")
-            optional[field] = None if mine is None else jnp.concatenate([mine, theirs])
+            optional[field] = None if mine is None else np.concatenate([mine, theirs])
         if (self.groups is None) != (other.groups is None):
             raise DataError("cannot append: groups are given on one side only")
         groups = (self.group_labels or []) + (other.group_labels or []) or None
         together = type(self)(
-            jnp.concatenate([self.x, other.x]),
-            jnp.concatenate([self.y, other.y]),
+            np.concatenate([self.x, other.x]),
+            np.concatenate([self.y, other.y]),
             groups=groups,
-            censored=jnp.concatenate([self.censored, other.censored]),
+            censored=np.concatenate([self.censored, other.censored]),
             feature_names=self.feature_names,
             feature_units=self.feature_units,
             target_name=self.target_name,
@@ -235,7 +235,7 @@ class Dataset(eqx.Module):
             **optional,
         )
         # Padding stays padding.
-        mask = jnp.concatenate([self.mask, other.mask])
+        mask = on_device(np.concatenate([self.mask, other.mask]))
         return eqx.tree_at(lambda data: data.mask, together, mask)
 
     @property

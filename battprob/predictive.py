@@ -34,6 +34,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import logsumexp
 
 from battprob._mixture import (
@@ -82,19 +83,19 @@ class Predictive(eqx.Module):
         *,
         shared_function: bool = False,
     ):
-        fields = jnp.broadcast_arrays(
-            *(
-                jnp.asarray(a, jnp.result_type(float))
-                for a in (location, noise_variance, function_variance, log_weight)
-            )
-        )
-        if fields[0].ndim < 2:
+        fields = [
+            jnp.asarray(a, jnp.result_type(float))
+            for a in (location, noise_variance, function_variance, log_weight)
+        ]
+        shape = np.broadcast_shapes(*(field.shape for field in fields))
+        if len(shape) < 2:
             raise ValueError(
                 "Predictive fields need the axes [draws, components, *batch]; got shape "
-                f"{fields[0].shape}. For a plain Gaussian use Predictive.gaussian(...)."
+                f"{shape}. For a plain Gaussian use Predictive.gaussian(...)."
             )
-        self.location, self.noise_variance, self.function_variance, weight = fields
-        self.log_weight = weight - logsumexp(weight, axis=(0, 1), keepdims=True)
+        self.location, self.noise_variance, self.function_variance, self.log_weight = (
+            _normalised(*fields)
+        )
         self.transform = Identity() if transform is None else transform
         self.shared_function = shared_function
 
@@ -110,8 +111,8 @@ class Predictive(eqx.Module):
         lift = [
             jnp.asarray(a, jnp.result_type(float)) for a in (mean, aleatoric, epistemic)
         ]
-        location, noise, function = (a[None, None] for a in jnp.broadcast_arrays(*lift))
-        return cls(location, noise, function, jnp.zeros_like(location), transform)
+        location, noise, function = _lifted(*lift)
+        return cls(location, noise, function, np.zeros((1,) * location.ndim), transform)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -194,9 +195,12 @@ class Predictive(eqx.Module):
 
     def take(self, indices: ArrayLike | slice) -> "Predictive":
         """The targets at `indices` of the first batch axis."""
-        rows = indices if isinstance(indices, slice) else jnp.asarray(indices)
-        fields = jax.tree.map(lambda leaf: leaf[:, :, rows], _fields(self))
-        return eqx.tree_at(_fields, self, fields)
+        if isinstance(indices, slice):
+            fields = jax.tree.map(lambda leaf: leaf[:, :, indices], _fields(self))
+            return eqx.tree_at(_fields, self, fields)
+        rows = indices if isinstance(indices, jax.Array) else np.asarray(indices)
+        # A mask has as many rows as it has true entries: no program's shape can say that.
+        return _taken(self, np.flatnonzero(rows) if rows.dtype == bool else rows)
 
     def reweight(self, weights: ArrayLike) -> "Predictive":
         """Replace the component weights inside every draw by `weights` [k] or [k *b].
@@ -220,6 +224,24 @@ class Predictive(eqx.Module):
         draw = logsumexp(self.log_weight, axis=1, keepdims=True)
         log_weight = jnp.broadcast_to(draw + log_share, self.location.shape)
         return eqx.tree_at(lambda pred: pred.log_weight, self, log_weight)
+
+
+@jax.jit
+def _lifted(*moments):
+    return [a[None, None] for a in jnp.broadcast_arrays(*moments)]
+
+
+@jax.jit
+def _normalised(*fields):
+    """Fields of one shape, weights that sum to one: in one program, not in fifteen."""
+    *moments, weight = jnp.broadcast_arrays(*fields)
+    return *moments, weight - logsumexp(weight, axis=(0, 1), keepdims=True)
+
+
+@eqx.filter_jit
+def _taken(pred, rows):
+    fields = jax.tree.map(lambda leaf: leaf[:, :, rows], _fields(pred))
+    return eqx.tree_at(_fields, pred, fields)
 
 
 def _fields(pred):

@@ -11,6 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from battprob._errors import DataError, LeakageWarning
+from battprob._padding import on_device
 from battprob._text import aligned
 from battprob._typing import Array, Float, Int, PRNGKey
 from battprob.dataset import EXACT, Dataset
@@ -51,7 +52,7 @@ class CrossValidation(eqx.Module):
     @property
     def y(self) -> Float[Array, " m"]:
         """Targets of the rows at `indices`."""
-        return self.dataset.y[self.indices]
+        return on_device(np.asarray(self.dataset.y)[self.indices])
 
     @property
     def predictive(self) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 
 from battprob._columns import resolve_columns
 from battprob._errors import DataError
+from battprob._padding import on_device
 from battprob._typing import Array, ArrayLike, Float
 from battprob.dataset import Dataset
 from battprob.targets import Target
@@ -73,7 +74,7 @@ class FeatureTable(eqx.Module):
         _require_different("row", self.rows)
         _require_different("column", self.names)
         self._require_none("has a negative variance", variance < 0)
-        self.x, self.variance = jnp.asarray(x), jnp.asarray(variance)
+        self.x, self.variance = on_device(x), on_device(variance)
 
     def select(self, names: Sequence[str]) -> "FeatureTable":
         """The columns `names`, in that order.
@@ -83,11 +84,11 @@ class FeatureTable(eqx.Module):
         """
         columns = np.asarray(resolve_columns(names, self.names), int)
         return FeatureTable(
-            self.x[:, columns],
+            np.asarray(self.x)[:, columns],
             names=[self.names[c] for c in columns],
             units=[self.units[c] for c in columns],
             rows=self.rows,
-            variance=self.variance[:, columns],
+            variance=np.asarray(self.variance)[:, columns],
             groups=self.groups,
         )
 
@@ -97,11 +98,11 @@ class FeatureTable(eqx.Module):
             indices if isinstance(indices, slice) else np.asarray(indices)
         ]
         return FeatureTable(
-            self.x[rows],
+            np.asarray(self.x)[rows],
             names=self.names,
             units=self.units,
             rows=[self.rows[i] for i in rows],
-            variance=self.variance[rows],
+            variance=np.asarray(self.variance)[rows],
             groups=None if self.groups is None else [self.groups[i] for i in rows],
         )
 
@@ -122,11 +123,13 @@ class FeatureTable(eqx.Module):
                 "cannot join: the tables disagree on the groups of the rows"
             )
         return FeatureTable(
-            jnp.concatenate([self.x, other.x[order]], axis=1),
+            np.concatenate([self.x, np.asarray(other.x)[order]], axis=1),
             names=self.names + other.names,
             units=self.units + other.units,
             rows=self.rows,
-            variance=jnp.concatenate([self.variance, other.variance[order]], axis=1),
+            variance=np.concatenate(
+                [self.variance, np.asarray(other.variance)[order]], axis=1
+            ),
             groups=theirs if self.groups is None else self.groups,
         )
 

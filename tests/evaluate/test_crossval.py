@@ -14,8 +14,8 @@ NUM = 13
 
 def _mean_of_training(dataset, key):
     """The training mean for every row, with the training variance."""
-    mean, variance = dataset.y.mean(), dataset.y.var()
-    return lambda x, known: Predictive.gaussian(0 * x[:, 0] + mean, variance)
+    y = np.asarray(dataset.y)
+    return lambda x, known: Predictive.gaussian(np.full(len(x), y.mean()), y.var())
 
 
 model = FakeModel(_mean_of_training)
