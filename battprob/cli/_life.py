@@ -82,10 +82,10 @@ def _add_columns(command):
 def _demo(options):
     from battprob import data, life
 
-    print("120 synthetic cells whose true life distribution is known (seed 0)\n")
-    cells = data.population(120, seed=0).cells
-    train = life.from_cells("train", cells[:80])
-    test = life.from_cells("test", cells[80:])
+    print("96 synthetic cells whose true life distribution is known (seed 0)\n")
+    cells = data.population(96, seed=0).cells
+    train = life.from_cells("train", cells[:64])
+    test = life.from_cells("test", cells[64:])
     life.study([train, test], report=options.report)
     print(
         "\nThe same with your own cells, a pack or a table of features:\n"
