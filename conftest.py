@@ -15,7 +15,7 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_cpu_multi_thread_eigen=false --xla_cpu_use_fusion_emitters=false"
-    " --xla_backend_optimization_level=0",
+    " --xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1",
 )
 
 import jax  # noqa: E402 - the cache is configured by the lines above

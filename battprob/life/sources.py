@@ -48,7 +48,10 @@ class Source(NamedTuple):
         unknown = np.flatnonzero(np.isnan(self.life))
         if unknown.size:
             rows = [self.table.rows[i] for i in unknown[:5]]
-            raise DataError(f"{self.name}: no life to learn from in {', '.join(rows)}")
+            raise DataError(
+                f"{self.name}: no life to learn from in {', '.join(rows)}; of a table, "
+                "--target names the column of lives"
+            )
         target = Target(
             self.life,
             rows=self.table.rows,
