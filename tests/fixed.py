@@ -8,6 +8,6 @@ from battprob.inference import AbstractInference, FitReport
 class Fixed(AbstractInference):
     """One draw: the initial parameters."""
 
-    def run(self, log_joint, initial, data, *, key, pilot=None):
+    def run(self, log_joint, initial, data, *, key, pilot=None, remembering=None):
         draw = jax.tree.map(lambda leaf: leaf[None], initial)
         return draw, FitReport(converged=True, message="as given")

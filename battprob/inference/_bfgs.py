@@ -7,7 +7,7 @@ the program holds one copy of the objective to compile.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ class Minimum(NamedTuple):
     value: Float[Array, ""]
     gradient: Float[Array, " p"]
     inverse_hessian: Float[Array, "p p"]
+    memory: Any
     converged: Bool[Array, ""]
     steps: Int[Array, ""]
 
@@ -34,6 +35,7 @@ class _State(NamedTuple):
     value: Float[Array, ""]
     gradient: Float[Array, " p"]
     inverse_hessian: Float[Array, "p p"]
+    memory: Any
     direction: Float[Array, " p"]
     step_size: Float[Array, ""]
     shrinks: Int[Array, ""]
@@ -42,10 +44,11 @@ class _State(NamedTuple):
 
 
 def minimise(
-    function: Callable[[Float[Array, " p"]], Float[Array, ""]],
+    function: Callable[..., Any],
     x: Float[Array, " p"],
     inverse_hessian: Float[Array, "p p"] | None = None,
     *,
+    memory: Any = None,
     max_steps: int = 200,
     gradient_tolerance: float = 1e-3,
     value_tolerance: float = 1e-8,
@@ -56,10 +59,24 @@ def minimise(
     size, falls below tolerance. A start with no finite value stops at once, unconverged;
     so does a line search that finds nothing though the gradient promises much.
 
+    Args:
+        function: x -> value. With a memory: (x, memory) -> (value, memory), where memory
+            tells a solver inside where to start, and changes the value by no more than
+            that solver's tolerance. The memory of the best point is passed on.
+        x: start.
+        inverse_hessian: there; None takes the identity, scaled by the first step.
+        memory: at the start.
+        max_steps: most evaluations.
+        gradient_tolerance: of the largest entry.
+        value_tolerance: of the decrease relative to the value.
+
     References:
         Nocedal and Wright, Numerical Optimization (2006), algorithm 6.1, eq. 6.17.
     """
-    value_and_gradient = jax.value_and_grad(function)
+    if memory is None:
+        plain = function
+        function = lambda x, memory: (plain(x), memory)  # noqa: E731
+    value_and_gradient = jax.value_and_grad(function, has_aux=True)
     eps = jnp.finfo(x.dtype).eps
     value_tolerance = max(value_tolerance, 4 * float(eps))
 
@@ -68,11 +85,12 @@ def minimise(
 
     def step(state):
         trial = state.x + state.step_size * state.direction
-        value, gradient = value_and_gradient(trial)
+        (value, memory), gradient = value_and_gradient(trial, state.memory)
         promised = state.step_size * jnp.dot(state.gradient, state.direction)
         finite = jnp.isfinite(value) & jnp.all(jnp.isfinite(gradient))
         accept = finite & (value <= state.value + _SUFFICIENT * promised)
         near = _take(state, trial, value, gradient, gradient_tolerance, value_tolerance)
+        near = near._replace(memory=memory)
         far = _shrink(state, value, promised, finite)
         chosen = jax.tree.map(lambda a, b: jnp.where(accept, a, b), near, far)
         return chosen._replace(steps=state.steps + 1)
@@ -86,6 +104,7 @@ def minimise(
         value=jnp.asarray(jnp.inf, x.dtype),
         gradient=zero,
         inverse_hessian=inverse_hessian,
+        memory=memory,
         direction=zero,
         step_size=jnp.ones((), x.dtype),
         shrinks=jnp.zeros((), int),
@@ -99,7 +118,13 @@ def minimise(
     near = ahead <= value_tolerance**0.5 * jnp.maximum(1.0, jnp.abs(end.value))
     converged = end.done & jnp.isfinite(end.value) & (near | ~stuck)
     return Minimum(
-        end.x, end.value, end.gradient, end.inverse_hessian, converged, end.steps
+        end.x,
+        end.value,
+        end.gradient,
+        end.inverse_hessian,
+        end.memory,
+        converged,
+        end.steps,
     )
 
 

@@ -11,6 +11,7 @@ from battprob.inference.report import FitReport
 
 Parameters = TypeVar("Parameters")
 LogJoint = Callable[[Parameters, Any], Float[Array, ""]]
+Remembering = Callable[[Parameters, Any], tuple[Float[Array, ""], Any]]
 
 
 class AbstractInference(eqx.Module):
@@ -25,6 +26,7 @@ class AbstractInference(eqx.Module):
         *,
         key: PRNGKey,
         pilot: Any = None,
+        remembering: Remembering | None = None,
     ) -> tuple[Parameters, FitReport]:
         """Draws of the parameters (a leading axis on every leaf; a point is one draw).
 
@@ -36,6 +38,9 @@ class AbstractInference(eqx.Module):
             key: PRNG key for starts and draws.
             pilot: like `data`, of fewer rows: starts are compared there, and only the
                 best of them goes on to all rows. None compares them on `data`.
+            remembering: `log_joint` for searches, where a solver inside may start from
+                where it ended: the density as closely as a search needs, and the data
+                with that place in them.
 
         Raises:
             FitError: no start reached a finite density.

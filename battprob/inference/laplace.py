@@ -37,10 +37,15 @@ class Laplace(AbstractInference):
                 f"num_draws must be even and positive; got {self.num_draws}"
             )
 
-    def run(self, log_joint, initial, data, *, key, pilot=None):
+    def run(self, log_joint, initial, data, *, key, pilot=None, remembering=None):
         key_mode, key_draws = jax.random.split(key)
         mode, report = self.mode.run(
-            log_joint, initial, data, key=key_mode, pilot=pilot
+            log_joint,
+            initial,
+            data,
+            key=key_mode,
+            pilot=pilot,
+            remembering=remembering,
         )
         with stopwatch() as watch:
             draws = jax.block_until_ready(

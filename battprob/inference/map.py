@@ -33,15 +33,16 @@ class MAP(AbstractInference):
     num_starts: int = eqx.field(default=4, static=True)
     max_steps: int = eqx.field(default=200, static=True)
 
-    def run(self, log_joint, initial, data, *, key, pilot=None):
+    def run(self, log_joint, initial, data, *, key, pilot=None, remembering=None):
         first, flat = (data, _FLAT) if pilot is None else (pilot, _NEARLY_FLAT)
         with stopwatch() as watch:
             starts = _scattered(initial, key, self.num_starts)
+            densities = (log_joint, remembering)
             best, minimum = _best_of_starts(
-                log_joint, starts, first, self.max_steps, flat
+                densities, starts, first, self.max_steps, flat
             )
             if pilot is not None:
-                best, minimum = _go_on(log_joint, best, minimum, data, self.max_steps)
+                best, minimum = _go_on(densities, best, minimum, data, self.max_steps)
             jax.block_until_ready(best)
         return jax.tree.map(_one_draw, best), _report(minimum, watch)
 
@@ -55,7 +56,7 @@ class MAP(AbstractInference):
         """
         with stopwatch() as watch:
             starts = _scattered(initial, key, self.num_starts)
-            found = _best_of_each(log_joint, starts, data, self.max_steps)
+            found = _best_of_each((log_joint, None), starts, data, self.max_steps)
             best, minima = jax.block_until_ready(found)
         minima = jax.tree.map(np.asarray, minima)
         num = len(minima.value)
@@ -81,17 +82,18 @@ def _one_draw(leaf):
 
 
 @eqx.filter_jit
-def _best_of_starts(log_joint, starts, data, max_steps, tolerance):
+def _best_of_starts(densities, starts, data, max_steps, tolerance):
     unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], starts))[1]
-
-    def objective(vector):
-        return -log_joint(unravel(vector), data)
+    objective, memory = _objective(densities, unravel, data)
 
     def search(start):
-        start = ravel_pytree(start)[0]
         return minimise(
-            objective, start, max_steps=max_steps, value_tolerance=tolerance
-        )
+            objective,
+            ravel_pytree(start)[0],
+            memory=memory,
+            max_steps=max_steps,
+            value_tolerance=tolerance,
+        )._replace(memory=None)
 
     # Side by side, all would take as many steps as the slowest of them, inner ones too.
     ends = jax.lax.map(search, starts)
@@ -101,29 +103,40 @@ def _best_of_starts(log_joint, starts, data, max_steps, tolerance):
 
 
 @eqx.filter_jit
-def _best_of_each(log_joint, starts, data, max_steps):
+def _best_of_each(densities, starts, data, max_steps):
     # One after the other: side by side, all would take the steps of the slowest.
     return jax.lax.map(
-        lambda own: _best_of_starts(log_joint, starts, own, max_steps, _FLAT), data
+        lambda own: _best_of_starts(densities, starts, own, max_steps, _FLAT), data
     )
 
 
 @eqx.filter_jit
-def _go_on(log_joint, initial, found, data, max_steps):
+def _go_on(densities, initial, found, data, max_steps):
     """One search from where another ended, with the curvature that it learned."""
     flat, unravel = ravel_pytree(initial)
-
-    def objective(vector):
-        return -log_joint(unravel(vector), data)
-
+    objective, memory = _objective(densities, unravel, data)
     best = minimise(
         objective,
         flat,
         found.inverse_hessian,
+        memory=memory,
         max_steps=max_steps,
         value_tolerance=_FLAT,
     )
     return unravel(best.x), best._replace(steps=best.steps + found.steps)
+
+
+def _objective(densities, unravel, data):
+    """What is minimised, and its memory: the data, where the density remembers."""
+    log_joint, remembering = densities
+    if remembering is None:
+        return lambda vector: -log_joint(unravel(vector), data), None
+
+    def objective(vector, data):
+        density, data = remembering(unravel(vector), data)
+        return -density, data
+
+    return objective, data
 
 
 def _report(minimum: Minimum, watch) -> FitReport:

@@ -53,9 +53,16 @@ class NUTS(AbstractInference):
                 f"got {self.num_samples} of {self.num_chains} chains"
             )
 
-    def run(self, log_joint, initial, data, *, key, pilot=None):
+    def run(self, log_joint, initial, data, *, key, pilot=None, remembering=None):
         key_mode, *keys = jax.random.split(key, 3)
-        mode, found = self.mode.run(log_joint, initial, data, key=key_mode, pilot=pilot)
+        mode, found = self.mode.run(
+            log_joint,
+            initial,
+            data,
+            key=key_mode,
+            pilot=pilot,
+            remembering=remembering,
+        )
         with stopwatch() as watch:
             draws, drawn, diverged = jax.block_until_ready(
                 _run_chains(log_joint, mode, data, keys, self)

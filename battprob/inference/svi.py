@@ -50,9 +50,16 @@ class SVI(AbstractInference):
             if value < 2 or value % 2:
                 raise ValueError(f"{name} must be even and positive; got {value}")
 
-    def run(self, log_joint, initial, data, *, key, pilot=None):
+    def run(self, log_joint, initial, data, *, key, pilot=None, remembering=None):
         key_mode, key_steps, key_draws = jax.random.split(key, 3)
-        mode, found = self.mode.run(log_joint, initial, data, key=key_mode, pilot=pilot)
+        mode, found = self.mode.run(
+            log_joint,
+            initial,
+            data,
+            key=key_mode,
+            pilot=pilot,
+            remembering=remembering,
+        )
         chunks = -(-self.num_steps // _CHUNK)
         with stopwatch() as watch:
             state = _begin(mode, chunks)

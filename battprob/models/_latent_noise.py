@@ -27,7 +27,7 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from battprob._numerics import cholesky, cholesky_solve
+from battprob._numerics import cholesky, cholesky_solve, triangular_inverse
 from battprob._typing import Array, Float, Int
 from battprob.models._replicates import Sites, pool
 from battprob.models.base import Rows
@@ -113,7 +113,7 @@ def _solve(gram, log_variance, start, rows, sites, tolerance):
             return fit - 0.5 * jnp.dot(mean, mean)
 
         # Far off, the expected curvature keeps rows that fit too well from overshooting.
-        curvature = jnp.where(state.change > 0.5, jnp.maximum(need, 0.5), need)
+        curvature = jnp.where(state.change > _NEAR, jnp.maximum(need, 0.5), need)
         slope = jax.jacfwd(log_variance)(state.mean)
         factor = jnp.linalg.cholesky(prior + slope.T @ (curvature[:, None] * slope))
         covariance = cholesky_solve(factor, prior)
@@ -125,9 +125,13 @@ def _solve(gram, log_variance, start, rows, sites, tolerance):
         change = jnp.max(jnp.abs(log_noise - state.log_noise))
         return _Weights(mean, covariance, log_noise, change, state.steps + 1)
 
-    level = log_variance(start)
-    far = jnp.asarray(jnp.inf, start.dtype)
-    first = _Weights(start, 0 * prior, level, far, jnp.zeros((), int))
+    # Where every row needs a half, as all do on average at the best q(u).
+    slope = jax.jacfwd(log_variance)(start)
+    slope = jnp.where(rows.mask[:, None], slope, 0.0)
+    covariance = cholesky_solve(cholesky(prior + 0.5 * slope.T @ slope), prior)
+    level, spread = _moments(log_variance, start, covariance)
+    near = jnp.asarray(_NEAR, start.dtype)
+    first = _Weights(start, covariance, level - 0.5 * spread, near, jnp.zeros((), int))
     return jax.lax.while_loop(unfinished, step, first)
 
 
@@ -136,9 +140,7 @@ def _need(gram, variance, rows, sites):
     pooled = pool(rows, variance, sites)
     factor = cholesky(gram + jnp.diag(pooled.variance))
     alpha = cholesky_solve(factor, pooled.y)
-    root = jax.scipy.linalg.solve_triangular(
-        factor, jnp.eye(len(alpha), dtype=alpha.dtype), lower=True
-    )
+    root = triangular_inverse(factor)
     function = pooled.y - pooled.variance * alpha
     left = pooled.variance - pooled.variance**2 * jnp.sum(root**2, axis=0)
     square = (rows.y - function[sites.of_row]) ** 2 + left[sites.of_row]
@@ -146,4 +148,4 @@ def _need(gram, variance, rows, sites):
 
 
 _MAX_STEPS = 50
-_LONGEST_STEP = 2.0  # in log σ²
+_LONGEST_STEP, _NEAR = 2.0, 0.5  # in log σ²

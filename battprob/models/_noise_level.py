@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from battprob._normal import normal_nodes
-from battprob._numerics import cholesky_solve, safe_sqrt
+from battprob._numerics import cholesky_inverse, safe_sqrt
 from battprob._typing import Array, Float
 from battprob.models._replicates import Sites, pool
 from battprob.models.base import Rows
@@ -56,7 +56,7 @@ def head_covariance(
     # With B the posterior covariance of f at the sites, replicates i and j of any have
     # K⁻¹_ij = δ_ij/σ²_i - B/(σ²_i σ²_j).
     pooled = pool(rows, variance, sites).variance
-    inverse = cholesky_solve(factor, jnp.eye(len(factor), dtype=factor.dtype))
+    inverse = cholesky_inverse(factor)
     function = jnp.diag(pooled) - pooled[:, None] * inverse * pooled[None, :]
     own = 1 - 2 * precision * jnp.diagonal(function)[sites.of_row]
     summed = sites.total(precision[:, None] * relative)

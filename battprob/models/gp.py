@@ -12,11 +12,16 @@ from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
 from battprob.kernels import AbstractKernel, Matern52
-from battprob.models._gaussian import log_density, solve
-from battprob.models._latent_noise import integrate
+from battprob.models._gaussian import solve
+from battprob.models._joint_density import (
+    FINAL_TOLERANCE,
+    integrated,
+    log_joint,
+    searched,
+)
 from battprob.models._noise_level import head_covariance, noise_levels
 from battprob.models._process import draw_functions, root_of_rest, some_rows
-from battprob.models._replicates import Sites, find_sites, pool
+from battprob.models._replicates import Sites, find_sites
 from battprob.models.base import (
     AbstractModel,
     AbstractPosterior,
@@ -29,6 +34,8 @@ from battprob.models.base import (
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import anchored, has_weights, split
 from battprob.predictive import Predictive
+
+_PILOT_ROWS = 128
 
 
 class GaussianProcess(AbstractModel):
@@ -69,11 +76,12 @@ class GaussianProcess(AbstractModel):
         parameters, weights, constants = split(noise)
         latent = eqx.combine(weights, constants)
         draws, report = self.inference.run(
-            _log_joint,
+            log_joint,
             (kernel, parameters),
             (rows, sites, latent),
             key=key,
             pilot=_pilot(rows, latent, key),
+            remembering=searched if jax.tree.leaves(weights) else None,
         )
         return _posterior(draws, (rows, sites, latent), scaling, dataset, report)
 
@@ -115,7 +123,7 @@ class GaussianProcess(AbstractModel):
         ]
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *data)
         modes, reports = self.inference.run_many(
-            _log_joint, (kernel, parameters), stacked, key=key
+            log_joint, (kernel, parameters), stacked, key=key
         )
         solved = _factorise_each(modes, stacked)
         modes, solved = jax.tree.map(np.asarray, (modes, solved))
@@ -180,30 +188,6 @@ def _pilot(rows, latent, key):
     return None if some is None else (some, find_sites(some), latent)
 
 
-def _gram(kernel, sites):
-    """Covariance of f at the sites; where there is none, f is zero."""
-    both = sites.mask[:, None] & sites.mask[None, :]
-    return jnp.where(both, kernel.gram(sites.x, sites.x), 0.0)
-
-
-def _integrated(parameters, data, tolerance):
-    """Noise with weights integrated out, targets pooled by site, their covariance."""
-    kernel, noise = parameters
-    rows, sites, latent = data
-    gram = _gram(kernel, sites)
-    noise = eqx.combine(noise, latent)
-    integrated = integrate(gram, noise, rows, sites, tolerance=tolerance)
-    pooled = pool(rows, integrated.variance, sites)
-    return integrated, pooled, gram + jnp.diag(pooled.variance)
-
-
-def _log_joint(parameters, data):
-    integrated, pooled, covariance = _integrated(parameters, data, _TOLERANCE)
-    evidence = log_density(pooled.y, covariance) + pooled.log_rest
-    prior = parameters[0].log_prior() + integrated.noise.log_prior()
-    return evidence + integrated.correction + prior
-
-
 def _fitted_to(leaf, length):
     """A padded column with as many entries as `length`; at least all that are no padding."""
     leaf = np.asarray(leaf)[:length]
@@ -237,18 +221,18 @@ def _factorise(draws, data):
     at_mode = len(jax.tree.leaves(draws)[0]) == 1
 
     def one(parameters):
-        integrated, pooled, covariance = _integrated(parameters, data, _FINAL_TOLERANCE)
+        found, pooled, covariance = integrated(parameters, data, FINAL_TOLERANCE)
         density, (factor, alpha) = solve(pooled.y, covariance)
-        evidence = density + pooled.log_rest + integrated.correction
+        evidence = density + pooled.log_rest + found.correction
         spread = head_covariance(
-            integrated.noise,
+            found.noise,
             rows,
             sites,
-            integrated.variance,
+            found.variance,
             factor,
             parameters_too=at_mode,
         )
-        return integrated.noise, factor, alpha, spread, evidence
+        return found.noise, factor, alpha, spread, evidence
 
     # One draw at a time: memory stays that of the answer.
     return jax.lax.map(one, draws)
@@ -293,7 +277,3 @@ def _sample_functions(draws, sites, x, key, num):
 
     mean, root = jax.lax.map(one, draws)
     return draw_functions(mean, root, key, num)
-
-
-_PILOT_ROWS = 128
-_TOLERANCE, _FINAL_TOLERANCE = 1e-4, 1e-6  # of learned noise: searching, and found

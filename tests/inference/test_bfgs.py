@@ -115,3 +115,16 @@ def test_float32_arrives_too():
         assert end.x.dtype == jnp.float32
         assert end.converged
     np.testing.assert_allclose(end.x, [1.0, 1.0], atol=0.02)
+
+
+def test_memory_is_that_of_the_best_point():
+    def function(x, memory):
+        # An inner root-finder that starts where the last taken point left it.
+        root = memory - (memory**3 - x[0]) / (3 * memory**2)
+        root = root - (root**3 - x[0]) / (3 * root**2)
+        return (x[0] - 8.0) ** 2, root
+
+    start, memory = jnp.array([3.0]), jnp.array(1.5)
+    found = jax.jit(lambda x, m: minimise(function, x, memory=m))(start, memory)
+    np.testing.assert_allclose(found.x, 8.0, atol=1e-3)
+    np.testing.assert_allclose(found.memory, 2.0, atol=1e-2)

@@ -12,9 +12,9 @@ from sklearn.gaussian_process import kernels as sk
 from battprob import Dataset, noise
 from battprob.kernels import RBF, Linear, Matern12, Matern32, Matern52
 from battprob.models import GaussianProcess
+from battprob.models._joint_density import log_joint
 from battprob.models._replicates import find_sites
 from battprob.models.base import prepare
-from battprob.models.gp import _log_joint
 from tests.models.gaussian import fixed, standardised
 
 RNG = np.random.default_rng(0)
@@ -39,7 +39,7 @@ def test_compiled_slopes_of_the_log_joint_with_equal_rows(kernel):
 
     @jax.jit
     def value_and_slope(vector):
-        return jax.value_and_grad(lambda v: _log_joint(unravel(v), problem))(vector)
+        return jax.value_and_grad(lambda v: log_joint(unravel(v), problem))(vector)
 
     steps = 1e-5 * np.eye(len(flat))
     ends = [[value_and_slope(flat + sign * h)[0] for sign in (1, -1)] for h in steps]

@@ -14,9 +14,9 @@ from scipy.stats import multivariate_normal
 from battprob import Dataset, noise
 from battprob.kernels import RBF
 from battprob.models import GaussianProcess
+from battprob.models._joint_density import log_joint, searched
 from battprob.models._replicates import find_sites
 from battprob.models.base import bound, prepare
-from battprob.models.gp import _log_joint
 from battprob.noise.latent import anchored, split
 from tests.models.gaussian import fixed, standardised
 
@@ -91,8 +91,8 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
-def test_slopes_of_the_log_joint_are_those_of_differences(head):
+def _problem(head):
+    """Flat hyper-parameters, the way back, and data for their density."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(20, 2))[rng.integers(0, 15, 20)]
     y = x[:, 0] + np.exp(x[:, 1]) * rng.normal(size=20)
@@ -104,18 +104,36 @@ def test_slopes_of_the_log_joint_are_those_of_differences(head):
     bound_head = anchored(bound_head, np.asarray(sites.x))
     parameters, weights, constants = split(bound_head)
     flat, unravel = ravel_pytree((kernel, parameters))
-    problem = (rows, sites, eqx.combine(weights, constants))
+    return flat, unravel, (rows, sites, eqx.combine(weights, constants))
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_slopes_of_the_log_joint_are_those_of_differences(head):
+    flat, unravel, problem = _problem(head)
 
     @jax.jit
     @jax.value_and_grad
-    def log_joint(vector):
-        return _log_joint(unravel(vector), problem)
+    def density(vector):
+        return log_joint(unravel(vector), problem, 1e-9)
 
     steps = 1e-4 * np.eye(len(flat))
-    ends = [[log_joint(flat + sign * h)[0] for sign in (1, -1)] for h in steps]
+    ends = [[density(flat + sign * h)[0] for sign in (1, -1)] for h in steps]
     expected = -np.diff(ends, axis=1)[:, 0] / 2e-4
-    # The weights are solved for to 1e-4.
-    np.testing.assert_allclose(log_joint(flat)[1], expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(density(flat)[1], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_search_goes_on_from_the_noise_it_found():
+    flat, unravel, problem = _problem(HEADS["latent"])
+    density = jax.jit(lambda vector, data: searched(unravel(vector), data))
+    closely = jax.jit(lambda vector: log_joint(unravel(vector), problem, 1e-9))
+    first, remembered = density(flat, problem)
+    again, same = density(flat, remembered)
+    exact = closely(flat)
+    # Starts where it ended, and is no farther off for it.
+    np.testing.assert_allclose(first, exact, atol=1e-4)
+    assert abs(again - exact) <= abs(first - exact)
+    np.testing.assert_allclose(same[2].weights, remembered[2].weights, atol=1e-3)
+    assert np.max(np.abs(remembered[2].weights)) > 0.1
 
 
 def test_far_from_the_data_the_noise_is_as_uncertain_as_the_prior():

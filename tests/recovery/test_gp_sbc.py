@@ -14,9 +14,10 @@ from scipy.stats import chisquare
 from battprob import Dataset
 from battprob.inference import MAP, NUTS
 from battprob.kernels import RBF
+from battprob.models._joint_density import log_joint
 from battprob.models._replicates import find_sites
 from battprob.models.base import Scaling
-from battprob.models.gp import _log_joint, _posterior
+from battprob.models.gp import _posterior
 from battprob.noise import Constant
 from battprob.noise.latent import split
 
@@ -49,9 +50,7 @@ def _draws(data, key, inference, thin):
     parameters, _, nothing = split(noise)
     problem = (rows, find_sites(rows), nothing)
     key_fit, key_function = jax.random.split(key)
-    draws, report = inference.run(
-        _log_joint, (kernel, parameters), problem, key=key_fit
-    )
+    draws, report = inference.run(log_joint, (kernel, parameters), problem, key=key_fit)
     draws = jax.tree.map(lambda leaf: leaf[::thin], draws)
     posterior = _posterior(draws, problem, UNIT_SCALING, data, report)
     functions = posterior.sample_functions(NEW, key=key_function, num=NUM_DRAWS)
