@@ -41,7 +41,7 @@ if sys.argv[2] == "sklearn":
     answer = {"evidence": evidence, "seconds": time.process_time() - start}
 else:
     model = hetGP()
-    model.mle(X=x, Z=y, covtype="Gaussian")
+    model.mle(X=x, Z=y, covtype=sys.argv[3])
     seconds = time.process_time() - start
     pred = model.predict(new)
     sd = np.sqrt(pred["sd2"] + pred["nugs"])
@@ -95,12 +95,12 @@ def surface(num):
     return {"x": x, "y": y, "new": x[:2], "y_new": y[:2]}
 
 
-def ask(python, task, which):
-    """What a peer answers."""
+def ask(python, task, which, covariance="Gaussian"):
+    """What a peer answers; hetgpy with a covariance of its own naming."""
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         np.savez(file, **task)
         out = subprocess.run(
-            [python, "-c", PEER, file.name, which],
+            [python, "-c", PEER, file.name, which, covariance],
             capture_output=True,
             check=True,
             text=True,
