@@ -7,7 +7,7 @@ import pytest
 from jax.test_util import check_grads
 from scipy.stats import multivariate_normal
 
-from battprob._numerics import cholesky_inverse
+from battprob._numerics import cholesky_inverse, triangular_inverse
 from battprob.models._gaussian import log_density
 
 N = 6
@@ -51,8 +51,11 @@ def test_hessian_in_the_residual_is_minus_the_precision(root_and_residual):
 def test_inverse_by_halves_is_the_inverse(size):
     root = np.random.default_rng(0).normal(size=(size, size))
     matrix = root @ root.T + size * np.eye(size)
-    inverse = cholesky_inverse(jnp.asarray(np.linalg.cholesky(matrix)))
+    factor = np.linalg.cholesky(matrix)
+    inverse = cholesky_inverse(jnp.asarray(factor))
     np.testing.assert_allclose(inverse, np.linalg.inv(matrix), atol=1e-12)
+    root = triangular_inverse(jnp.asarray(factor))
+    np.testing.assert_allclose(root, np.linalg.inv(factor), atol=1e-12)
 
 
 def test_under_vmap(root_and_residual):
