@@ -8,6 +8,10 @@ from battprob.models.gp_classifier import (
 )
 from battprob.models.linear import BayesianLinear, BayesianLinearPosterior
 from battprob.models.logistic import BayesianLogistic, BayesianLogisticPosterior
+from battprob.models.sparse_gp import (
+    SparseGaussianProcess,
+    SparseGaussianProcessPosterior,
+)
 from battprob.models.stacking import Stack, StackedPosterior, stack
 
 __all__ = [
@@ -21,6 +25,8 @@ __all__ = [
     "GaussianProcessClassifier",
     "GaussianProcessClassifierPosterior",
     "GaussianProcessPosterior",
+    "SparseGaussianProcess",
+    "SparseGaussianProcessPosterior",
     "Stack",
     "StackedPosterior",
     "stack",

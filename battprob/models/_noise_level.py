@@ -49,8 +49,8 @@ def head_covariance(
         factor: of the covariance K of the pooled targets.
         parameters_too: False where draws already spread the parameters; those get none.
     """
-    flat, is_weight, head = _flat(noise)
-    relative = _relative_slope(head, flat, rows.x, rows.known)[1]
+    flat, is_weight, head = flat_head(noise)
+    relative = relative_slope(head, flat, rows.x, rows.known)[1]
     relative = jnp.where(rows.mask[:, None], relative, 0.0)
     precision = jnp.where(rows.mask, 1 / variance, 0.0)
     # With B the posterior covariance of f at the sites, replicates i and j of any have
@@ -62,12 +62,18 @@ def head_covariance(
     summed = sites.total(precision[:, None] * relative)
     information = relative.T @ (own[:, None] * relative)
     information = 0.5 * (information + summed.T @ function**2 @ summed)
-    prior = -jax.hessian(lambda vector: head(vector).log_prior())(flat)
-    precision = information + prior + jnp.diag(is_weight)
+    precision = information + prior_precision(noise)
     if parameters_too:
         return jnp.linalg.inv(precision)
     both = is_weight[:, None] * is_weight[None, :]
     return both * jnp.linalg.inv(both * precision + jnp.diag(1 - is_weight))
+
+
+def prior_precision(noise: AbstractNoise) -> Float[Array, "q q"]:
+    """The prior's curvature in what is learned of a head, at its mode."""
+    flat, is_weight, head = flat_head(noise)
+    curvature = -jax.hessian(lambda vector: head(vector).log_prior())(flat)
+    return curvature + jnp.diag(is_weight)
 
 
 def noise_levels(
@@ -77,8 +83,8 @@ def noise_levels(
     known: Float[Array, " m"],
 ) -> tuple[Float[Array, "k m"], Float[Array, "k m"]]:
     """Nodes of σ² at every row, and their log weights."""
-    flat, _, head = _flat(noise)
-    level, relative = _relative_slope(head, flat, x, known)
+    flat, _, head = flat_head(noise)
+    level, relative = relative_slope(head, flat, x, known)
     spread = safe_sqrt(jnp.sum((relative @ covariance) * relative, axis=1))
     node, log_weight = (
         jnp.asarray(a, level.dtype)[:, None] for a in normal_nodes(_NODES)
@@ -87,7 +93,7 @@ def noise_levels(
     return levels, jnp.broadcast_to(log_weight, levels.shape)
 
 
-def _flat(noise):
+def flat_head(noise: AbstractNoise):
     """What is learned of a head as a vector, which entries are weights, and the way back."""
     parameters, weights, constants = split(noise)
     flat, unravel = ravel_pytree(eqx.combine(parameters, weights))
@@ -98,7 +104,7 @@ def _flat(noise):
     return flat, is_weight, lambda vector: eqx.combine(unravel(vector), constants)
 
 
-def _relative_slope(head, flat, x, known):
+def relative_slope(head, flat: Float[Array, " q"], x, known):
     """σ² of every row, and the slope of its logarithm in what is learned."""
 
     def variance(vector):

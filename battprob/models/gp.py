@@ -25,6 +25,7 @@ from battprob.models._replicates import Sites, find_sites
 from battprob.models.base import (
     AbstractModel,
     AbstractPosterior,
+    Rows,
     Scaling,
     bound,
     mixture,
@@ -70,20 +71,9 @@ class GaussianProcess(AbstractModel):
 
     def fit(self, dataset, *, key):
         scaling, rows = prepare(dataset, self.noise)
-        sites = find_sites(rows)
         kernel, noise = bound((self.kernel, self.noise), dataset)
-        noise = anchored(noise, np.asarray(sites.x)[np.asarray(sites.mask)])
-        parameters, weights, constants = split(noise)
-        latent = eqx.combine(weights, constants)
-        draws, report = self.inference.run(
-            log_joint,
-            (kernel, parameters),
-            (rows, sites, latent),
-            key=key,
-            pilot=_pilot(rows, latent, key),
-            remembering=searched if jax.tree.leaves(weights) else None,
-        )
-        return _posterior(draws, (rows, sites, latent), scaling, dataset, report)
+        draws, data, report = _explore(self.inference, kernel, noise, rows, key)
+        return _posterior(draws, data, scaling, dataset, report)
 
     def fit_many(
         self, datasets: Sequence[Dataset], *, key: PRNGKey
@@ -180,6 +170,32 @@ class GaussianProcessPosterior(AbstractPosterior[Predictive]):
         del groups
         draws = (self.kernel, self.factor, self.alpha)
         return _sample_functions(draws, self.sites, x, key, num)
+
+
+def mode_of_rows(
+    kernel: AbstractKernel, noise: AbstractNoise, rows: Rows, key: PRNGKey
+) -> tuple[AbstractKernel, AbstractNoise]:
+    """Kernel and noise head at the mode for these rows, weights of the head at their mean."""
+    draws, data, _ = _explore(MAP(), kernel, noise, rows, key)
+    noise = _factorise(draws, data)[0]
+    return jax.tree.map(lambda leaf: leaf[0], (draws[0], noise))
+
+
+def _explore(inference, kernel, noise, rows, key):
+    """Draws of the hyper-parameters, the data they are of, and a report."""
+    sites = find_sites(rows)
+    noise = anchored(noise, np.asarray(sites.x)[np.asarray(sites.mask)])
+    parameters, weights, constants = split(noise)
+    latent = eqx.combine(weights, constants)
+    draws, report = inference.run(
+        log_joint,
+        (kernel, parameters),
+        (rows, sites, latent),
+        key=key,
+        pilot=_pilot(rows, latent, key),
+        remembering=searched if jax.tree.leaves(weights) else None,
+    )
+    return draws, (rows, sites, latent), report
 
 
 def _pilot(rows, latent, key):
