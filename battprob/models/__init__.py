@@ -6,6 +6,10 @@ from battprob.models.gp_classifier import (
     GaussianProcessClassifier,
     GaussianProcessClassifierPosterior,
 )
+from battprob.models.iterative_gp import (
+    IterativeGaussianProcess,
+    IterativeGaussianProcessPosterior,
+)
 from battprob.models.linear import BayesianLinear, BayesianLinearPosterior
 from battprob.models.logistic import BayesianLogistic, BayesianLogisticPosterior
 from battprob.models.sparse_gp import (
@@ -25,6 +29,8 @@ __all__ = [
     "GaussianProcessClassifier",
     "GaussianProcessClassifierPosterior",
     "GaussianProcessPosterior",
+    "IterativeGaussianProcess",
+    "IterativeGaussianProcessPosterior",
     "SparseGaussianProcess",
     "SparseGaussianProcessPosterior",
     "Stack",

@@ -11,7 +11,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
 from battprob._errors import FitError
-from battprob._numerics import cholesky, default_jitter
+from battprob._numerics import cholesky
 from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
@@ -44,6 +44,7 @@ from battprob.models._noise_level import (
     relative_slope,
 )
 from battprob.models._process import draw_functions, root_of_rest, some_rows
+from battprob.models._products import pivots
 from battprob.models._replicates import find_sites
 from battprob.models.base import (
     AbstractModel,
@@ -214,24 +215,8 @@ def _pilot(kernel, noise, rows, num_inducing, key):
 
 @eqx.filter_jit
 def _least_known(kernel, candidates, num):
-    """Inputs one by one, each where those before leave most variance of f.
-
-    Burt, Rasmussen and van der Wilk, J. Mach. Learn. Res. 21 (2020) 131, section 4.
-    """
-    x = candidates.x
-
-    def choose(state, place):
-        left, columns = state
-        best = jnp.argmax(left)
-        own = kernel.gram(x[best][None], x)[0] - columns[:, best] @ columns
-        column = own / jnp.sqrt(jnp.maximum(left[best], default_jitter(x.dtype)))
-        left = jnp.maximum(left - column**2, 0.0).at[best].set(-jnp.inf)
-        left = jnp.where(jnp.isneginf(state[0]), -jnp.inf, left)
-        return (left, columns.at[place].set(column)), best
-
-    left = jnp.where(candidates.mask, kernel.diagonal(x), -jnp.inf)
-    columns = jnp.zeros((num, len(x)), x.dtype)
-    return x[jax.lax.scan(choose, (left, columns), jnp.arange(num))[1]]
+    """Inputs one by one, each where those before leave most variance of f."""
+    return candidates.x[pivots(kernel, candidates.x, candidates.mask, num)]
 
 
 class _Settled(NamedTuple):
