@@ -239,7 +239,7 @@ def _estimate(kernel, variance, data):
     weight = jnp.sum(z * near, axis=0)
     excess = log_det_excess(solved.diagonal[:, 1:], solved.beside[:, 1:], weight)
     fit = jnp.dot(target, solved.solution[:, 0])
-    constant = jnp.log(2 * jnp.pi) * jnp.sum(rows.mask)
+    constant = math.log(2 * math.pi) * jnp.sum(rows.mask).astype(target.dtype)
     value = -0.5 * (fit + conditioner.log_det() + jnp.mean(excess) + constant)
     error = 0.5 * jnp.std(excess) / math.sqrt(max(excess.size - 1, 1))
     evidence = _Evidence(value, error, jnp.max(solved.residual), solved.products)
@@ -340,11 +340,12 @@ def _posterior(draw, kept, data, scaling, dataset, watch):
 
 
 def _function(kernel, kept, data, x):
-    """Mean of f at `x`, its covariance with f at the rows, and K⁻¹ times that."""
+    """Mean of f at `x`, its covariance with f at the rows, and K⁻¹ times that (no slope)."""
     cross = jnp.where(data.rows.mask[:, None], kernel.gram(data.rows.x, x), 0.0)
-    multiply = _multiply(kernel, kept.preconditioner.noise, data)
-    solved = conjugate_gradients(multiply, kept.preconditioner, cross, data.tolerance)
-    return kept.alpha @ cross, cross, solved.solution
+    conditioner, held = jax.lax.stop_gradient((kept.preconditioner, cross))
+    multiply = _multiply(*jax.lax.stop_gradient((kernel, conditioner.noise, data)))
+    solution = conjugate_gradients(multiply, conditioner, held, data.tolerance).solution
+    return kept.alpha @ cross, cross, jax.lax.stop_gradient(solution)
 
 
 @eqx.filter_jit
@@ -353,8 +354,10 @@ def _predict(draw, data, x, known):
 
     def some(x):
         mean, cross, solution = _function(kernel, kept, data, x)
-        left = kernel.diagonal(x) - jnp.sum(cross * solution, axis=0)
-        return mean, jnp.maximum(left, 0.0)
+        # cᵀK⁻¹c is the largest 2cᵀs - sᵀKs, so that s need not move for its slope.
+        known = 2 * jnp.sum(cross * solution, axis=0)
+        known -= jax.lax.stop_gradient(jnp.sum(cross * solution, axis=0))
+        return mean, jnp.maximum(kernel.diagonal(x) - known, 0.0)
 
     # Sizes of rows to predict are powers of two, or multiples of 64.
     chunks = x.reshape(-1, min(len(x), _AT_ONCE), x.shape[1])

@@ -13,6 +13,7 @@ from tests.contract import zoo
 from tests.fixed import Fixed
 
 each_model = pytest.mark.parametrize("name", zoo.MODELS)
+each_fixable = pytest.mark.parametrize("name", zoo.FIXABLE)
 X, Y = zoo.numbers()
 NEW = zoo.numbers(seed=1, num=8)[0]
 
@@ -36,7 +37,7 @@ def test_repeated_rows_shrink_epistemic_and_leave_aleatoric(name):
     assert after.aleatoric.mean() == pytest.approx(before.aleatoric.mean(), rel=0.25)
 
 
-@each_model
+@each_fixable
 def test_padded_rows_count_for_nothing(name, key):
     model = dataclasses.replace(zoo.MODELS[name], inference=Fixed())
     data = zoo.measured(model)
@@ -79,7 +80,7 @@ def test_units_of_a_logarithmic_target_too(model, key):
     np.testing.assert_allclose(b.log_evidence, expected, rtol=1e-5)
 
 
-@each_model
+@each_fixable
 def test_condition_is_building_on_all_rows(name, key):
     model = dataclasses.replace(zoo.MODELS[name], inference=Fixed())
     first = zoo.measured(model)

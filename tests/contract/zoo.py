@@ -8,7 +8,12 @@ import numpy as np
 from battprob import Dataset, noise
 from battprob.inference import MAP, Laplace
 from battprob.kernels import RBF, Linear, Matern12, Matern32
-from battprob.models import BayesianLinear, GaussianProcess
+from battprob.models import (
+    BayesianLinear,
+    GaussianProcess,
+    IterativeGaussianProcess,
+    SparseGaussianProcess,
+)
 
 MODELS = {
     "linear": BayesianLinear(),
@@ -27,7 +32,10 @@ MODELS = {
         inference=MAP(num_starts=1, max_steps=60),
     ),
     "gp_laplace": GaussianProcess(inference=Laplace(num_draws=8)),
+    "gp_sparse": SparseGaussianProcess(num_inducing=16, num_steps=50),
+    "gp_iterative": IterativeGaussianProcess(rank=8, tolerance=1e-10),
 }
+FIXABLE = [name for name, model in MODELS.items() if hasattr(model, "inference")]
 NAMES = ("rate", "temperature")
 NUM = 20  # three times as many fill the next bucket
 
