@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
+from jax.sharding import NamedSharding, PartitionSpec
 
 from battprob._errors import DataError, FitError, PrecisionWarning
 from battprob._modules import replace
@@ -132,13 +133,16 @@ def problem(
         values = _one_each(circuit, guess, len(batch))
         guesses = to_free(inside(values, parameters), parameters)[:, None]
     impedance = likelihood.spectrum(frequency[order], batch)
+    spectra, near, guesses = _placed(
+        (_to_jax(batch, real), _to_jax(impedance, real), guesses), impedance_ohm
+    )
     return Problem(
         circuit,
         noise,
         likelihood,
         jnp.asarray(frequency[order], real),
-        _to_jax(batch, real),
-        _to_jax(impedance, real),
+        spectra,
+        near,
         guesses,
         measured.ndim == 1,
     )
@@ -186,6 +190,15 @@ def _to_jax(values, real):
     return jax.lax.complex(*(jnp.asarray(a, real) for a in (values.real, values.imag)))
 
 
+def _placed(spectra, like):
+    """Arrays of one row a spectrum on the devices that hold `like`, where it is spread."""
+    sharding = getattr(like, "sharding", None)
+    if not isinstance(sharding, NamedSharding) or np.ndim(like) < 2:
+        return spectra
+    rows = NamedSharding(sharding.mesh, PartitionSpec(sharding.spec[0]))
+    return jax.device_put(spectra, rows)
+
+
 class _Found(NamedTuple):
     nodes: Nodes
     converged: Bool[Array, " n"]
@@ -195,9 +208,8 @@ class _Found(NamedTuple):
 def _fit_batch(task, key, num_starts):
     """All spectra, the batch padded so that batches of like size share a program."""
     count = len(task.impedance)
-    impedance, guess = (
-        pad_rows(a, bucket(count)) for a in (task.impedance, task.guess)
-    )
+    padded = tuple(pad_rows(a, bucket(count)) for a in (task.impedance, task.guess))
+    impedance, guess = _placed(padded, task.impedance)
     padded = replace(
         task,
         likelihood=ComplexNormal(),
@@ -213,14 +225,15 @@ def _fit_batch(task, key, num_starts):
 def _fit_padded(task, key, num_starts):
     one = partial(_fit_one, task, key=key, num_starts=num_starts)
     # Chunks stay in the cache, and wait only for the slowest fit among their own.
+    # Devices that hold consecutive spectra have a share of every chunk.
     count = len(task.impedance)
     at_once = min(_AT_ONCE, count)
     chunks = jax.tree.map(
-        lambda a: a.reshape(count // at_once, at_once, *a.shape[1:]),
+        lambda a: a.reshape(at_once, count // at_once, *a.shape[1:]).swapaxes(0, 1),
         (task.impedance, task.guess),
     )
     found = jax.lax.map(lambda chunk: jax.vmap(one)(*chunk), chunks)
-    return jax.tree.map(lambda a: a.reshape(count, *a.shape[2:]), found)
+    return jax.tree.map(lambda a: a.swapaxes(0, 1).reshape(count, *a.shape[2:]), found)
 
 
 def _fit_one(task, impedance, guess, *, key, num_starts):
