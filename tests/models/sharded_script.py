@@ -1,0 +1,41 @@
+"""Fits processes on every device there is, of this process or of several; prints answers."""
+
+import json
+import sys
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+jax.config.update("jax_enable_x64", True)
+if len(sys.argv) > 1:
+    process, port = int(sys.argv[1]), sys.argv[2]
+    jax.distributed.initialize(f"localhost:{port}", 2, process)
+
+import battprob as bp  # noqa: E402 - the devices of all hosts are counted before
+
+rng = np.random.default_rng(0)
+x = rng.uniform(size=(96, 2))
+y = np.sin(5 * x[:, 0]) + np.exp(x[:, 1] - 2) * rng.normal(size=96)
+data = bp.Dataset(x, y)
+mesh = Mesh(np.array(jax.devices()), "rows")
+models = {
+    "sparse": bp.models.SparseGaussianProcess(
+        num_inducing=8, noise=bp.noise.LogLinear(), batch_size=32, num_steps=50
+    ),
+    "iterative": bp.models.IterativeGaussianProcess(
+        rank=8, block_rows=32, max_steps=2, tolerance=1e-10
+    ),
+}
+answers = {}
+for name, model in models.items():
+    posterior = model.fit(data, key=jax.random.key(0), mesh=mesh)
+    pred = posterior.predict(x[:8])
+    answers[name] = [np.asarray(a).tolist() for a in (pred.mean, pred.variance)]
+    answers[name].append([float(posterior.log_evidence)] * 8)
+shares = []
+if len(sys.argv) == 1:
+    blocks = posterior.data.blocks
+    shares = [shard.data.shape[1] for shard in blocks.addressable_shards]
+told = {"devices": len(jax.devices()), "shares": shares, "answers": answers}
+print(json.dumps(told))  # noqa: T201

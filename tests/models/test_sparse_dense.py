@@ -1,0 +1,68 @@
+"""With every row an inducing input, the sparse process is the exact one."""
+
+import jax
+import numpy as np
+import pytest
+
+from battprob import Dataset, noise
+from battprob.models import GaussianProcess
+from battprob.models._inducing import Hyper
+from battprob.models._minibatch import in_batches
+from battprob.models.base import standardise
+from battprob.models.sparse_gp import _first_beliefs, _settle, _solved
+from battprob.noise.latent import split
+
+RNG = np.random.default_rng(0)
+X = RNG.uniform(size=(24, 2))
+Y = np.sin(5 * X[:, 0]) + np.exp(2 * X[:, 1] - 3) * RNG.normal(size=24)
+DATA = Dataset(X, Y)
+HEADS = {
+    "constant": noise.Constant(),
+    "log_linear": noise.LogLinear(),
+    "latent": noise.LatentGP(),
+}
+PASSES = {"constant": 1, "log_linear": 1, "latent": 30}
+
+
+def _settled(name):
+    """The exact posterior, and the sparse one's beliefs at the same hyper-parameters."""
+    exact = GaussianProcess(noise=HEADS[name]).fit(DATA, key=jax.random.key(0))
+    kernel, head = jax.tree.map(lambda leaf: leaf[0], (exact.kernel, exact.noise))
+    rows = standardise(DATA, exact.scaling)
+    hyper = Hyper(kernel, split(head)[0], rows.x[:24])
+    batches = in_batches(rows, 8, None, jax.random.key(1))
+    beliefs = _first_beliefs(hyper, head, batches)
+    return exact, hyper, head, _settle(hyper, head, beliefs, batches, PASSES[name])
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_the_bound_is_the_evidence_and_beliefs_are_the_posterior(name):
+    exact, hyper, head, settled = _settled(name)
+    # Jitter of 1e-10 stands in both, at different places.
+    tolerance = 1e-4 if name == "latent" else 1e-6
+    own = float(settled.bound)
+    assert own == pytest.approx(float(exact.log_evidences[0]), abs=tolerance * 10)
+    factor, function, noisy = _solved(hyper, head, settled.beliefs)
+    values = factor @ function.mean  # of f at the rows
+    gram = hyper.kernel.gram(hyper.inducing, hyper.inducing)
+    np.testing.assert_allclose(values, gram @ exact.alpha[0][:24], atol=10 * tolerance)
+    np.testing.assert_allclose(
+        noisy.variance(hyper.inducing, hyper.inducing[:, 0]),
+        jax.tree.map(lambda leaf: leaf[0], exact.noise).variance(
+            hyper.inducing, hyper.inducing[:, 0]
+        ),
+        rtol=1e-2 if name == "latent" else 1e-6,
+    )
+
+
+def test_fewer_inducing_inputs_bound_the_evidence_from_below():
+    exact, hyper, head, settled = _settled("log_linear")
+    batches = in_batches(standardise(DATA, exact.scaling), 8, None, jax.random.key(1))
+    bounds = []
+    for num in (6, 12, 24):
+        fewer = hyper._replace(inducing=hyper.inducing[:num])
+        beliefs = _first_beliefs(fewer, head, batches)
+        bounds.append(float(_settle(fewer, head, beliefs, batches, 1).bound))
+    assert bounds == sorted(bounds)
+    assert bounds[-1] == pytest.approx(float(settled.bound))
+    assert bounds[0] < float(exact.log_evidences[0]) - 0.1
