@@ -1,8 +1,10 @@
-"""Impedance spectra: circuits, the laws of their noise, and posteriors in batch."""
+"""Impedance spectra: circuits, relaxation times, consistency, and the laws of their noise."""
 
+from battprob.eis.checks import KramersKronig, kramers_kronig
 from battprob.eis.circuit import Circuit
 from battprob.eis.compare import Comparison, compare, leave_one_out
 from battprob.eis.converters import from_autoeis, from_boukamp, read_impedance_py
+from battprob.eis.drt import DRT, DRTPosterior, Peaks
 from battprob.eis.elements import Element, Parameter, element
 from battprob.eis.files import fit_spectra, spectra_of_files, write_table
 from battprob.eis.fit import Laplace
@@ -21,19 +23,23 @@ from battprob.eis.variance import (
 )
 
 __all__ = [
+    "DRT",
     "NUTS",
     "AgarwalOrazem",
     "Circuit",
     "CircuitPosterior",
     "Comparison",
     "ComplexNormal",
+    "DRTPosterior",
     "Element",
     "KnownVariance",
+    "KramersKronig",
     "Laplace",
     "Magnitude",
     "MagnitudePhase",
     "Parameter",
     "ParameterTable",
+    "Peaks",
     "Phase",
     "Polar",
     "StudentT",
@@ -45,6 +51,7 @@ __all__ = [
     "fit_spectra",
     "from_autoeis",
     "from_boukamp",
+    "kramers_kronig",
     "leave_one_out",
     "read_impedance_py",
     "replicate_predictive",

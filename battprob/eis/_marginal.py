@@ -76,10 +76,10 @@ def marginal(
     log_h = jnp.sum(jnp.log(h), axis=1)
     known = law.level_known()
 
-    def node(gram, slope, square, log_h):
-        return _node(misfit, z, gram, slope, square, log_h, known, residual.size)
+    def one(gram, slope, square, log_h):
+        return node(misfit, z, gram, slope, square, log_h, known, residual.size)
 
-    location, covariance, level, freedom, weight = jax.vmap(node)(
+    location, covariance, level, freedom, weight = jax.vmap(one)(
         gram, slope, square, log_h
     )
     return Marginal(shape, location, covariance, level, freedom, weight), mean
@@ -121,7 +121,7 @@ def level_nodes(
     return jnp.exp(log_level), log_weight
 
 
-def _node(misfit, z, gram, slope, square, log_h, known, rows):
+def node(misfit, z, gram, slope, square, log_h, known, rows):
     """One shape: where the parameters move to, their covariance, and the evidence."""
     sd = misfit.prior.sd
     # The prior weighs against the data at the level of the fit before the last move.

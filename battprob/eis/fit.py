@@ -115,7 +115,7 @@ def problem(
     Raises:
         DataError: shapes that do not agree, values not finite, frequencies not positive.
     """
-    frequency, measured = _checked(frequency_hz, impedance_ohm, likelihood)
+    frequency, measured = checked(frequency_hz, impedance_ohm, likelihood)
     order = np.argsort(frequency)
     real = jnp.result_type(float)
     if jnp.finfo(real).bits < 64:
@@ -134,7 +134,7 @@ def problem(
         guesses = to_free(inside(values, parameters), parameters)[:, None]
     impedance = likelihood.spectrum(frequency[order], batch)
     spectra, near, guesses = _placed(
-        (_to_jax(batch, real), _to_jax(impedance, real), guesses), impedance_ohm
+        (to_jax(batch, real), to_jax(impedance, real), guesses), impedance_ohm
     )
     return Problem(
         circuit,
@@ -183,11 +183,13 @@ def _one_each(circuit, guess, count):
     return jnp.broadcast_to(one[None], (count, one.size))
 
 
-def _to_jax(values, real):
+def to_jax(values: np.ndarray, real) -> Array:
     """In the precision of reals, which sets that of complex numbers too."""
     if not np.iscomplexobj(values):
         return jnp.asarray(values, real)
-    return jax.lax.complex(*(jnp.asarray(a, real) for a in (values.real, values.imag)))
+    return jax.lax.complex(
+        *(jnp.asarray(a, real) for a in (np.real(values), np.imag(values)))
+    )
 
 
 def _placed(spectra, like):
@@ -355,7 +357,10 @@ def _report(posterior, found, watch):
     )
 
 
-def _checked(frequency_hz, impedance_ohm, likelihood):
+def checked(
+    frequency_hz: ArrayLike, impedance_ohm: ArrayLike, likelihood: AbstractLikelihood
+) -> tuple[np.ndarray, np.ndarray]:
+    """Frequencies [f] and recordings [f] or [n f], or an error that says what is wrong."""
     frequency, measured = np.asarray(frequency_hz, float), np.asarray(impedance_ohm)
     if frequency.ndim != 1 or measured.ndim not in (1, 2):
         raise DataError(

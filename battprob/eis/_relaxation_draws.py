@@ -1,0 +1,155 @@
+r"""Draws of distributions of relaxation times: elliptical slice sampling from `Modes`.
+
+A distribution that must not be negative is far from Gaussian where it is small, so each
+chain starts at one Gaussian of `Modes`, drawn by evidence, and moves on ellipses about it:
+with $\rho$ the log ratio of posterior and Gaussian,
+
+    e' = e cos θ + ν sin θ,   ν ~ N(0, 1),   θ shrunk until ρ(e') > ρ(e) + log u
+
+No step size is tuned, and where the Gaussian is right every step is a fresh draw. f is linear
+in e, so that an angle costs one product with the kernel. In between the level of the noise and
+its shape are drawn given the residuals.
+
+References:
+    Murray, Adams and MacKay, AISTATS (2010) 541; Nishihara, Murray and Adams, J. Mach. Learn.
+    Res. 15 (2014) 2087 (Gaussian approximations in place of the prior).
+"""
+
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from battprob._typing import Array, Float, PRNGKey
+from battprob.eis._relaxation import (
+    Grid,
+    basis,
+    gamma,
+    lines,
+    series,
+    to_ohm_and_henry,
+)
+from battprob.eis._relaxation_mode import Modes
+
+_STEPS = 8
+_ANGLES = 6
+
+
+class RelaxationDraws(eqx.Module):
+    """Draws of f, of what is in series with it, and of the noise.
+
+    `line` holds the bends κ, half the difference of the end slopes, and the height at the
+    centre.
+    """
+
+    line: Float[Array, "*n s m"]
+    series_ohm: Float[Array, "*n s"]
+    inductance_h: Float[Array, "*n s"]
+    level: Float[Array, "*n s"]
+    shape: Float[Array, "*n s q"]
+
+
+class _Place(NamedTuple):
+    """Where chains are: f at the nodes, the two series terms, and all coordinates."""
+
+    f: Float[Array, "s g"]
+    ends: Float[Array, "s 2"]
+    z: Float[Array, "s p"]
+    white: Float[Array, "s p"]
+
+
+def draws(
+    grid: Grid,
+    modes: Modes,
+    frequency_hz: Float[Array, " f"],
+    target: Float[Array, " r"],
+    level_known: Float[Array, ""],
+    *,
+    key: PRNGKey,
+    num: int,
+) -> RelaxationDraws:
+    """`num` chains of one spectrum, the last state of each."""
+    key_mode, key_chain = jax.random.split(key)
+    mode = jax.random.categorical(key_mode, modes.log_weight, shape=(num,))
+    root = jax.vmap(jnp.linalg.cholesky)(modes.covariance)
+    f = jax.vmap(lambda own: basis(grid.at_node, grid.node_offset, own))(modes.scale)
+    to_f = (f.slopes @ root[:, :-2])[mode]
+    to_ends, to_z = root[mode, -2:], root[mode]
+    centre_f = jnp.einsum("bgp,bp->bg", f.slopes, modes.z[:, :-2]) + f.constant
+    centre = _Place(
+        centre_f[mode], modes.z[mode, -2:], modes.z[mode], jnp.zeros_like(to_z[:, 0])
+    )
+    ends = series(modes.impedance_size, frequency_hz)
+
+    def away(white):
+        f, end, z = (
+            jnp.einsum("sop,sp->so", to, white) for to in (to_f, to_ends, to_z)
+        )
+        return _Place(f, end, z, white)
+
+    def residual(move):
+        at = jax.tree.map(jnp.add, centre, move)
+        spectrum = gamma(at.f, modes.log_size) @ grid.kernel + at.ends @ ends
+        return target[None] - spectrum
+
+    def ratio(move, noise):
+        relative, level = noise
+        misfit = jnp.sum(residual(move) ** 2 / relative, axis=1) / level
+        prior = jnp.sum((centre.z + move.z) ** 2, axis=1)
+        return -0.5 * (misfit + prior - jnp.sum(move.white**2, axis=1))
+
+    def step(state, key):
+        move, node, level = state
+        key_move, key_noise = jax.random.split(key)
+        noise = modes.relative[node], level
+        move = _slice(move, away, lambda to: ratio(to, noise), key_move)
+        node, level = _noise(modes.relative, residual(move), level_known, key_noise)
+        return (move, node, level), None
+
+    start = away(jnp.zeros_like(to_z[:, 0])), jnp.zeros(num, int), modes.level[mode]
+    keys = jax.random.split(key_chain, _STEPS)
+    (move, node, level), _ = jax.lax.scan(step, start, keys)
+    z = centre.z + move.z
+    line = lines(z[:, :-2], modes.scale[mode])
+    line = line.at[:, -1].add(modes.log_size)
+    ohm, henry = to_ohm_and_henry(z, modes.impedance_size, frequency_hz)
+    return RelaxationDraws(line, ohm, henry, level, modes.shape[node])
+
+
+def _slice(move, away, ratio, key):
+    """One step of every chain; one that no angle suits stays."""
+    key_normal, key_level, key_angle, key_shrink = jax.random.split(key, 4)
+    dtype, count = move.f.dtype, len(move.f)
+    other = away(jax.random.normal(key_normal, move.white.shape, dtype))
+    least = ratio(move) + jnp.log(jax.random.uniform(key_level, (count,), dtype))
+    angle = 2 * jnp.pi * jax.random.uniform(key_angle, (count,), dtype)
+
+    def turned(angle):
+        cosine, sine = jnp.cos(angle)[:, None], jnp.sin(angle)[:, None]
+        return jax.tree.map(lambda a, b: a * cosine + b * sine, move, other)
+
+    def shrink(state, share):
+        angle, low, high, done = state
+        done = done | (ratio(turned(angle)) > least)
+        low = jnp.where(~done & (angle < 0), angle, low)
+        high = jnp.where(~done & (angle >= 0), angle, high)
+        angle = jnp.where(done, angle, low + share * (high - low))
+        return (angle, low, high, done), None
+
+    state = angle, angle - 2 * jnp.pi, angle, jnp.zeros(count, bool)
+    shares = jax.random.uniform(key_shrink, (_ANGLES, count), dtype)
+    (angle, _, _, done), _ = jax.lax.scan(shrink, state, shares)
+    return turned(jnp.where(done, angle, 0.0))
+
+
+def _noise(relative, residual, known, key):
+    """Shape node, its level integrated out, then the level given both."""
+    key_node, key_level = jax.random.split(key)
+    square = residual**2 @ (1 / relative).T + known
+    half = 0.5 * (residual.shape[1] + known)
+    log_weight = -0.5 * jnp.log(relative).sum(1)[None] - half * jnp.log(square)
+    node = jax.random.categorical(key_node, log_weight)
+    own = jnp.take_along_axis(square, node[:, None], axis=1)[:, 0]
+    shape = jnp.broadcast_to(half, own.shape)
+    return node, 0.5 * own / jax.random.gamma(key_level, shape, dtype=own.dtype)
