@@ -1,4 +1,4 @@
-"""`battprob eis`: circuits fitted to spectra."""
+"""`battprob eis`: circuits, relaxation times and consistency of spectra."""
 
 import argparse
 from pathlib import Path
@@ -21,8 +21,10 @@ def add(commands):
         metavar="A,B,...",
         help="columns that tell one spectrum of a file from the next",
     )
-    eis = commands.add_parser("eis", help="fit circuits to impedance spectra")
-    kinds = eis.add_subparsers(dest="kind", required=True, metavar="fit|compare")
+    eis = commands.add_parser("eis", help="impedance spectra: circuits and beyond")
+    kinds = eis.add_subparsers(
+        dest="kind", required=True, metavar="fit|compare|check|drt"
+    )
     fit = kinds.add_parser(
         "fit", parents=[files], help="parameters with errors, of one spectrum or many"
     )
@@ -38,6 +40,18 @@ def add(commands):
         "--circuit", action="append", metavar="TEXT", help="a candidate; repeat it"
     )
     compare.set_defaults(run=_eis_compare)
+    check = kinds.add_parser(
+        "check", parents=[files], help="consistency with Kramers and Kronig, by p-value"
+    )
+    check.add_argument(
+        "--admittance", action="store_true", help="of 1/Z: stable under a voltage only"
+    )
+    check.set_defaults(run=_eis_check)
+    drt = kinds.add_parser(
+        "drt", parents=[files], help="relaxation times: peaks, and the curve with bands"
+    )
+    drt.add_argument("-o", "--output", type=Path, metavar="OUT.csv")
+    drt.set_defaults(run=_eis_drt)
 
 
 def _eis_fit(options):
@@ -72,3 +86,47 @@ def _eis_compare(options):
             key=jax.random.key(0),
         )
         print(f"{spectrum.name}\n{found}\n\n{found.best.parameters}")
+
+
+def _eis_check(options):
+    from battprob import eis
+
+    for spectrum in eis.spectra_of_files(options.files, by=options.by):
+        found = eis.kramers_kronig(
+            spectrum.frequency_hz,
+            spectrum.impedance_ohm,
+            admittance=options.admittance,
+        )
+        print(f"{spectrum.name}: {found}")
+
+
+def _eis_drt(options):
+    import csv
+
+    import jax
+    import numpy as np
+
+    from battprob import eis
+
+    rows = []
+    for spectrum in eis.spectra_of_files(options.files, by=options.by):
+        found = eis.DRT().fit(
+            spectrum.frequency_hz, spectrum.impedance_ohm, key=jax.random.key(0)
+        )
+        ohm = found.r_inf_ohm
+        print(f"{spectrum.name}: R∞ = {float(ohm.mean):.4g} ± {float(ohm.std):.2g} Ω")
+        print(found.peaks())
+        tau = np.geomspace(*found.band_s, 200)
+        pred = found.predict(tau)
+        columns = [np.asarray(a) for a in (pred.mean, *pred.interval(0.9))]
+        rows += [
+            [spectrum.name, *map(float, row)] for row in zip(tau, *columns, strict=True)
+        ]
+    if options.output is not None:
+        with open(options.output, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(
+                ["spectrum", "tau (s)", "gamma (ohm)", "5 % (ohm)", "95 % (ohm)"]
+            )
+            writer.writerows(rows)
+        print(f"{len(rows)} rows in {options.output}")

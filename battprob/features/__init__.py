@@ -18,7 +18,14 @@ from battprob.features.early_life import DELTA_Q_AND_FADE, DISCHARGE, early_life
 from battprob.features.fade import FadeLine, fade_curvature, fade_line
 from battprob.features.files import FileFeatures, features_of_files
 from battprob.features.ica import differential_capacity, differential_voltage
-from battprob.features.impedance import Bode, bode, bode_table, nyquist, nyquist_table
+from battprob.features.impedance import (
+    Bode,
+    bode,
+    bode_table,
+    nyquist,
+    nyquist_table,
+    relaxation_table,
+)
 from battprob.features.knee import Knee, bacon_watts_knee
 from battprob.features.peaks import Peaks, ica_peaks
 from battprob.features.preparation import (
@@ -100,6 +107,7 @@ __all__ = [
     "predict_first_order",
     "predict_monte_carlo",
     "quantisation_variance",
+    "relaxation_table",
     "replace_zeros",
     "savgol",
     "window_risk",

@@ -11,6 +11,7 @@ from battprob._typing import Array, Complex, Float
 from battprob.data.spectra import Spectrum
 from battprob.features.propagation import first_order
 from battprob.features.table import FeatureTable
+from battprob.predictive import Predictive
 
 _EDGE = 1e-6  # relative: instruments round the ends of one sweep differently
 
@@ -110,6 +111,40 @@ def bode_table(
     values[..., 1] = np.unwrap(values[..., 1])
     names, units = ("log10_magnitude", "phase"), ("log10 ohm", "rad")
     return _table(spectra, grid_hz, values, moments.variance, names, units)
+
+
+def relaxation_table(
+    rows: Sequence[str], tau_s: Sequence[float] | np.ndarray, gamma: Predictive
+) -> FeatureTable:
+    """log10 γ of every spectrum at common relaxation times, with its posterior variance.
+
+    Args:
+        rows: names of the spectra.
+        tau_s: relaxation times in s, such as `np.geomspace(1e-4, 10, 15)`.
+        gamma: γ(ln τ) in ohm at these, [n t]: `eis.DRT().fit(...).predict(tau_s)`.
+
+    Raises:
+        DataError: rows, times and predictions do not agree.
+
+    Example:
+        >>> gamma = Predictive.gaussian([[10.0, 100.0]], 0.0, 1e-4)
+        >>> table = relaxation_table(["a"], [0.1, 1.0], gamma)
+        >>> table.names, [f"{x:.2f}" for x in table.x[0]]
+        (('log10_gamma_0.1s', 'log10_gamma_1s'), ['1.00', '2.00'])
+    """
+    if gamma.shape != (len(rows), len(tau_s)):
+        raise DataError(
+            f"{len(rows)} rows and {len(tau_s)} times, but predictions {gamma.shape}"
+        )
+    # Within one standard deviation: the logarithm of a skewed law is about normal.
+    low, middle, high = jnp.log10(gamma.quantile(jnp.array([0.1587, 0.5, 0.8413])))
+    return FeatureTable(
+        np.asarray(middle),
+        names=[f"log10_gamma_{tau:g}s" for tau in tau_s],
+        units=["log10 ohm"] * len(tau_s),
+        rows=rows,
+        variance=np.asarray(0.25 * (high - low) ** 2),
+    )
 
 
 def _polar(parts):

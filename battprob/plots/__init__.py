@@ -19,11 +19,19 @@ from battprob.plots.predictions import parity, variance_split
 from battprob.plots.process import noise_level, process
 from battprob.plots.reliability import calibration, pit_histogram
 from battprob.plots.smoothing import window_risk
-from battprob.plots.spectra import bode, corner, nyquist, spectrum_residuals
+from battprob.plots.spectra import (
+    bode,
+    consistency,
+    corner,
+    nyquist,
+    relaxation_times,
+    spectrum_residuals,
+)
 
 __all__ = [
     "bode",
     "calibration",
+    "consistency",
     "corner",
     "cost_curve",
     "delta_q",
@@ -35,6 +43,7 @@ __all__ = [
     "pit_histogram",
     "precision_recall",
     "process",
+    "relaxation_times",
     "reliability_curve",
     "roc",
     "spectrum_residuals",

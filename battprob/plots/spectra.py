@@ -1,10 +1,11 @@
-"""Impedance spectra: Nyquist and Bode plots with bands, residuals, and corner plots."""
+"""Impedance spectra: Nyquist and Bode plots, residuals, relaxation times, corner plots."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
+from scipy.stats import norm
 
 from battprob._errors import DataError
 from battprob._typing import ArrayLike
@@ -98,6 +99,68 @@ def spectrum_residuals(
     ax.axhspan(-1.645, 1.645, color=TOTAL, alpha=_BAND, lw=0, label="90 %")
     for column, (label, marker) in enumerate((("Re", "o"), ("Im", "s"))):
         ax.plot(frequency, standard[:, column], marker, ms=3.5, mfc="none", label=label)
+    ax.set(xscale="log", xlabel="frequency (Hz)", ylabel="residual (sd)")
+    ax.legend(frameon=False, ncols=3)
+    return ax
+
+
+def relaxation_times(
+    tau_s: ArrayLike, gamma: Predictive, *, ax: Axes | None = None, label: str = ""
+) -> Axes:
+    """A distribution of relaxation times with its 90 % band.
+
+    Args:
+        tau_s: relaxation times, in s, shape [t].
+        gamma: γ(ln τ) in Ohm there, batch [t], as `DRTPosterior.predict` answers it.
+        ax: where to draw; default a new figure.
+        label: for a legend.
+    """
+    tau, ax = np.asarray(tau_s, float), axes_or_new(ax)
+    if gamma.shape != tau.shape:
+        raise DataError(
+            f"{tau.shape} times, but predictions {gamma.shape}: take one of the batch"
+        )
+    low, high = (np.asarray(end) for end in gamma.interval(0.9))
+    (line,) = ax.plot(tau, np.asarray(gamma.mean), label=label or "mean, 90 % band")
+    ax.fill_between(tau, low, high, color=line.get_color(), alpha=_BAND, lw=0)
+    ax.set(xscale="log", xlabel="relaxation time (s)", ylabel="γ (Ω)")
+    ax.legend(frameon=False)
+    return ax
+
+
+def consistency(
+    frequency_hz: ArrayLike,
+    residual: ArrayLike,
+    outlier: ArrayLike | None = None,
+    *,
+    ax: Axes | None = None,
+) -> Axes:
+    """Residuals of a Kramers-Kronig test with limits: 90 % each, 95 % for all together.
+
+    Args:
+        frequency_hz: positive, in Hz, shape [f].
+        residual: of Re and Im, in sd, shape [f 2], as `eis.kramers_kronig` answers them.
+        outlier: frequencies to mark, shape [f].
+        ax: where to draw; default a new figure.
+    """
+    ax, frequency, residual = (
+        axes_or_new(ax),
+        np.asarray(frequency_hz, float),
+        np.asarray(residual, float),
+    )
+    if residual.shape != (*frequency.shape, 2):
+        raise DataError(
+            f"residuals must be [f 2] for {frequency.size} frequencies; got {residual.shape}"
+        )
+    limit = norm.isf(0.025 / residual.size)
+    ax.axhspan(-1.645, 1.645, color=TOTAL, alpha=_BAND, lw=0, label="90 %")
+    for end in (-limit, limit):
+        ax.axhline(end, color=REFERENCE, lw=0.8, ls="--")
+    for column, (label, marker) in enumerate((("Re", "o"), ("Im", "s"))):
+        ax.plot(frequency, residual[:, column], marker, ms=3.5, mfc="none", label=label)
+    if outlier is not None and np.any(outlier):
+        off = np.asarray(outlier, bool)
+        ax.plot(frequency[off], residual[off], "x", color=EPISTEMIC, ms=8)
     ax.set(xscale="log", xlabel="frequency (Hz)", ylabel="residual (sd)")
     ax.legend(frameon=False, ncols=3)
     return ax

@@ -32,6 +32,36 @@ def folder(tmp_path_factory):
     return made
 
 
+@pytest.fixture(scope="module")
+def two_peaks(tmp_path_factory):
+    frequency = np.logspace(-4, 4, 81)
+    turn = 2j * np.pi * frequency
+    z = 20 + 50 / (1 + (0.1 * turn) ** 0.8) + 50 / (1 + (10 * turn) ** 0.8)
+    noise = np.random.default_rng(0).normal(size=(2, 81))
+    z = z + 0.5 * (noise[0] + 1j * noise[1])
+    path = tmp_path_factory.mktemp("drt") / "two.csv"
+    rows = zip(frequency, z.real, z.imag, strict=True)
+    lines = ["freq/Hz,Re(Z)/Ohm,Im(Z)/Ohm", *(f"{f},{a},{b}" for f, a, b in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_a_file_is_checked(two_peaks, capsys):
+    assert cli.main(["eis", "check", str(two_peaks)]) == 0
+    assert "two: consistent with Kramers-Kronig, p = " in capsys.readouterr().out
+    assert cli.main(["eis", "check", str(two_peaks), "--admittance"]) == 0
+
+
+def test_a_file_has_relaxation_times(two_peaks, tmp_path, capsys):
+    out = tmp_path / "gamma.csv"
+    assert cli.main(["eis", "drt", str(two_peaks), "-o", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"τ = .* s .* Ω", printed)) == 2
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    assert len(rows) == 200
+    assert all(float(r["5 % (ohm)"]) < float(r["95 % (ohm)"]) for r in rows)
+
+
 def test_a_folder_becomes_one_table(folder, tmp_path, capsys):
     out = tmp_path / "fits.csv"
     command = ["eis", "fit", str(folder), "--circuit", str(CIRCUIT), "-o", str(out)]

@@ -9,7 +9,15 @@ import pytest
 
 from battprob import DataError
 from battprob.data import Spectrum, read_spectra
-from battprob.features.impedance import bode, bode_table, nyquist, nyquist_table
+from battprob.features.impedance import (
+    bode,
+    bode_table,
+    nyquist,
+    nyquist_table,
+    relaxation_table,
+)
+from battprob.predictive import Predictive
+from battprob.transforms import Log
 
 FREQUENCY = np.geomspace(1e4, 0.1, 26)
 GRID = np.geomspace(5e3, 0.2, 12)
@@ -117,3 +125,14 @@ def test_replicates_of_real_cells(data_folder):
     table = nyquist_table(spectra, np.geomspace(1000, 0.05, 10))
     assert table.x.shape == (180, 20)
     assert np.isfinite(table.x).all()
+
+
+def test_relaxation_times_carry_their_posterior():
+    log_gamma = np.log([[10.0, 0.1], [1.0, 2.0]])
+    variance = np.array([[0.04, 0.09], [0.01, 0.01]])
+    gamma = Predictive.gaussian(log_gamma, 0.0, variance, Log())
+    table = relaxation_table(["a", "b"], [0.1, 1.0], gamma)
+    np.testing.assert_allclose(table.x, log_gamma / np.log(10), atol=1e-6)
+    np.testing.assert_allclose(table.variance, variance / np.log(10) ** 2, rtol=1e-3)
+    with pytest.raises(DataError, match="1 times"):
+        relaxation_table(["a", "b"], [0.1], gamma)

@@ -79,3 +79,27 @@ def test_errors():
         plots.bode(FREQUENCY[:2], MEASURED)
     with pytest.raises(DataError, match="take one of the batch"):
         plots.corner({"R0": np.zeros((5, 2))})
+
+
+def test_relaxation_times_have_a_band():
+    tau = np.array([0.1, 1.0, 10.0])
+    gamma = Predictive.gaussian(np.array([1.0, 2.0, 1.0]), 0.0, np.full(3, 0.04))
+    ax = plots.relaxation_times(tau, gamma)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), [1, 2, 1])
+    (band,) = ax.collections
+    assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx(2 + HALF)
+    assert (ax.get_xscale(), ax.get_ylabel()) == ("log", "γ (Ω)")
+    with pytest.raises(DataError, match="one of the batch"):
+        plots.relaxation_times(tau[:2], gamma)
+
+
+def test_consistency_has_limits_and_marks_outliers():
+    residual = np.array([[0.1, -0.2], [5.0, 0.3], [1.0, -1.0]])
+    ax = plots.consistency(FREQUENCY, residual, np.array([False, True, False]))
+    dashed = [line.get_ydata()[0] for line in ax.lines if line.get_linestyle() == "--"]
+    # Six residuals stay within 2.64 sd in 95 of 100 cases.
+    np.testing.assert_allclose(dashed, [-2.638, 2.638], atol=1e-3)
+    marked = [line for line in ax.lines if line.get_marker() == "x"]
+    assert {tuple(line.get_xdata()) for line in marked} == {(1.0,)}
+    with pytest.raises(DataError, match="must be"):
+        plots.consistency(FREQUENCY, residual[:, 0])
