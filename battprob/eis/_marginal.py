@@ -29,6 +29,7 @@ from battprob.eis.variance import AbstractVariance, relative_variance
 
 _NODES = {0: 1, 1: 9, 2: 25, 3: 64}
 _LEVEL_NODES = 5
+_LEAST_SHARE = 1e3
 
 
 class Marginal(NamedTuple):
@@ -126,6 +127,9 @@ def node(misfit, z, gram, slope, square, log_h, known, rows):
     sd = misfit.prior.sd
     # The prior weighs against the data at the level of the fit before the last move.
     rough = (square + known) / (rows + known - jnp.minimum(z.size, rows / 2))
+    # A fit without noise leaves the prior its least weight, or nothing would invert.
+    least = _LEAST_SHARE * jnp.finfo(gram.dtype).eps * jnp.max(jnp.diagonal(gram))
+    rough = jnp.maximum(rough, least)
     inverse, log_det = _inverse(gram + jnp.diag(rough / sd**2))
     move = inverse @ (slope + rough * (misfit.prior.mean - z) / sd**2)
     moved = square - 2 * jnp.dot(slope, move) + jnp.dot(move, gram @ move)

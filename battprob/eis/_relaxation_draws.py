@@ -34,6 +34,7 @@ from battprob.eis._relaxation_mode import Modes
 
 _STEPS = 8
 _ANGLES = 6
+_JITTER = 1e4
 
 
 class RelaxationDraws(eqx.Module):
@@ -72,7 +73,10 @@ def draws(
     """`num` chains of one spectrum, the last state of each."""
     key_mode, key_chain = jax.random.split(key)
     mode = jax.random.categorical(key_mode, modes.log_weight, shape=(num,))
-    root = jax.vmap(jnp.linalg.cholesky)(modes.covariance)
+    # What is added costs steps, not exactness: the ratio below knows this Gaussian.
+    least = _JITTER * jnp.finfo(modes.z.dtype).eps
+    eye = least * jnp.eye(modes.z.shape[1], dtype=modes.z.dtype)
+    root = jax.vmap(jnp.linalg.cholesky)(modes.covariance + eye[None])
     f = jax.vmap(lambda own: basis(grid.at_node, grid.node_offset, own))(modes.scale)
     to_f = (f.slopes @ root[:, :-2])[mode]
     to_ends, to_z = root[mode, -2:], root[mode]

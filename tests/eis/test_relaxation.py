@@ -143,6 +143,12 @@ def test_order_and_unit_do_not_matter(found, measured):
     assert np.median(np.abs(error)) < 0.05
 
 
+def test_a_spectrum_without_noise_is_no_trouble():
+    z, truth = double_zarc()
+    pred = DRT().fit(FREQUENCY, z, key=jax.random.key(0)).predict(TAU)
+    assert np.linalg.norm(pred.mean - truth) < 0.05 * np.linalg.norm(truth)
+
+
 @pytest.mark.parametrize(
     ("frequency", "impedance", "message"),
     [

@@ -1,0 +1,130 @@
+"""Relaxation times: error, coverage of the bands, and CPU seconds, on known truths.
+
+    .venv/bin/python benchmarks/drt.py [--peer /path/to/python-with-pyDRTtools] [--smoke]
+
+Cases (81 frequencies, 1e-4 to 1e4 Hz): one ZARC (10 Ω + 50 Ω, 1 s, 0.8) and two (20 Ω + 50 Ω
+at 0.1 s + 50 Ω at 10 s), noise of 0.1, 0.5 and 1 Ω on each of Re and Im. The error is the
+relative L2 norm of the posterior mean over ln τ in 10^-3.5 .. 10^3.5 s, coverage that of the
+pointwise 90 % bands there. The peer (pip install pyDRTtools==0.2 cvxopt, PyQt5 stubbed) does
+Tikhonov regularisation, its parameter by generalised cross-validation, on the same spectra.
+Writes benchmarks/results/drt.json.
+"""
+
+import argparse
+import json
+import pathlib
+import subprocess
+import tempfile
+import time
+
+import jax
+import numpy as np
+
+import battprob as bp
+
+FREQUENCY = np.logspace(-4, 4, 81)
+TAU = np.logspace(-3.5, 3.5, 141)
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+PEER = """
+import json, sys, time, types, warnings
+warnings.simplefilter("ignore")
+class Any(types.ModuleType):
+    def __getattr__(self, name):
+        return type(name, (), {})
+for name in ("PyQt5", "PyQt5.QtWidgets", "PyQt5.QtGui", "PyQt5.QtCore"):
+    sys.modules[name] = Any(name)
+import numpy as np
+from pyDRTtools.runs import EIS_object, simple_run
+task = np.load(sys.argv[1])
+curves, start = [], time.process_time()
+for z in task["z"]:
+    entry = EIS_object(task["frequency"][::-1], z.real[::-1], z.imag[::-1])
+    simple_run(entry, rbf_type="Gaussian", data_used="Combined Re-Im Data",
+               induct_used=1, der_used="2nd order", cv_type="GCV",
+               reg_param=1e-3, shape_control="FWHM Coefficient", coeff=0.5)
+    at = np.log(entry.out_tau_vec)
+    order = np.argsort(at)
+    curves.append(np.interp(np.log(task["tau"]), at[order], np.asarray(entry.gamma)[order]).tolist())
+seconds = time.process_time() - start
+print(json.dumps({"curves": curves, "seconds": seconds / len(curves)}))
+"""
+
+
+def zarc(tau, resistance, centre, power):
+    """γ(ln τ) of a resistance beside a constant-phase element."""
+    x, turn = np.log(tau / centre), (1 - power) * np.pi
+    return resistance / 2 / np.pi * np.sin(turn) / (np.cosh(power * x) - np.cos(turn))
+
+
+def case(peaks, start_ohm):
+    """Impedance and γ of ZARCs (50 Ω, 0.8) at the times `peaks`."""
+    turn = 2j * np.pi * FREQUENCY
+    z = start_ohm + sum(50 / (1 + (tau * turn) ** 0.8) for tau in peaks)
+    return z, sum(zarc(TAU, 50, tau, 0.8) for tau in peaks)
+
+
+def noisy_case(peaks, start_ohm, level, count):
+    """Spectra [count f] with additive noise."""
+    noise = np.random.default_rng(1).normal(size=(2, count, FREQUENCY.size))
+    return case(peaks, start_ohm)[0] + level * (noise[0] + 1j * noise[1])
+
+
+def relative(curves, truth):
+    """Mean relative L2 error of curves [n t]."""
+    away = np.linalg.norm(np.asarray(curves) - truth, axis=1)
+    return float(np.mean(away / np.linalg.norm(truth)))
+
+
+def ours(z, truth):
+    """Error, coverage and CPU seconds a spectrum, once compiled."""
+    start = time.process_time()
+    found = bp.eis.DRT().fit(FREQUENCY, z, key=jax.random.key(0))
+    seconds = (time.process_time() - start) / len(z)
+    pred = found.predict(TAU)
+    place = np.asarray(pred.cdf(truth))
+    inside = (place > 0.05) & (place < 0.95)
+    return {
+        "error": relative(pred.mean, truth),
+        "coverage": float(inside.mean()),
+        "coverage_of_a_spectrum_sd": float(inside.mean(1).std()),
+        "seconds": seconds,
+    }
+
+
+def theirs(peer, z, truth):
+    """Error and CPU seconds a spectrum."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "task.npz"
+        np.savez(path, z=z, frequency=FREQUENCY, tau=TAU)
+        answer = subprocess.run(
+            [peer, "-c", PEER, str(path)], capture_output=True, text=True, check=True
+        )
+    found = json.loads(answer.stdout.splitlines()[-1])
+    return {"error": relative(found["curves"], truth), "seconds": found["seconds"]}
+
+
+def main():
+    """Run all cases and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--peer")
+    parser.add_argument("--smoke", action="store_true")
+    options = parser.parse_args()
+    bp.enable_x64()
+    count, results = 8 if options.smoke else 24, {}
+    ours(noisy_case([1.0], 10, 0.5, count), case([1.0], 10)[1])  # compiles
+    for name, peaks, start_ohm in (("single", [1.0], 10), ("double", [0.1, 10.0], 20)):
+        truth = case(peaks, start_ohm)[1]
+        for level in (0.1, 0.5, 1.0):
+            noisy = noisy_case(peaks, start_ohm, level, count)
+            own = {"battprob": ours(noisy, truth)}
+            if options.peer:
+                own["pyDRTtools"] = theirs(options.peer, noisy[:8], truth)
+            results[f"{name} {level}"] = own
+            print(f"{name} {level}", json.dumps(own), flush=True)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "drt.json").write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()
