@@ -32,7 +32,7 @@ warnings.simplefilter("ignore")
 class Any(types.ModuleType):
     def __getattr__(self, name):
         return type(name, (), {})
-for name in ("PyQt5", "PyQt5.QtWidgets", "PyQt5.QtGui", "PyQt5.QtCore"):
+for name in ("PyQt5", "PyQt5.QtWidgets", "PyQt5.QtGui", "PyQt5.QtCore", "pyDRTtools.GUI"):
     sys.modules[name] = Any(name)
 import numpy as np
 from pyDRTtools.runs import EIS_object, simple_run
