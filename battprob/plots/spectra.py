@@ -155,7 +155,7 @@ def consistency(
     limit = norm.isf(0.025 / residual.size)
     ax.axhspan(-1.645, 1.645, color=TOTAL, alpha=_BAND, lw=0, label="90 %")
     for end in (-limit, limit):
-        ax.axhline(end, color=REFERENCE, lw=0.8, ls="--")
+        ax.axhline(float(end), color=REFERENCE, lw=0.8, ls="--")
     for column, (label, marker) in enumerate((("Re", "o"), ("Im", "s"))):
         ax.plot(frequency, residual[:, column], marker, ms=3.5, mfc="none", label=label)
     if outlier is not None and np.any(outlier):
