@@ -12,6 +12,10 @@ from battprob.models.iterative_gp import (
 )
 from battprob.models.linear import BayesianLinear, BayesianLinearPosterior
 from battprob.models.logistic import BayesianLogistic, BayesianLogisticPosterior
+from battprob.models.sequence import (
+    SequenceGaussianProcess,
+    SequenceGaussianProcessPosterior,
+)
 from battprob.models.sparse_gp import (
     SparseGaussianProcess,
     SparseGaussianProcessPosterior,
@@ -31,6 +35,8 @@ __all__ = [
     "GaussianProcessPosterior",
     "IterativeGaussianProcess",
     "IterativeGaussianProcessPosterior",
+    "SequenceGaussianProcess",
+    "SequenceGaussianProcessPosterior",
     "SparseGaussianProcess",
     "SparseGaussianProcessPosterior",
     "Stack",

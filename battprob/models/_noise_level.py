@@ -12,6 +12,8 @@ Gauss-Hermite nodes of it stand on the draws axis of the answer. Weights that we
 integrated out (`LatentGP`) are parameters like any, with the prior N(0, I).
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -49,7 +51,7 @@ def head_covariance(
         factor: of the covariance K of the pooled targets.
         parameters_too: False where draws already spread the parameters; those get none.
     """
-    flat, is_weight, head = flat_head(noise)
+    flat, _, head = flat_head(noise)
     relative = relative_slope(head, flat, rows.x, rows.known)[1]
     relative = jnp.where(rows.mask[:, None], relative, 0.0)
     precision = jnp.where(rows.mask, 1 / variance, 0.0)
@@ -62,6 +64,14 @@ def head_covariance(
     summed = sites.total(precision[:, None] * relative)
     information = relative.T @ (own[:, None] * relative)
     information = 0.5 * (information + summed.T @ function**2 @ summed)
+    return covariance_of(noise, information, parameters_too=parameters_too)
+
+
+def covariance_of(
+    noise: AbstractNoise, information: Float[Array, "q q"], *, parameters_too: bool
+) -> Float[Array, "q q"]:
+    """Covariance of a head's parameters and weights given the information F of the data."""
+    is_weight = flat_head(noise)[1]
     precision = information + prior_precision(noise)
     if parameters_too:
         return jnp.linalg.inv(precision)
@@ -93,7 +103,13 @@ def noise_levels(
     return levels, jnp.broadcast_to(log_weight, levels.shape)
 
 
-def flat_head(noise: AbstractNoise):
+def flat_head(
+    noise: AbstractNoise,
+) -> tuple[
+    Float[Array, " q"],
+    Float[Array, " q"],
+    Callable[[Float[Array, " q"]], AbstractNoise],
+]:
     """What is learned of a head as a vector, which entries are weights, and the way back."""
     parameters, weights, constants = split(noise)
     flat, unravel = ravel_pytree(eqx.combine(parameters, weights))
@@ -101,6 +117,8 @@ def flat_head(noise: AbstractNoise):
     is_weight = ravel_pytree(eqx.combine(zeros, jax.tree.map(jnp.ones_like, weights)))[
         0
     ]
+    # A vector of nothing is float32 whatever the precision.
+    flat = flat if flat.size else flat.astype(jnp.result_type(float))
     return flat, is_weight, lambda vector: eqx.combine(unravel(vector), constants)
 
 

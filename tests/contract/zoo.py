@@ -12,6 +12,7 @@ from battprob.models import (
     BayesianLinear,
     GaussianProcess,
     IterativeGaussianProcess,
+    SequenceGaussianProcess,
     SparseGaussianProcess,
 )
 
@@ -34,6 +35,7 @@ MODELS = {
     "gp_laplace": GaussianProcess(inference=Laplace(num_draws=8)),
     "gp_sparse": SparseGaussianProcess(num_inducing=16, num_steps=50),
     "gp_iterative": IterativeGaussianProcess(rank=8, tolerance=1e-10),
+    "sequence": SequenceGaussianProcess(Matern32(features=["rate"])),
 }
 FIXABLE = [name for name, model in MODELS.items() if hasattr(model, "inference")]
 NAMES = ("rate", "temperature")
