@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "state_space": LEAVES,
     "targets": HUB | RECORDS | {"state_space"},
     "features": HUB | {"data", "state_space", "targets"},
-    "models": HUB | PARTS,
+    "models": HUB | PARTS | {"data.records"},
     "eis": HUB | PARTS | {"data.spectra"},
     "evaluate": CONSUMED,
     "design": CONSUMED,

@@ -1,6 +1,7 @@
 """Models: immutable specifications with `fit`, and the posteriors it returns."""
 
 from battprob.models.base import AbstractModel, AbstractPosterior
+from battprob.models.fade import FadeTrajectory, FadeTrajectoryPosterior, Forecast
 from battprob.models.gp import GaussianProcess, GaussianProcessPosterior
 from battprob.models.gp_classifier import (
     GaussianProcessClassifier,
@@ -29,6 +30,9 @@ __all__ = [
     "BayesianLinearPosterior",
     "BayesianLogistic",
     "BayesianLogisticPosterior",
+    "FadeTrajectory",
+    "FadeTrajectoryPosterior",
+    "Forecast",
     "GaussianProcess",
     "GaussianProcessClassifier",
     "GaussianProcessClassifierPosterior",

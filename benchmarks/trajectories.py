@@ -1,0 +1,154 @@
+"""Fade trajectories, leave one cell out: life and later capacities from 30 % of life.
+
+Beside `FadeTrajectory` stand (a) a Gaussian process of the cell's own curve alone,
+extrapolated, and (b) the lives of the other cells, whatever this one shows.
+
+    python benchmarks/trajectories.py DATA [--sets severson xjtu] [--cells 12] [-o OUT.json]
+"""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
+
+import jax
+import numpy as np
+
+import battprob as bp
+from battprob import data
+
+bp.enable_x64()
+SHARE = 0.3
+DRAWS, STEPS = 500, 200
+
+
+def severson(folder):
+    cells = data.read_pack(
+        folder / "severson/severson.npz", capacity_path=folder / "severson/capacity.npz"
+    )
+    return [cell for cell in cells if len(cell.cycle) > 120], 0.88
+
+
+def baumhofer(folder):
+    return data.read_capacity_csv(folder / "baumhofer2014/capacity.csv"), 0.8 * 1.85
+
+
+def sunwoda(folder):
+    return data.read_capacity_csv(folder / "sunwoda2024/capacity.csv"), 0.88
+
+
+def xjtu(folder):
+    path = folder / "xjtu/capacity.csv"
+    return data.read_capacity_csv(path, cycle="record"), 1.65  # few go down to 1.6
+
+
+SETS = {f.__name__: f for f in (severson, baumhofer, sunwoda, xjtu)}
+
+
+def true_life(cell, threshold):
+    """First crossing of the medians of three readings; NaN where there is none."""
+    known = np.isfinite(cell.capacity_ah)
+    cycle, capacity = cell.cycle[known], cell.capacity_ah[known].copy()
+    if len(cycle) > 100:
+        triple = np.stack([capacity[:-2], capacity[1:-1], capacity[2:]])
+        capacity[1:-1] = np.median(triple, axis=0)
+    below = np.flatnonzero(capacity < threshold)
+    if not len(below) or below[0] == 0:
+        return np.nan
+    j = below[0]
+    share = (capacity[j - 1] - threshold) / (capacity[j - 1] - capacity[j])
+    return cycle[j - 1] + share * (cycle[j] - cycle[j - 1])
+
+
+def crps(draws, y):
+    return np.abs(draws - y).mean() - 0.5 * np.abs(draws[:, None] - draws[None]).mean()
+
+
+def alone(cell, after, threshold, farthest, key):
+    """Draws of the life by extrapolating the cell's own curve."""
+    keep = (cell.cycle <= after) & np.isfinite(cell.capacity_ah)
+    seen = bp.Dataset(cell.cycle[keep].astype(float), cell.capacity_ah[keep])
+    posterior = bp.models.SequenceGaussianProcess().fit(seen, key=key)
+    cycles = np.linspace(after, farthest, STEPS)
+    paths = np.asarray(posterior.sample_functions(cycles, key=key, num=DRAWS))
+    below = paths < threshold
+    return np.where(below.any(1), cycles[below.argmax(1)], farthest)
+
+
+def one_cell(cells, lives, i, threshold, *, with_process):
+    key = jax.random.key(0)
+    cell, life = cells[i], lives[i]
+    after = SHARE * life
+    start = time.process_time()
+    others = [other for j, other in enumerate(cells) if j != i]
+    posterior = bp.models.FadeTrajectory().fit(others, key=key)
+    forecast = posterior.forecast(cell, after_cycle=after)
+    later = np.flatnonzero((cell.cycle > after) & np.isfinite(cell.capacity_ah))
+    later = later[np.linspace(0, len(later) - 1, min(24, len(later))).astype(int)]
+    low, high = forecast.capacity(cell.cycle[later]).interval(0.9)
+    inside = (cell.capacity_ah[later] >= low) & (cell.capacity_ah[later] <= high)
+    pred = forecast.life(threshold)
+    ends = [float(end) for end in pred.interval(0.9)]
+    seconds = time.process_time() - start
+    population = np.delete(lives, i)
+    population = population[np.isfinite(population)]
+    record = {
+        "cell": cell.name,
+        "life": float(life),
+        "median": float(pred.quantile(0.5)),
+        "low": ends[0],
+        "high": ends[1],
+        "capacity_coverage": float(np.mean(inside)),
+        "life_covered": bool(ends[0] <= life <= ends[1]),
+        "crps": float(pred.crps(life)),
+        "crps_population": float(crps(population, life)),
+        "aleatoric_sd": float(np.sqrt(pred.aleatoric)),
+        "epistemic_sd": float(np.sqrt(pred.epistemic)),
+        "cpu_seconds": seconds,
+    }
+    if with_process:
+        draws = alone(cell, after, threshold, 4 * np.max(population), key)
+        record["crps_process"] = float(crps(draws, life))
+    return record
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument(
+        "--cells", type=int, help="most cells left out, drawn at random"
+    )
+    parser.add_argument("--without-process", action="store_true")
+    parser.add_argument("-o", "--output", type=Path)
+    options = parser.parse_args()
+    results = {}
+    titles = ("cells", "cov Q", "cov life", "CRPS", "process", "population", "CPU-s")
+    print(f"{'':<12}" + "".join(f"{title:>12}" for title in titles))
+    for name in options.sets:
+        cells, threshold = SETS[name](options.data)
+        lives = np.array([true_life(cell, threshold) for cell in cells])
+        left_out = np.flatnonzero(np.isfinite(lives))
+        if options.cells and options.cells < len(left_out):
+            rng = np.random.default_rng(0)
+            left_out = rng.choice(left_out, options.cells, replace=False)
+        rows = [
+            one_cell(
+                cells, lives, i, threshold, with_process=not options.without_process
+            )
+            for i in left_out
+        ]
+        results[name] = rows
+        columns = ("capacity_coverage", "life_covered", "crps", "crps_process")
+        columns = (*columns, "crps_population", "cpu_seconds")
+        means = [np.mean([row.get(c, np.nan) for row in rows]) for c in columns]
+        print(f"{name:<12}{len(rows):>12}" + "".join(f"{m:>12.3g}" for m in means))
+    if options.output is not None:
+        options.output.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
