@@ -25,27 +25,27 @@ SHARE = 0.3
 DRAWS, STEPS = 500, 200
 
 
-def severson(folder):
+def _severson(folder):
     cells = data.read_pack(
         folder / "severson/severson.npz", capacity_path=folder / "severson/capacity.npz"
     )
     return [cell for cell in cells if len(cell.cycle) > 120], 0.88
 
 
-def baumhofer(folder):
+def _baumhofer(folder):
     return data.read_capacity_csv(folder / "baumhofer2014/capacity.csv"), 0.8 * 1.85
 
 
-def sunwoda(folder):
+def _sunwoda(folder):
     return data.read_capacity_csv(folder / "sunwoda2024/capacity.csv"), 0.88
 
 
-def xjtu(folder):
+def _xjtu(folder):
     path = folder / "xjtu/capacity.csv"
     return data.read_capacity_csv(path, cycle="record"), 1.65  # few go down to 1.6
 
 
-SETS = {f.__name__: f for f in (severson, baumhofer, sunwoda, xjtu)}
+SETS = {f.__name__[1:]: f for f in (_severson, _baumhofer, _sunwoda, _xjtu)}
 
 
 def true_life(cell, threshold):
@@ -63,7 +63,7 @@ def true_life(cell, threshold):
     return cycle[j - 1] + share * (cycle[j] - cycle[j - 1])
 
 
-def crps(draws, y):
+def _crps(draws, y):
     return np.abs(draws - y).mean() - 0.5 * np.abs(draws[:, None] - draws[None]).mean()
 
 
@@ -78,7 +78,7 @@ def alone(cell, after, threshold, farthest, key):
     return np.where(below.any(1), cycles[below.argmax(1)], farthest)
 
 
-def one_cell(cells, lives, i, threshold, *, with_process):
+def _one_cell(cells, lives, i, threshold, *, with_process):
     key = jax.random.key(0)
     cell, life = cells[i], lives[i]
     after = SHARE * life
@@ -104,18 +104,18 @@ def one_cell(cells, lives, i, threshold, *, with_process):
         "capacity_coverage": float(np.mean(inside)),
         "life_covered": bool(ends[0] <= life <= ends[1]),
         "crps": float(pred.crps(life)),
-        "crps_population": float(crps(population, life)),
+        "crps_population": float(_crps(population, life)),
         "aleatoric_sd": float(np.sqrt(pred.aleatoric)),
         "epistemic_sd": float(np.sqrt(pred.epistemic)),
         "cpu_seconds": seconds,
     }
     if with_process:
         draws = alone(cell, after, threshold, 4 * np.max(population), key)
-        record["crps_process"] = float(crps(draws, life))
+        record["crps_process"] = float(_crps(draws, life))
     return record
 
 
-def main():
+def _main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
@@ -136,7 +136,7 @@ def main():
             rng = np.random.default_rng(0)
             left_out = rng.choice(left_out, options.cells, replace=False)
         rows = [
-            one_cell(
+            _one_cell(
                 cells, lives, i, threshold, with_process=not options.without_process
             )
             for i in left_out
@@ -151,4 +151,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    _main()

@@ -119,6 +119,12 @@ class Forecast(eqx.Module):
         """
         return float(jnp.mean(self.paths.min(-1) > self._level(threshold_ah)))
 
+    def crossed(self, threshold_ah: float) -> bool:
+        """Whether the record is below the threshold already."""
+        record = jax.tree.map(np.asarray, self.record)
+        level = threshold_ah / float(self.start_ah)
+        return bool(np.isfinite(records.crossing(record, level)))
+
     def _level(self, threshold_ah):
         start, level = float(self.start_ah), threshold_ah / float(self.start_ah)
         if not 0 < level < 1:
@@ -126,12 +132,10 @@ class Forecast(eqx.Module):
                 f"threshold_ah must lie between 0 and the capacity at the start, {start:.4g} "
                 f"Ah; got {threshold_ah:g}"
             )
-        record = jax.tree.map(np.asarray, self.record)
-        crossed = records.crossing(record, level)
-        if np.isfinite(crossed):
+        if self.crossed(threshold_ah):
             raise DataError(
-                f"the record crosses {threshold_ah:g} Ah at cycle {crossed:.0f} already: "
-                "there is nothing to forecast"
+                f"the record has crossed {threshold_ah:g} Ah already: there is nothing to "
+                "forecast"
             )
         return level
 

@@ -27,6 +27,8 @@ from battprob.plots.spectra import (
     relaxation_times,
     spectrum_residuals,
 )
+from battprob.plots.spectra import bode, corner, nyquist, spectrum_residuals
+from battprob.plots.trajectory import trajectory
 
 __all__ = [
     "bode",
@@ -47,6 +49,7 @@ __all__ = [
     "reliability_curve",
     "roc",
     "spectrum_residuals",
+    "trajectory",
     "variance_split",
     "window_risk",
     "write_report",
