@@ -20,9 +20,9 @@ from battprob.inference.report import stopwatch
 from battprob.kernels import AbstractKernel, Matern52
 from battprob.models._minibatch import on_host, replicated, spread
 from battprob.models._noise_level import (
+    covariance_of,
     flat_head,
     noise_levels,
-    prior_precision,
     relative_slope,
 )
 from battprob.models._process import draw_functions, root_of_rest, some_rows
@@ -310,7 +310,7 @@ def _solve(kernel, noise, data):
     # Rows tell the noise apart from each other, less what each spends on f.
     own = jnp.where(data.rows.mask, variance * conditioner.inverse_diagonal(), 0.0) ** 2
     information = 0.5 * slope.T @ (own[:, None] * slope)
-    spread = jnp.linalg.inv(information + prior_precision(noise))
+    spread = covariance_of(noise, information, parameters_too=True)
     return _Kept(conditioner, solution[:, 0], spread, evidence)
 
 

@@ -38,9 +38,9 @@ from battprob.models._minibatch import (
     replicated,
 )
 from battprob.models._noise_level import (
+    covariance_of,
     flat_head,
     noise_levels,
-    prior_precision,
     relative_slope,
 )
 from battprob.models._process import draw_functions, root_of_rest, some_rows
@@ -280,7 +280,9 @@ def _settle(hyper, fixed, beliefs, batches, num_passes, scale=1.0):
 
     value, information = total(ending, moments)
     value = value - moments[0].divergence() - moments[1].divergence()
-    return _Settled(beliefs, value, jnp.linalg.inv(information + prior_precision(head)))
+    return _Settled(
+        beliefs, value, covariance_of(head, information, parameters_too=True)
+    )
 
 
 def _information(head, seen, rows):
