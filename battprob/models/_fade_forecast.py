@@ -97,7 +97,7 @@ class Forecast(eqx.Module):
         noise, zero = unit**2 * (variance + self.record.white), jnp.zeros_like(mean)
         return Predictive(unit * mean, noise, zero, zero)
 
-    def life(self, threshold_ah: float) -> Predictive:
+    def life(self, threshold_ah: int | float) -> Predictive:
         """Cycle at which the path, free of reading noise, first crosses a threshold.
 
         A path that does not cross before the horizon counts as crossing there: upper
@@ -111,7 +111,7 @@ class Forecast(eqx.Module):
         zero = jnp.zeros_like(location)
         return Predictive(location, bandwidth + zero, zero, zero, Log())
 
-    def uncrossed(self, threshold_ah: float) -> float:
+    def uncrossed(self, threshold_ah: int | float) -> float:
         """Probability that the threshold is not crossed before the horizon.
 
         Raises:
@@ -119,7 +119,7 @@ class Forecast(eqx.Module):
         """
         return float(jnp.mean(self.paths.min(-1) > self._level(threshold_ah)))
 
-    def crossed(self, threshold_ah: float) -> bool:
+    def crossed(self, threshold_ah: int | float) -> bool:
         """Whether the record is below the threshold already."""
         record = jax.tree.map(np.asarray, self.record)
         level = threshold_ah / float(self.start_ah)

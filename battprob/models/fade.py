@@ -120,7 +120,9 @@ class FadeTrajectoryPosterior(eqx.Module):
     report: FitReport = eqx.field(static=True)
     monotone: bool = eqx.field(static=True)
 
-    def forecast(self, cell: Cell, *, after_cycle: float | None = None) -> Forecast:
+    def forecast(
+        self, cell: Cell, *, after_cycle: int | float | None = None
+    ) -> Forecast:
         """What comes after `after_cycle`, given the cell's capacities until then.
 
         Args:
