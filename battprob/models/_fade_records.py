@@ -40,7 +40,7 @@ class Record(NamedTuple):
 
 
 def readings(
-    cell: Cell, *, until: float | None = None
+    cell: Cell, *, until: int | float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cycles and capacities of a cell's readings, as far as `until`.
 
@@ -59,7 +59,7 @@ def readings(
     return cycle, capacity
 
 
-def start_ah(cell: Cell, *, until: float | None = None) -> float:
+def start_ah(cell: Cell, *, until: int | float | None = None) -> float:
     """Capacity that fractions of this cell are of: the median of its first readings.
 
     Raises:

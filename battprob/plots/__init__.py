@@ -27,7 +27,6 @@ from battprob.plots.spectra import (
     relaxation_times,
     spectrum_residuals,
 )
-from battprob.plots.spectra import bode, corner, nyquist, spectrum_residuals
 from battprob.plots.trajectory import trajectory
 
 __all__ = [
