@@ -21,7 +21,8 @@ class Dataset(eqx.Module):
     """Rows of features and targets, validated when made.
 
     Args:
-        x: features, one row a cell (or spectrum, or experiment); 1-D means one feature.
+        x: features, one row a cell (or spectrum, or experiment); 1-D means one feature. A
+            pandas-like table gives its column names to the features.
         y: targets, in their own unit.
         noise_variance: variance of each target's own measurement error, on the scale of
             `transform` (log units for `transforms.Log`): from replicates, or from the
@@ -62,7 +63,7 @@ class Dataset(eqx.Module):
 
     def __init__(
         self,
-        x: ArrayLike,
+        x: Any,
         y: ArrayLike,
         *,
         noise_variance: ArrayLike | None = None,
@@ -76,6 +77,8 @@ class Dataset(eqx.Module):
         target_unit: str = "",
         transform: AbstractTransform | None = None,
     ):
+        if feature_names is None and hasattr(x, "columns"):
+            feature_names = [str(name) for name in x.columns]
         x = _validation.numbers("x", x)
         x = x[:, None] if x.ndim == 1 else x
         if x.ndim != 2 or x.size == 0:

@@ -1,6 +1,14 @@
 """Is a prediction right, and does it know how far it may be wrong?"""
 
 from battprob._stacking import stacking_weights
+from battprob.evaluate.adapt import (
+    DeploymentBias,
+    ImportanceWeights,
+    ProtocolWeights,
+    deployment_bias,
+    importance_weights,
+    protocol_weights,
+)
 from battprob.evaluate.conformal import (
     CalibratedByClass,
     CalibratedInterval,
@@ -39,6 +47,7 @@ from battprob.evaluate.metrics import (
     pit,
     squared_error,
 )
+from battprob.evaluate.out_of_distribution import Detector, Oddity, OutOfDistribution
 from battprob.evaluate.recalibrate import (
     IsotonicRecalibration,
     QuantileRecalibration,
@@ -47,8 +56,15 @@ from battprob.evaluate.recalibrate import (
 from battprob.evaluate.report import Report, report
 from battprob.evaluate.scores import Comparison, Scores, compare
 from battprob.evaluate.selection import BestOf
+from battprob.evaluate.shift import Shift, detect_shift
 from battprob.evaluate.splits import StratifiedByTarget, TimeOrdered
 from battprob.evaluate.summary import summary
+from battprob.evaluate.two_sample import (
+    TwoSample,
+    classifier_test,
+    pit_test,
+    two_sample_test,
+)
 from battprob.evaluate.uniformity import (
     CoverageCurve,
     Uniformity,
@@ -67,21 +83,30 @@ __all__ = [
     "CrossConformal",
     "CrossValidation",
     "Decision",
+    "DeploymentBias",
+    "Detector",
     "Fold",
+    "ImportanceWeights",
     "IsotonicRecalibration",
     "Leakage",
     "MondrianInterval",
+    "Oddity",
+    "OutOfDistribution",
     "PrecisionRecall",
+    "ProtocolWeights",
     "QuantileRecalibration",
     "Reliability",
     "Report",
     "Roc",
     "Scores",
+    "Shift",
     "StratifiedByTarget",
     "TimeOrdered",
+    "TwoSample",
     "Uniformity",
     "VarianceScaling",
     "absolute_error",
+    "classifier_test",
     "compare",
     "cost_curve",
     "coverage_curve",
@@ -91,6 +116,9 @@ __all__ = [
     "crps",
     "decide",
     "decide_within_budget",
+    "deployment_bias",
+    "detect_shift",
+    "importance_weights",
     "interval_score",
     "interval_width",
     "leakage",
@@ -98,14 +126,17 @@ __all__ = [
     "percentage_error",
     "pinball",
     "pit",
+    "pit_test",
     "pit_uniformity",
     "precision_recall",
     "probability_below",
+    "protocol_weights",
     "reliability",
     "report",
     "roc",
     "squared_error",
     "stacking_weights",
     "summary",
+    "two_sample_test",
     "value_of_measurement",
 ]

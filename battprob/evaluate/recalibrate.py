@@ -50,7 +50,7 @@ class VarianceScaling(NamedTuple):
                 variance, or `y` cannot be scored.
         """
         y = metrics.targets(pred, y)
-        plain = _without_transform(pred)
+        plain = without_transform(pred)
         variance = np.asarray(plain.variance)
         if np.any(variance <= 0):
             raise DataError("a prediction has no variance, which no factor can mend")
@@ -68,7 +68,7 @@ class ScaledVariance(NamedTuple):
 
     def __call__(self, pred: Predictive) -> Predictive:
         """The predictive with its variance scaled about its mean (of the model's scale)."""
-        mean = _without_transform(pred).mean[None, None]
+        mean = without_transform(pred).mean[None, None]
         return Predictive(
             mean + self.factor**0.5 * (pred.location - mean),
             self.factor * pred.noise_variance,
@@ -199,7 +199,8 @@ class RecalibratedProbability(NamedTuple):
         )
 
 
-def _without_transform(pred):
+def without_transform(pred: Predictive) -> Predictive:
+    """The predictive of the target on the model's scale."""
     return Predictive(
         pred.location, pred.noise_variance, pred.function_variance, pred.log_weight
     )

@@ -1,6 +1,7 @@
 """Laplace's approximation: Gaussian draws around the mode, from the curvature there."""
 
 import dataclasses
+from typing import Any
 
 import equinox as eqx
 import jax
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from battprob._errors import FitError
-from battprob.inference.base import AbstractInference
+from battprob._typing import Array, Float
+from battprob.inference.base import AbstractInference, LogJoint, Parameters
 from battprob.inference.map import MAP
 from battprob.inference.report import stopwatch
 
@@ -48,8 +50,11 @@ class Laplace(AbstractInference):
             remembering=remembering,
         )
         with stopwatch() as watch:
-            draws = jax.block_until_ready(
-                _gaussian_draws(log_joint, mode, data, key_draws, self.num_draws)
+            flat = ravel_pytree(mode)[0]
+            shape = (self.num_draws // 2, flat.size)
+            half = jax.random.normal(key_draws, shape, flat.dtype)
+            draws, _ = jax.block_until_ready(
+                gaussian_draws(log_joint, mode, data, half)
             )
         if not jnp.all(jnp.isfinite(ravel_pytree(draws)[0])):
             message = "the log density has no finite curvature at its mode: use MAP()"
@@ -63,16 +68,27 @@ class Laplace(AbstractInference):
 
 
 @eqx.filter_jit
-def _gaussian_draws(log_joint, mode, data, key, num_draws):
+def gaussian_draws(
+    log_joint: LogJoint, mode: Parameters, data: Any, half: Float[Array, "h p"]
+) -> tuple[Parameters, Float[Array, ""]]:
+    """Draws made of standard normal numbers and their mirror images, and the log evidence.
+
+    Args:
+        log_joint: (parameters, data) -> scalar.
+        mode: where it is largest, as one draw.
+        data: what the density depends on.
+        half: normal numbers of every second draw.
+    """
     flat, unravel = ravel_pytree(jax.tree.map(lambda leaf: leaf[0], mode))
     hessian = jax.hessian(lambda vector: -log_joint(unravel(vector), data))(flat)
     curvature, axes = jnp.linalg.eigh(0.5 * (hessian + hessian.T))
     # A flat or saddle direction says less than the priors do; theirs is of order one.
     scale = 1 / jnp.sqrt(jnp.maximum(curvature, _WEAKEST_PRIOR))
     scale = jnp.where(jnp.all(jnp.isfinite(hessian)), scale, jnp.nan)
-    half = jax.random.normal(key, (num_draws // 2, flat.size), flat.dtype)
     steps = (jnp.concatenate([half, -half]) * scale[None]) @ axes.T
-    return jax.vmap(unravel)(flat[None] + steps)
+    volume = jnp.sum(jnp.log(scale)) + 0.5 * flat.size * jnp.log(2 * jnp.pi)
+    log_evidence = log_joint(unravel(flat), data) + volume
+    return jax.vmap(unravel)(flat[None] + steps), log_evidence.astype(flat.dtype)
 
 
 _WEAKEST_PRIOR = 1 / 3.0**2

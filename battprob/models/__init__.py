@@ -1,5 +1,6 @@
 """Models: immutable specifications with `fit`, and the posteriors it returns."""
 
+from battprob.models._mixture.gates import AbstractGate, ConstantGate, SoftmaxGate
 from battprob.models.base import AbstractModel, AbstractPosterior
 from battprob.models.fade import FadeTrajectory, FadeTrajectoryPosterior, Forecast
 from battprob.models.gp import GaussianProcess, GaussianProcessPosterior
@@ -13,6 +14,7 @@ from battprob.models.iterative_gp import (
 )
 from battprob.models.linear import BayesianLinear, BayesianLinearPosterior
 from battprob.models.logistic import BayesianLogistic, BayesianLogisticPosterior
+from battprob.models.mixture import ProtocolMixture, ProtocolMixturePosterior
 from battprob.models.sequence import (
     SequenceGaussianProcess,
     SequenceGaussianProcessPosterior,
@@ -24,12 +26,14 @@ from battprob.models.sparse_gp import (
 from battprob.models.stacking import Stack, StackedPosterior, stack
 
 __all__ = [
+    "AbstractGate",
     "AbstractModel",
     "AbstractPosterior",
     "BayesianLinear",
     "BayesianLinearPosterior",
     "BayesianLogistic",
     "BayesianLogisticPosterior",
+    "ConstantGate",
     "FadeTrajectory",
     "FadeTrajectoryPosterior",
     "Forecast",
@@ -39,8 +43,11 @@ __all__ = [
     "GaussianProcessPosterior",
     "IterativeGaussianProcess",
     "IterativeGaussianProcessPosterior",
+    "ProtocolMixture",
+    "ProtocolMixturePosterior",
     "SequenceGaussianProcess",
     "SequenceGaussianProcessPosterior",
+    "SoftmaxGate",
     "SparseGaussianProcess",
     "SparseGaussianProcessPosterior",
     "Stack",

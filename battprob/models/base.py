@@ -4,7 +4,7 @@ import math
 import os
 import warnings
 from abc import abstractmethod
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import equinox as eqx
 import jax
@@ -20,6 +20,7 @@ from battprob._typing import Array, ArrayLike, Bool, Float, Int, PRNGKey
 from battprob.class_predictive import ClassPredictive
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
+from battprob.models._protocols import on_protocols
 from battprob.noise import AbstractNoise
 from battprob.noise.student import students
 from battprob.predictive import Predictive
@@ -125,6 +126,8 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
         *,
         noise_variance: ArrayLike | None = None,
         groups: ArrayLike | None = None,
+        protocol: ArrayLike | str | None = None,
+        protocol_weights: ArrayLike | None = None,
     ) -> Answer:
         """Predictive distribution of the targets of new rows.
 
@@ -134,13 +137,19 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
                 None answers for labels free of that error.
             groups: group of each new row [m], for random effects: a group of the
                 training data by its name; any other name, or None, is a new group.
+            protocol: for `ProtocolMixture`, the protocol of the new rows where it is
+                known: a number for all, one a row (-1: not known), or "new" for one that
+                training did not have.
+            protocol_weights: for `ProtocolMixture`, how often each protocol is met where
+                the answer is used, in place of p(protocol | x) from training; one weight
+                more than there are protocols is that of a new one.
 
         Differentiable in `x`, whose values are then not checked.
 
         Raises:
             DataError: wrong number of columns, values that are not finite,
-                `noise_variance` for a model fitted without, or `groups` for a model
-                without random effects.
+                `noise_variance` for a model fitted without, `groups` for a model
+                without random effects, or protocols for a model without any.
         """
         if noise_variance is not None and self.dataset.noise_variance is None:
             raise DataError(
@@ -153,11 +162,14 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
             known = known.at[:size].set(jnp.asarray(noise_variance, x.dtype))
         codes = self._codes(groups, size, len(x))
         inputs = _standard_inputs(x, known, self.scaling)
-        pred = self._standardised_predict(*inputs, codes)
+        pred: Any = self._standardised_predict(*inputs, codes)
         # A probability has no unit to be given back.
         if isinstance(pred, Predictive):
             pred = _restored(pred, self.scaling, self.dataset.transform)
-        return pred.take(slice(size))
+        pred = pred.take(slice(size))
+        if protocol is None and protocol_weights is None:
+            return pred
+        return on_protocols(pred, protocol, protocol_weights)  # pyright: ignore[reportReturnType]
 
     def sample_functions(
         self,

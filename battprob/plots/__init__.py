@@ -17,6 +17,12 @@ from battprob.plots.decisions import cost_curve
 from battprob.plots.ica import incremental_capacity
 from battprob.plots.predictions import parity, variance_split
 from battprob.plots.process import noise_level, process
+from battprob.plots.protocols import (
+    components,
+    deployment_bias,
+    shift,
+    variance_stack,
+)
 from battprob.plots.reliability import calibration, pit_histogram
 from battprob.plots.smoothing import window_risk
 from battprob.plots.spectra import (
@@ -32,10 +38,12 @@ from battprob.plots.trajectory import trajectory
 __all__ = [
     "bode",
     "calibration",
+    "components",
     "consistency",
     "corner",
     "cost_curve",
     "delta_q",
+    "deployment_bias",
     "incremental_capacity",
     "model_scores",
     "noise_level",
@@ -47,9 +55,11 @@ __all__ = [
     "relaxation_times",
     "reliability_curve",
     "roc",
+    "shift",
     "spectrum_residuals",
     "trajectory",
     "variance_split",
+    "variance_stack",
     "window_risk",
     "write_report",
 ]

@@ -13,6 +13,7 @@ from tests.contract import zoo
 from tests.fixed import Fixed
 
 each_model = pytest.mark.parametrize("name", zoo.MODELS)
+# Those whose hyper-parameters come from `inference` alone; see tests/models/test_mixture.py.
 each_fixable = pytest.mark.parametrize("name", zoo.FIXABLE)
 X, Y = zoo.numbers()
 NEW = zoo.numbers(seed=1, num=8)[0]

@@ -12,7 +12,9 @@ from battprob.models import (
     BayesianLinear,
     GaussianProcess,
     IterativeGaussianProcess,
+    ProtocolMixture,
     SequenceGaussianProcess,
+    SoftmaxGate,
     SparseGaussianProcess,
 )
 
@@ -33,20 +35,37 @@ MODELS = {
         inference=MAP(num_starts=1, max_steps=60),
     ),
     "gp_laplace": GaussianProcess(inference=Laplace(num_draws=8)),
+    "mixture": ProtocolMixture(
+        BayesianLinear(), 2, SoftmaxGate(["temperature"]), num_starts=2
+    ),
+    "mixture_gp": ProtocolMixture(
+        GaussianProcess(noise=noise.Known() + noise.Constant()),
+        2,
+        shared=True,
+        num_starts=2,
+    ),
     "gp_sparse": SparseGaussianProcess(num_inducing=16, num_steps=50),
     "gp_iterative": IterativeGaussianProcess(rank=8, tolerance=1e-10),
     "sequence": SequenceGaussianProcess(Matern32(features=["rate"])),
 }
-FIXABLE = [name for name, model in MODELS.items() if hasattr(model, "inference")]
+FIXABLE = [
+    name
+    for name, model in MODELS.items()
+    if hasattr(model, "inference") and "mixture" not in name
+]
 NAMES = ("rate", "temperature")
 NUM = 20  # three times as many fill the next bucket
 
 
 def dataset(model, x, y, unit=1.0):
-    """Rows, with measured variances (in `unit` squared) where the model asks for them."""
+    """Rows, with measured variances (in `unit` squared) where the model asks for them.
+
+    For mixtures, in turn from both of two protocols.
+    """
     known = unit**2 * np.linspace(4.0, 16.0, len(x))
     known = known if model.noise.uses_known() else None
-    return Dataset(x, y, noise_variance=known, feature_names=NAMES)
+    protocol = np.arange(len(x)) % 2 if isinstance(model, ProtocolMixture) else None
+    return Dataset(x, y, noise_variance=known, protocol=protocol, feature_names=NAMES)
 
 
 def numbers(seed=0, num=NUM):

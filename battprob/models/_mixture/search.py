@@ -1,0 +1,143 @@
+"""From a dataset to the best shares and hyper-parameters, protocols in their stated order."""
+
+import math
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from battprob._random import generator
+from battprob._typing import Array, Float, Int, PRNGKey
+from battprob.inference.laplace import gaussian_draws
+from battprob.models._mixture.bound import (
+    MixtureData,
+    MixtureParameters,
+    functions,
+    log_joint,
+    permuted,
+    shares_of_new_rows,
+)
+from battprob.models._mixture.climb import best_start, to_the_top
+from battprob.models._mixture.experts import AbstractExpert
+from battprob.models._mixture.gates import AbstractGate
+
+
+class Found(NamedTuple):
+    """The best of all starts: its protocols in order, and what it says of the rows.
+
+    `log_evidence` is the bound with hyper-parameters integrated out to second order, and
+    with all the orders that its `free` protocols, those of no known row, could stand in.
+    """
+
+    parameters: MixtureParameters
+    draws: MixtureParameters
+    data: MixtureData
+    share: Float[Array, "k n"]
+    free: tuple[int, ...]
+    log_evidence: float
+    converged: bool
+    steps: int
+
+
+def initial(
+    expert: AbstractExpert, gate: AbstractGate, num_protocols: int, *, shared: bool
+) -> MixtureParameters:
+    """Every expert as the one given."""
+    if not shared:
+        expert = jax.tree.map(
+            lambda leaf: jnp.asarray(
+                np.broadcast_to(np.asarray(leaf), (num_protocols, *leaf.shape))
+            ),
+            expert,
+        )
+    return MixtureParameters(expert, gate, shared)
+
+
+def search(
+    parameters: MixtureParameters,
+    data: MixtureData,
+    num_protocols: int,
+    normals: Float[Array, "h p"],
+    *,
+    key: PRNGKey,
+    num_starts: int,
+) -> Found:
+    """The best mixture of the first `num_protocols` that there is room for.
+
+    `normals` are what draws of the hyper-parameters are made of.
+    """
+    active = np.arange(len(data.active)) < num_protocols
+    data = data._replace(active=jnp.asarray(active, data.rows.y.dtype))
+    key_pilot, key_starts = jax.random.split(key)
+    most = _PILOT_ROWS_OF_PROCESSES if parameters.is_process else _PILOT_ROWS
+    pilot = _pilot(data, most, key_pilot)
+    first = best_start(
+        parameters, data if pilot is None else pilot, key_starts, num_starts
+    )
+    share = first.share
+    if pilot is not None:
+        share = shares_of_new_rows(first.parameters, pilot, share, data)
+    top = to_the_top(first.parameters, data, share)
+    draws, log_evidence = around(top.parameters, data, top.share, normals)
+    order, free = _order(top, data, num_protocols)
+    order = jnp.asarray(order, int)
+    return Found(
+        permuted(top.parameters, order),
+        jax.vmap(lambda own: permuted(own, order))(draws),
+        data._replace(active=data.active[order]),
+        top.share[order],
+        free,
+        float(log_evidence) + math.lgamma(len(free) + 1),
+        bool(top.converged),
+        int(first.steps) + int(top.steps),
+    )
+
+
+def around(
+    parameters: MixtureParameters,
+    data: MixtureData,
+    share: Float[Array, "k n"],
+    normals: Float[Array, "h p"],
+) -> tuple[MixtureParameters, Float[Array, ""]]:
+    """Draws of hyper-parameters for given shares, and the evidence for one order.
+
+    Kernels stay at their mode in all draws, as those of a `GaussianProcess` do.
+    """
+    mode = jax.tree.map(lambda leaf: leaf[None], parameters)
+    draws, log_evidence = gaussian_draws(log_joint, mode, (data, share), normals)
+    if parameters.is_process:
+        fixed = jax.tree.map(
+            lambda own, drawn: jnp.broadcast_to(own, drawn.shape),
+            mode.expert.kernel,
+            draws.expert.kernel,
+        )
+        draws = eqx.tree_at(lambda own: own.expert.kernel, draws, fixed)
+    return draws, log_evidence
+
+
+def _pilot(data, most, key):
+    """Some of the rows, drawn at random; None where all are few."""
+    real = np.flatnonzero(data.rows.mask)
+    if len(real) <= most:
+        return None
+    chosen = generator(key).choice(real, most, replace=False)
+    rows, labels = jax.tree.map(
+        lambda column: jnp.asarray(np.asarray(column)[chosen]), (data.rows, data.labels)
+    )
+    return MixtureData(rows, labels, data.active)
+
+
+def _order(top, data, num) -> tuple[Int[np.ndarray, " k"], tuple[int, ...]]:
+    """Protocols with known rows in their places, the others by their mean between them."""
+    mean, _ = functions(top.parameters, data, top.share)
+    mean = np.asarray(mean)[:, np.asarray(data.rows.mask)].mean(1)
+    known = np.unique(np.asarray(data.labels))
+    free = np.setdiff1d(np.arange(num), known)
+    order = np.arange(num)
+    order[free] = free[np.argsort(mean[free], kind="stable")]
+    return order, tuple(free.tolist())
+
+
+_PILOT_ROWS, _PILOT_ROWS_OF_PROCESSES = 192, 96

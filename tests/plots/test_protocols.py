@@ -1,0 +1,47 @@
+"""Plots of protocols draw the numbers that the answers hold."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from battprob import DataError, Predictive, plots
+from battprob.evaluate import deployment_bias
+
+X = np.array([0.5, 0.1, 0.9])
+LOCATION = np.array([[[1.0, 2.0, 3.0], [5.0, 6.0, 7.0]]])
+PRED = Predictive(LOCATION, 1.0, 0.5, np.log([[[0.3] * 3, [0.7] * 3]]))
+ORDER = np.argsort(X)
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_components_are_drawn_apart_and_measurements_by_protocol():
+    share = np.array([[1.0, 0.0], [0.2, 0.8]])
+    ax = plots.components(X, PRED, observed=(X[:2], [1.0, 6.0], share), unit="%")
+    for k, line in enumerate(ax.lines):
+        np.testing.assert_allclose(line.get_ydata(), LOCATION[0, k, ORDER])
+    assert ax.lines[0].get_linewidth() < ax.lines[1].get_linewidth()
+    (points,) = [c for c in ax.collections if len(c.get_offsets()) == 2]
+    np.testing.assert_allclose(points.get_alpha(), [1.0, 0.8**3])
+    assert ax.get_ylabel() == "target (%)"
+
+
+def test_variance_is_stacked():
+    ax = plots.variance_stack(X, PRED)
+    tops = [band.get_paths()[0].vertices[:, 1].max() for band in ax.collections]
+    parts = np.stack([PRED.within, PRED.between, PRED.epistemic])
+    np.testing.assert_allclose(tops, np.cumsum(parts, 0).max(1))
+
+
+def test_bias_is_drawn_for_each_protocol():
+    found = deployment_bias(PRED)
+    ax = plots.deployment_bias(X, found)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), found.bias[0, ORDER])
+    with pytest.raises(DataError, match="3 places"):
+        plots.deployment_bias(X[:2], found)
+    with pytest.raises(DataError, match=r"shape \(3,\); got \(2,\)"):
+        plots.components(X[:2], PRED)
