@@ -30,6 +30,7 @@ __version__ = version("battprob")
 _SUBMODULES = frozenset(
     [
         "data",
+        "design",
         "eis",
         "evaluate",
         "features",
@@ -61,6 +62,7 @@ __all__ = [
     "PrecisionWarning",
     "Predictive",
     "data",
+    "design",
     "eis",
     "enable_x64",
     "evaluate",

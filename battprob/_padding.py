@@ -3,7 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._typing import Array
+from battprob._typing import Array, Numeric
 
 _SMALLEST = 8
 _DOUBLING_UP_TO = 128
@@ -22,7 +22,7 @@ def bucket(size: int) -> int:
     return -(-size // _STEP) * _STEP
 
 
-def pad_rows(array: Array, length: int) -> Array:
+def pad_rows(array: Numeric, length: int) -> Array:
     """Lengthen the first axis to `length` by repeating the last row.
 
     Repeated rows (not zeros) keep every padded value inside the data's range, so that

@@ -2,7 +2,8 @@
 
 One `.npz` file holds the arrays as `array_0`, `array_1`, … and the entry `spec`, a JSON
 text with the tree they belong to: classes by name, settings, report, and the version of
-this format. Nothing in a file is executed: only classes of this package are made.
+this format. Of a specification `as_json` writes the few numbers of its arrays out, too.
+Nothing in a file is executed: only classes of this package are made.
 """
 
 import dataclasses
@@ -30,7 +31,12 @@ def save(module: Any, path: str | os.PathLike) -> None:
             `transforms.Monotone`, or is of a class that is not battprob's.
     """
     arrays: list[np.ndarray] = []
-    spec = {"format": "battprob", "version": _VERSION, "tree": _encode(module, arrays)}
+
+    def keep(array):
+        arrays.append(array)
+        return len(arrays) - 1
+
+    spec = {"format": "battprob", "version": _VERSION, "tree": _encode(module, keep)}
     entries: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
     entries["spec"] = np.array(json.dumps(spec, indent=1))
     path = Path(path)
@@ -56,7 +62,23 @@ def load(path: str | os.PathLike) -> Any:
                 f"{path} has format version {spec.get('version')}; this battprob reads "
                 f"version {_VERSION}: use the battprob that wrote it, or a newer one"
             )
-        return _decode(spec["tree"], file)
+        return _decode(spec["tree"], lambda place: file[f"array_{place}"])
+
+
+def as_json(module: Any) -> Any:
+    """A specification as what JSON can hold, every number of it to the last bit.
+
+    Raises:
+        DataError: as `save`.
+    """
+    return _encode(
+        module, lambda array: {"dtype": str(array.dtype), "values": array.tolist()}
+    )
+
+
+def from_json(tree: Any) -> Any:
+    """What `as_json` made a tree of."""
+    return _decode(tree, lambda kept: np.array(kept["values"], kept["dtype"]))
 
 
 def _archive(stream):
@@ -68,15 +90,14 @@ def _archive(stream):
     return {} if isinstance(file, np.ndarray) else file
 
 
-def _encode(value, arrays):
+def _encode(value, keep):
     if isinstance(value, jax.Array | np.ndarray):
-        arrays.append(np.asarray(value))
-        return {"array": len(arrays) - 1}
+        return {"array": keep(np.asarray(value))}
     names = _field_names(value)
     if names is not None:
-        return _named(value, {n: _encode(getattr(value, n), arrays) for n in names})
+        return _named(value, {n: _encode(getattr(value, n), keep) for n in names})
     if isinstance(value, tuple):
-        return {"tuple": [_encode(item, arrays) for item in value]}
+        return {"tuple": [_encode(item, keep) for item in value]}
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise DataError(f"cannot save {value!r}: it has no readable form")
@@ -103,17 +124,17 @@ def _require_own(name):
         )
 
 
-def _decode(tree, file):
+def _decode(tree, fetch):
     if not isinstance(tree, dict):
         return tree
     if "array" in tree:
-        return jnp.asarray(file[f"array_{tree['array']}"])
+        return jnp.asarray(fetch(tree["array"]))
     if "tuple" in tree:
-        return tuple(_decode(item, file) for item in tree["tuple"])
+        return tuple(_decode(item, fetch) for item in tree["tuple"])
     _require_own(tree["class"])
     module, _, name = tree["class"].partition(":")
     kind = getattr(importlib.import_module(module), name)
-    fields = {n: _decode(item, file) for n, item in tree["fields"].items()}
+    fields = {n: _decode(item, fetch) for n, item in tree["fields"].items()}
     if hasattr(kind, "_fields"):
         return kind(**fields)
     made = object.__new__(kind)

@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from battprob._normal import mean_absolute, normal_cdf_and_density
+from battprob._normal import (
+    log_mean_excess,
+    mean_absolute,
+    normal_cdf_and_density,
+)
 
 X = np.concatenate([-np.logspace(1.57, -9, 400), [0.0], np.logspace(-9, 1.57, 400)])
 
@@ -60,3 +64,25 @@ def test_derivatives_of_the_mean_absolute_value():
     for slope, (dm, ds) in zip(got, ((step, 0.0), (0.0, step)), strict=True):
         up, down = _folded(mean + dm, scale + ds), _folded(mean - dm, scale - ds)
         np.testing.assert_allclose(slope, (up - down) / (2 * step), atol=1e-8)
+
+
+def test_log_mean_excess_and_slope_are_those_of_60_digit_arithmetic():
+    """Constants by mpmath: log(pdf(x) + x cdf(x)), and cdf(x) over what is in brackets."""
+    reference = {
+        -100.0: (-5010.1295788002498, 100.01999400419587),
+        -20.1: (-208.93274041662462, 20.198776124515668),
+        -19.9: (-204.91288769492166, 19.999754282210964),
+        -5.0: (-16.74430116266099, 5.3618162412880885),
+        -1.01: (-2.5041998574802568, 1.9114971728606133),
+        -0.99: (-2.4661143916690494, 1.8970576371863509),
+        0.0: (-0.91893853320467274, 1.2533141373155003),
+        3.0: (1.0987396653277078, 0.33284096845179524),
+        50.0: (3.9120230054281461, 0.02),
+    }
+    x = jnp.array(list(reference))
+    value, slope = np.transpose(list(reference.values()))
+    np.testing.assert_allclose(log_mean_excess(x), value, rtol=1e-13)
+    found = jax.vmap(jax.grad(log_mean_excess))(x)
+    np.testing.assert_allclose(found, slope, rtol=1e-12)
+    far = jax.vmap(jax.grad(log_mean_excess))(jnp.array([-1e8, -1e150]))
+    np.testing.assert_allclose(far, [1e8, 1e150])

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from battprob._errors import BattprobError
-from battprob.cli import _eis, _forecast, _life
+from battprob.cli import _design, _eis, _forecast, _life
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,7 +28,7 @@ def _parser():
         "(no further test removes it) and epistemic (more tests would).",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for family in (_life, _eis, _forecast):
+    for family in (_life, _eis, _forecast, _design):
         family.add(commands)
     return parser
 

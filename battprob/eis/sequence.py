@@ -19,13 +19,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from battprob._bfgs import minimise
 from battprob._errors import DataError
 from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.eis.circuit import Circuit
 from battprob.eis.posterior import CircuitPosterior, Nodes, moments
 from battprob.eis.variance import AbstractVariance
-from battprob.inference._bfgs import minimise
 
 _USUAL_CHANGE = 0.3  # of a log parameter over the whole sequence, before any data
 _CHANGE_SPREAD = 3.0  # e-folds

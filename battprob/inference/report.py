@@ -9,9 +9,14 @@ from collections.abc import Iterator
 import jax
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class FitReport:
     """How a fit went.
+
+    To `==` all reports are alike: what a fit says of itself is no part of what its
+    posterior computes, and a function compiled for one posterior serves the next. (One
+    that returns a posterior returns the report it was compiled with.) Compare reports
+    by `dataclasses.asdict`.
 
     Attributes:
         converged: whether the stopping rule was met; a fit that failed outright raises
@@ -33,6 +38,12 @@ class FitReport:
     divergences: int | None = None
     seconds_compile: float = 0.0
     seconds_run: float = 0.0
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FitReport)
+
+    def __hash__(self) -> int:
+        return hash(FitReport)
 
 
 @dataclasses.dataclass

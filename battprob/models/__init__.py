@@ -1,7 +1,12 @@
 """Models: immutable specifications with `fit`, and the posteriors it returns."""
 
 from battprob.models._mixture.gates import AbstractGate, ConstantGate, SoftmaxGate
-from battprob.models.base import AbstractModel, AbstractPosterior
+from battprob.models.base import (
+    AbstractGaussianPosterior,
+    AbstractModel,
+    AbstractPosterior,
+    FunctionMoments,
+)
 from battprob.models.fade import FadeTrajectory, FadeTrajectoryPosterior, Forecast
 from battprob.models.gp import GaussianProcess, GaussianProcessPosterior
 from battprob.models.gp_classifier import (
@@ -27,6 +32,7 @@ from battprob.models.stacking import Stack, StackedPosterior, stack
 
 __all__ = [
     "AbstractGate",
+    "AbstractGaussianPosterior",
     "AbstractModel",
     "AbstractPosterior",
     "BayesianLinear",
@@ -37,6 +43,7 @@ __all__ = [
     "FadeTrajectory",
     "FadeTrajectoryPosterior",
     "Forecast",
+    "FunctionMoments",
     "GaussianProcess",
     "GaussianProcessClassifier",
     "GaussianProcessClassifierPosterior",

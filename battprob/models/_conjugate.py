@@ -70,6 +70,23 @@ def function(
     return new @ weights.mean, variance
 
 
+def covariance(
+    weights: Weights,
+    columns: Float[Array, "n r"],
+    new: Float[Array, "m r"],
+    other: Float[Array, "o r"],
+) -> Float[Array, "m o"]:
+    """Covariance of new @ w with other @ w; `columns` are those of the training rows."""
+    wide = is_wide(columns)
+    v, v_other = (
+        solve_triangular(
+            weights.factor, columns @ rows.T if wide else rows.T, lower=True
+        )
+        for rows in (new, other)
+    )
+    return new @ other.T - v.T @ v_other if wide else v.T @ v_other
+
+
 def leave_one_out(
     weights: Weights,
     columns: Float[Array, "n r"],

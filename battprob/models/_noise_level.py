@@ -117,8 +117,8 @@ def flat_head(
     is_weight = ravel_pytree(eqx.combine(zeros, jax.tree.map(jnp.ones_like, weights)))[
         0
     ]
-    # A vector of nothing is float32 whatever the precision.
-    flat = flat if flat.size else flat.astype(jnp.result_type(float))
+    if flat.size == 0:  # of nothing, a vector is float32 whatever the precision
+        flat, is_weight = (a.astype(jnp.result_type(float)) for a in (flat, is_weight))
     return flat, is_weight, lambda vector: eqx.combine(unravel(vector), constants)
 
 

@@ -55,8 +55,11 @@ def find_sites(rows: Rows) -> Sites:
     order = np.argsort(first)
     of_row = np.zeros(len(mask), np.int32)
     of_row[mask] = np.argsort(order)[inverse.ravel()]
-    occupied = np.arange(bucket(len(first))) < len(first)
-    x = jnp.asarray(np.asarray(rows.x)[mask][np.sort(first)])
+    # Rows padded beyond their bucket are to grow into it with the program they have.
+    padded = len(mask) > bucket(int(mask.sum()))
+    length = len(mask) if padded else bucket(len(first))
+    occupied = np.arange(length) < len(first)
+    x = np.asarray(rows.x)[mask][np.sort(first)]
     return Sites(pad_rows(x, len(occupied)), jnp.asarray(occupied), jnp.asarray(of_row))
 
 

@@ -231,6 +231,49 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
         return pad_rows(jnp.asarray(x), bucket(len(x))), len(x)
 
 
+class FunctionMoments(NamedTuple):
+    """Joint Gaussian law, by draw, of the function at rows x and at places."""
+
+    mean: Float[Array, "s m"]
+    variance: Float[Array, "s m"]
+    covariance: Float[Array, "s m r"]
+    log_weight: Float[Array, " s"]
+
+
+class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
+    """A posterior whose function is, draw by draw, a Gaussian process."""
+
+    @abstractmethod
+    def _standardised_moments(
+        self, x: Float[Array, "m d"], at: Float[Array, "r d"]
+    ) -> FunctionMoments:
+        """Moments of the noise-free standardised target."""
+
+    def function_moments(
+        self, x: Float[Array, "m d"], at: Float[Array, "r d"]
+    ) -> FunctionMoments:
+        """What is believed of the function, noise apart: its law at rows `x`, given draws.
+
+        On the scale on which targets vary evenly: under `transforms.Log` of the log of the
+        target. Nothing is checked and nothing padded: this is for compiled programs, in
+        which rows and posterior may be tracers.
+
+        Args:
+            x: features [m d].
+            at: places [r d] with which the covariance of the function is asked for; with
+                `at=x` it is the joint law, with no rows the marginal ones.
+        """
+        x, at = self.scaling.features(x), self.scaling.features(at)
+        mean, variance, covariance, log_weight = self._standardised_moments(x, at)
+        scale = self.scaling.y_scale
+        return FunctionMoments(
+            mean * scale + self.scaling.y_mean,
+            variance * scale**2,
+            covariance * scale**2,
+            log_weight - logsumexp(log_weight),
+        )
+
+
 class AbstractModel(eqx.Module):
     """A specification: settings only, no data."""
 

@@ -23,8 +23,9 @@ from battprob.models._noise_level import head_covariance, noise_levels
 from battprob.models._process import draw_functions, root_of_rest, some_rows
 from battprob.models._replicates import Sites, find_sites
 from battprob.models.base import (
+    AbstractGaussianPosterior,
     AbstractModel,
-    AbstractPosterior,
+    FunctionMoments,
     Rows,
     Scaling,
     bound,
@@ -34,7 +35,6 @@ from battprob.models.base import (
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import anchored, has_weights, split
-from battprob.predictive import Predictive
 
 _PILOT_ROWS = 128
 
@@ -134,7 +134,7 @@ class GaussianProcess(AbstractModel):
         return scaling, (rows, find_sites(rows), latent)
 
 
-class GaussianProcessPosterior(AbstractPosterior[Predictive]):
+class GaussianProcessPosterior(AbstractGaussianPosterior):
     """A fitted Gaussian process; hyper-parameters carry a leading axis of draws."""
 
     kernel: AbstractKernel
@@ -170,6 +170,9 @@ class GaussianProcessPosterior(AbstractPosterior[Predictive]):
         del groups
         draws = (self.kernel, self.factor, self.alpha)
         return _sample_functions(draws, self.sites, x, key, num)
+
+    def _standardised_moments(self, x, at):
+        return _moments((self.kernel, self.factor, self.alpha), self.sites, x, at)
 
 
 def mode_of_rows(
@@ -282,6 +285,19 @@ def _predict(draws, sites, x, known):
 
     # Every draw is one shared function under several levels of the noise.
     return mixture(*(jnp.concatenate(a) for a in jax.lax.map(one, draws)))
+
+
+@eqx.filter_jit
+def _moments(draws, sites, x, at):
+    def one(draw):
+        kernel, factor, alpha = draw
+        mean, v = _function(kernel, sites, factor, alpha, x)
+        variance = jnp.maximum(kernel.diagonal(x) - jnp.sum(v**2, axis=0), 0.0)
+        v_at = _function(kernel, sites, factor, alpha, at)[1]
+        return mean, variance, kernel.gram(x, at) - v.T @ v_at
+
+    mean, variance, covariance = jax.lax.map(one, draws)
+    return FunctionMoments(mean, variance, covariance, jnp.zeros_like(mean[:, 0]))
 
 
 @eqx.filter_jit

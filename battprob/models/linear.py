@@ -28,8 +28,9 @@ from battprob.models._hidden_labels import (
 from battprob.models._leave_one_out import LeaveOneOut, left_out
 from battprob.models._linear_rows import LinearParameters, LinearRows
 from battprob.models.base import (
+    AbstractGaussianPosterior,
     AbstractModel,
-    AbstractPosterior,
+    FunctionMoments,
     Scaling,
     bound,
     mixture,
@@ -128,7 +129,7 @@ class BayesianLinear(AbstractModel):
         return _posterior(draws, rows, scaling, dataset, report)
 
 
-class BayesianLinearPosterior(AbstractPosterior[Predictive]):
+class BayesianLinearPosterior(AbstractGaussianPosterior):
     """A fitted linear model; hyper-parameters carry a leading axis of draws.
 
     `log_weight` is the posterior weight of each draw (all alike, or those of quadrature
@@ -258,6 +259,10 @@ class BayesianLinearPosterior(AbstractPosterior[Predictive]):
         num_groups = _num_groups(self.dataset)
         return _sample_functions(draws, self.rows, num_groups, x, groups, key, num)
 
+    def _standardised_moments(self, x, at):
+        draws = (self.parameters, self.weights, self.log_weight)
+        return _moments(draws, self.rows, _num_groups(self.dataset), x, at)
+
 
 def _num_groups(dataset):
     return len(dataset.group_names)
@@ -365,6 +370,27 @@ def _predict(draws, rows, num_groups, x, known, groups):
         weight[:, None] + share,
         shared_function=True,
     )
+
+
+@eqx.filter_jit
+def _moments(draws, rows, num_groups, x, at):
+    """Moments of the function of an average new group."""
+    parameters, weights, log_weight = draws
+
+    def base(features):
+        new = jnp.full(len(features), -1)
+        return parts.base_columns(features, new, _slopes(parameters), num_groups)
+
+    def one(draw):
+        parameters, weights = draw
+        columns, new, other = (
+            parts.columns(parameters, own) for own in (rows.base, base(x), base(at))
+        )
+        mean, variance = _conjugate.function(weights, columns, new)
+        return mean, variance, _conjugate.covariance(weights, columns, new, other)
+
+    mean, variance, covariance = jax.lax.map(one, (parameters, weights))
+    return FunctionMoments(mean, variance, covariance, log_weight)
 
 
 @eqx.filter_jit

@@ -14,6 +14,7 @@ from battprob.plots.classification import precision_recall, reliability_curve, r
 from battprob.plots.comparison import model_scores, write_report
 from battprob.plots.curves import delta_q
 from battprob.plots.decisions import cost_curve
+from battprob.plots.design import closed_loop, regret
 from battprob.plots.ica import incremental_capacity
 from battprob.plots.predictions import parity, variance_split
 from battprob.plots.process import noise_level, process
@@ -38,6 +39,7 @@ from battprob.plots.trajectory import trajectory
 __all__ = [
     "bode",
     "calibration",
+    "closed_loop",
     "components",
     "consistency",
     "corner",
@@ -52,6 +54,7 @@ __all__ = [
     "pit_histogram",
     "precision_recall",
     "process",
+    "regret",
     "relaxation_times",
     "reliability_curve",
     "roc",

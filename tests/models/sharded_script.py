@@ -8,8 +8,9 @@ import numpy as np
 from jax.sharding import Mesh
 
 jax.config.update("jax_enable_x64", True)
-if len(sys.argv) > 1:
-    process, port = int(sys.argv[1]), sys.argv[2]
+kind, *host = sys.argv[1:]
+if host:
+    process, port = int(host[0]), host[1]
     jax.distributed.initialize(f"localhost:{port}", 2, process)
 
 import battprob as bp  # noqa: E402 - the devices of all hosts are counted before
@@ -27,15 +28,13 @@ models = {
         rank=8, block_rows=32, max_steps=2, tolerance=1e-10
     ),
 }
-answers = {}
-for name, model in models.items():
-    posterior = model.fit(data, key=jax.random.key(0), mesh=mesh)
-    pred = posterior.predict(x[:8])
-    answers[name] = [np.asarray(a).tolist() for a in (pred.mean, pred.variance)]
-    answers[name].append([float(posterior.log_evidence)] * 8)
+posterior = models[kind].fit(data, key=jax.random.key(0), mesh=mesh)
+pred = posterior.predict(x[:8])
+answer = [np.asarray(a).tolist() for a in (pred.mean, pred.variance)]
+answer.append([float(posterior.log_evidence)] * 8)
 shares = []
-if len(sys.argv) == 1:
-    blocks = posterior.data.blocks
-    shares = [shard.data.shape[1] for shard in blocks.addressable_shards]
-told = {"devices": len(jax.devices()), "shares": shares, "answers": answers}
+if kind == "iterative" and not host:
+    shards = posterior.data.blocks.addressable_shards
+    shares = [shard.data.shape[1] for shard in shards]
+told = {"devices": len(jax.devices()), "shares": shares, "answer": answer}
 print(json.dumps(told))  # noqa: T201

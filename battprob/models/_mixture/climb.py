@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
+from battprob._bfgs import minimise
 from battprob._typing import Array, Bool, Float, Int, PRNGKey
-from battprob.inference._bfgs import minimise
 from battprob.models._mixture.bound import (
     MixtureData,
     MixtureParameters,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from battprob.inference._bfgs import minimise
+from battprob._bfgs import minimise
 
 
 def _rosenbrock(x):

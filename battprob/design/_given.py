@@ -1,0 +1,177 @@
+"""Tests still running, and joint draws of the function: conditioning without a refit.
+
+Given the function at places P (or noisy outcomes there), drawn from the posterior itself,
+
+    E[f(x) | draw] = m(x) + c(x, P) α,   Var[f(x) | draw] = v(x) - c(x, P) C⁻¹ c(P, x)
+
+with C the covariance of what is drawn, C = LLᵀ, draw = m(P) + L z and α = L⁻ᵀ z. The
+variance depends on where is tested only, not on what comes out.
+"""
+
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.linalg import solve_triangular
+
+from battprob._padding import bucket, pad_rows
+from battprob._random import generator
+from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
+from battprob.design._belief import (
+    AbstractBelief,
+    as_rows,
+    lean,
+    noise_variance,
+    require_gaussian,
+)
+from battprob.models.base import FunctionMoments
+from battprob.predictive import Predictive
+
+
+class Given(NamedTuple):
+    """Draws, for every draw s of the posterior z common ones, at padded places."""
+
+    places: Float[Array, "r d"]
+    mask: Bool[Array, " r"]
+    factor: Float[Array, "s r r"]
+    alpha: Float[Array, "s z r"]
+    function: Float[Array, "s z r"]
+
+    def best(self) -> Float[Array, "s z"]:
+        """Largest value of the function at the places, in every draw."""
+        return jnp.where(self.mask[None, None], self.function, -jnp.inf).max(-1)
+
+
+class AfterTests(AbstractBelief):
+    """A posterior given draws: a mixture over all of them, draws of s outermost."""
+
+    posterior: Any
+    given: Given
+
+    @property
+    def dataset(self):
+        return self.posterior.dataset
+
+    @property
+    def scaling(self):
+        return self.posterior.scaling
+
+    def function_moments(self, x, at):
+        places, mask, factor, alpha, _ = self.given
+        everywhere = jnp.concatenate([places, at])
+        prior = self.posterior.function_moments(x, everywhere)
+        cross, covariance = jnp.split(prior.covariance, [len(places)], axis=2)
+        cross = jnp.where(mask[None, None], cross, 0.0)
+        mean = prior.mean[:, None] + jnp.einsum("smr,szr->szm", cross, alpha)
+        v = _solve(factor, cross)
+        variance = jnp.maximum(prior.variance - jnp.sum(v**2, axis=1), 0.0)
+        if len(at) > 0:
+            cross_at = self.posterior.function_moments(at, places).covariance
+            v_at = _solve(factor, jnp.where(mask[None, None], cross_at, 0.0))
+            covariance = covariance - jnp.einsum("srm,sra->sma", v, v_at)
+        num = alpha.shape[1]
+        return FunctionMoments(
+            mean.reshape(-1, len(x)),
+            jnp.repeat(variance, num, axis=0),
+            jnp.repeat(covariance, num, axis=0),
+            jnp.repeat(prior.log_weight, num) - np.log(num),
+        )
+
+    def predict(self, x):
+        moments = self.function_moments(x, x[:0])
+        noise = jnp.broadcast_to(
+            noise_variance(self.posterior, x)[None, None], moments.mean[:, None].shape
+        )
+        weight = moments.log_weight[:, None, None]
+        return Predictive(
+            moments.mean[:, None], noise, moments.variance[:, None], weight
+        )
+
+
+def after(posterior: Any, given: Given | None) -> Any:
+    """The posterior given draws, or as it is."""
+    return posterior if given is None else AfterTests(posterior, given)
+
+
+def draw_function(
+    posterior: Any, places: ArrayLike, *, key: PRNGKey, num: int
+) -> Given:
+    """`num` quasi-random joint draws of the noise-free function."""
+    return _drawn(posterior, places, lambda size: sobol(key, num, size), noisy=False)
+
+
+def draw_running(
+    posterior: Any, pending: ArrayLike | None, *, key: PRNGKey, num: int
+) -> Given | None:
+    """Joint draws of the function at tests still running; None where none are."""
+    if pending is None or np.size(pending) == 0:
+        return None
+    return draw_function(posterior, pending, key=key, num=num)
+
+
+def draw_tests(
+    posterior: Any, pending: ArrayLike | None, *, key: PRNGKey, num: int
+) -> Given | None:
+    """Joint draws of what tests still running may come out at; None where none are."""
+    if pending is None or np.size(pending) == 0:
+        return None
+    return _drawn(posterior, pending, lambda size: sobol(key, num, size), noisy=True)
+
+
+def run_tests(posterior: Any, pending: ArrayLike | None) -> Given | None:
+    """Tests still running, as if they had come out as expected; None where none are.
+
+    Of use where variances alone matter, which depend on no outcome.
+    """
+    if pending is None or np.size(pending) == 0:
+        return None
+    return _drawn(posterior, pending, lambda size: np.zeros((1, size)), noisy=True)
+
+
+def _drawn(posterior, places, normals, *, noisy):
+    """Draws at padded places, made of as many normal numbers."""
+    require_gaussian(posterior, "conditioning on tests that are still running")
+    rows = jnp.asarray(as_rows(places), posterior.scaling.x_mean.dtype)
+    mask = jnp.asarray(np.arange(bucket(len(rows))) < len(rows))
+    padded = pad_rows(rows, len(mask))
+    numbers = jnp.asarray(normals(len(mask)), padded.dtype)
+    return _given(lean(posterior), padded, mask, numbers, noisy)
+
+
+@eqx.filter_jit
+def _given(posterior, places, mask, normals, noisy):
+    moments = posterior.function_moments(places, places)
+    noise = noise_variance(posterior, places) if noisy else jnp.zeros_like(places[:, 0])
+    size, dtype = len(mask), places.dtype
+    # A difference: it has the rounding errors of the variance before the data.
+    rounding = 8 * size * jnp.finfo(dtype).eps * posterior.scaling.y_scale**2
+    both = mask[:, None] & mask[None, :]
+
+    def one(mean, covariance):
+        covariance = jnp.where(both, covariance, 0.0)
+        diagonal = jnp.where(mask, noise + rounding, posterior.scaling.y_scale**2)
+        factor = jnp.linalg.cholesky(covariance + jnp.diag(diagonal))
+        alpha = solve_triangular(factor, normals.T, lower=True, trans=1).T
+        alpha = jnp.where(mask[None], alpha, 0.0)
+        return factor, alpha, mean[None] + alpha @ covariance
+
+    drawn = jax.lax.map(lambda own: one(*own), (moments.mean, moments.covariance))
+    return Given(places, mask, *drawn)
+
+
+def _solve(factor, cross):
+    """L⁻¹ cᵀ by draw."""
+    return jax.vmap(lambda f, c: solve_triangular(f, c.T, lower=True))(factor, cross)
+
+
+def sobol(key: PRNGKey, num: int, size: int) -> Float[np.ndarray, "num size"]:
+    """Scrambled Sobol points as standard normal numbers [num size]; num a power of two."""
+    from scipy.special import ndtri
+    from scipy.stats import qmc
+
+    rng = generator(key)
+    # In an order of their own: point by point, two sequences depend on each other.
+    uniform = rng.permutation(qmc.Sobol(size, rng=rng).random(num))
+    return ndtri(np.clip(uniform, 1e-12, 1 - 1e-12))

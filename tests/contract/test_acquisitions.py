@@ -1,0 +1,214 @@
+"""Every acquisition is finite, smooth, the same compiled or not, and row by row."""
+
+import functools
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from battprob import DataError, Dataset, Predictive, design, noise
+from battprob.models import GaussianProcess, GaussianProcessClassifier
+
+NAMES = ("rate", "temperature")
+
+
+class Case(NamedTuple):
+    """An acquisition, the posterior it is for, and what running tests make of a row.
+
+    "less" worth where one is running, "other" (not always less), the "same", or "refused".
+    """
+
+    acquisition: Any
+    posterior: str = "gp"
+    running: str = "less"
+
+
+class TwoProtocols(eqx.Module):
+    """A mixture of two curves, seven parts to three."""
+
+    slope: jax.Array
+
+    def predict(self, x):
+        first, second = jnp.sin(3 * x[:, 0]), self.slope * x[:, 1]
+        weight = jnp.log(jnp.array([0.7, 0.3]))[None, :, None]
+        return Predictive(jnp.stack([first, second])[None], 0.2, 0.1, weight)
+
+
+@functools.cache
+def posterior(name):
+    """Of 12 noisy tests on the unit square."""
+    if name in ("two", "three"):
+        return tuple(posterior(own) for own in ("gp", "second", "gp"))[
+            : 2 + (name == "three")
+        ]
+    if name == "protocols":
+        return TwoProtocols(jnp.asarray(2.0))
+    x = np.random.default_rng(1).uniform(size=(12, 2))
+    y = np.sin(5 * x[:, 0]) - (x[:, 1] - 0.4) ** 2
+    y += 0.1 * np.random.default_rng(2).normal(size=12)
+    model = GaussianProcess(noise=noise.LogLinear(["rate"]))
+    if name == "second":
+        y = x[:, 1] ** 2 - y
+    if name == "classes":
+        model, y = GaussianProcessClassifier(), y > 0.2
+    return model.fit(Dataset(x, y, feature_names=NAMES), key=jax.random.key(0))
+
+
+def duration(x):
+    """Hours that a test takes, at least two."""
+    return 2 + jax.nn.softplus(x[:, 0])
+
+
+@functools.cache
+def cases():
+    """Made when first asked for: some hold a posterior of what is limited."""
+    second = posterior("second")
+    return {
+        "LogEI": Case(design.LogEI()),
+        "LogEI_given": Case(design.LogEI(best=1.0)),
+        "LogNEI": Case(design.LogNEI()),
+        "LogPI": Case(design.LogPI()),
+        "AugmentedEI": Case(design.AugmentedEI()),
+        "UCB": Case(design.UCB()),
+        "UCB_total": Case(design.UCB(1.0, total=True)),
+        "Epistemic": Case(design.Epistemic()),
+        "Thompson": Case(design.Thompson(), running="same"),
+        "MaxValueEntropy": Case(design.MaxValueEntropy()),
+        "InformationGain": Case(design.InformationGain()),
+        "InformationGain_classes": Case(
+            design.InformationGain(), "classes", running="refused"
+        ),
+        "ComponentInformation": Case(
+            design.ComponentInformation(), "protocols", running="same"
+        ),
+        "IntegratedVariance": Case(design.IntegratedVariance()),
+        "KnowledgeGradient": Case(design.KnowledgeGradient(), running="other"),
+        "RiskAverse": Case(design.RiskAverse(design.LogNEI())),
+        "RiskAverse_UCB": Case(design.RiskAverse.value_at_risk(design.UCB(), 0.1)),
+        "Constrained": Case(design.Constrained(design.LogEI(), second, upper=0.2)),
+        "PerCost": Case(design.PerCost(design.LogNEI(), duration)),
+        "LogEHVI": Case(design.LogEHVI([-1.0, -1.0]), "two"),
+        "LogEHVI_three": Case(design.LogEHVI([-1.0, -1.0, -1.0]), "three"),
+        "LogNEHVI": Case(design.LogNEHVI([-1.0, -1.0]), "two"),
+        "LogChebyshevEI": Case(design.LogChebyshevEI([-2.0, -2.0, -2.0]), "three"),
+    }
+
+
+NAMES_OF_CASES = [
+    "LogEI",
+    "LogEI_given",
+    "LogNEI",
+    "LogPI",
+    "AugmentedEI",
+    "UCB",
+    "UCB_total",
+    "Epistemic",
+    "Thompson",
+    "MaxValueEntropy",
+    "InformationGain",
+    "InformationGain_classes",
+    "ComponentInformation",
+    "IntegratedVariance",
+    "KnowledgeGradient",
+    "RiskAverse",
+    "RiskAverse_UCB",
+    "Constrained",
+    "PerCost",
+    "LogEHVI",
+    "LogEHVI_three",
+    "LogNEHVI",
+    "LogChebyshevEI",
+]
+each_case = pytest.mark.parametrize("name", NAMES_OF_CASES)
+
+RNG = np.random.default_rng(0)
+REFERENCE = RNG.uniform(size=(16, 2))
+CANDIDATES = RNG.uniform(size=(8, 2))
+PENDING = CANDIDATES[:3]
+
+
+@functools.cache
+def prepared(name, *, pending=False):
+    case = cases()[name]
+    return case.acquisition.prepare(
+        posterior(case.posterior),
+        REFERENCE,
+        key=jax.random.key(3),
+        pending=PENDING if pending else None,
+    )
+
+
+@functools.cache
+def program(name):
+    """Values and slopes, compiled, of the acquisition after `prepare`."""
+    acquisition, case = prepared(name), cases()[name]
+
+    @eqx.filter_jit
+    def run(acquisition, own, x):
+        values, pull = jax.vjp(lambda x: acquisition(own, x), x)
+        return values, pull(jnp.ones_like(values))[0]
+
+    return lambda x: run(acquisition, posterior(case.posterior), jnp.asarray(x))
+
+
+def test_no_case_is_left_out():
+    assert list(cases()) == NAMES_OF_CASES
+
+
+@each_case
+def test_values_and_slopes_are_finite_everywhere(name):
+    tested = np.asarray(posterior("gp").dataset.x)[:8]
+    for x in (CANDIDATES, tested, 1e4 * CANDIDATES):
+        values, slopes = program(name)(x)
+        assert values.shape == (8,)
+        assert np.all(np.isfinite(values))
+        assert np.all(np.isfinite(slopes))
+
+
+@each_case
+def test_slopes_are_those_of_finite_differences(name):
+    step = 1e-5 * np.random.default_rng(4).normal(size=CANDIDATES.shape)
+    up, down = (program(name)(CANDIDATES + sign * step)[0] for sign in (1, -1))
+    expected = np.sum(program(name)(CANDIDATES)[1] * step, axis=1)
+    size = np.abs(up) + 1
+    np.testing.assert_allclose(expected / size, (up - down) / 2 / size, atol=2e-9)
+
+
+@each_case
+def test_compiled_inside_or_outside_rows_are_worth_the_same(name):
+    own = posterior(cases()[name].posterior)
+    values = prepared(name)(own, CANDIDATES)
+    np.testing.assert_allclose(values, program(name)(CANDIDATES)[0], rtol=1e-9)
+    order = np.array([3, 1, 0, 2, 7])
+    some = prepared(name)(own, CANDIDATES[order])
+    np.testing.assert_allclose(some, np.asarray(values)[order], rtol=1e-9)
+
+
+@each_case
+def test_same_key_same_values(name):
+    case = cases()[name]
+    own = posterior(case.posterior)
+    again = case.acquisition.prepare(own, REFERENCE, key=jax.random.key(3))
+    values = again(own, CANDIDATES), prepared(name)(own, CANDIDATES)
+    np.testing.assert_array_equal(*values)
+
+
+@each_case
+def test_tests_that_are_running_are_heeded(name):
+    case = cases()[name]
+    own = posterior(case.posterior)
+    if case.running == "refused":
+        with pytest.raises(DataError, match="still running"):
+            prepared(name, pending=True)
+        return
+    before = prepared(name)(own, PENDING)
+    after = prepared(name, pending=True)(own, PENDING)
+    if case.running == "less":
+        assert np.all(after < before)
+    elif case.running == "other":
+        assert np.all(np.abs(after - before) > 0.1)
+    else:
+        np.testing.assert_array_equal(after, before)

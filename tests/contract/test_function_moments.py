@@ -1,0 +1,78 @@
+"""The law of the function that look-ahead needs is the one that predictions show."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from battprob import Dataset
+from battprob.models import BayesianLinear, BayesianLogistic, GaussianProcess
+from tests.contract import zoo
+
+# Those whose posterior is Gaussian in every draw: see AbstractGaussianPosterior.
+each_model = pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, model in zoo.MODELS.items()
+        if isinstance(model, BayesianLinear | GaussianProcess)
+    ],
+)
+X, AT = map(jnp.asarray, np.split(zoo.numbers()[0], [12]))
+
+
+@each_model
+def test_marginal_laws_are_those_of_predict(name):
+    posterior = zoo.fitted(name)
+    moments = jax.tree.map(np.asarray, posterior.function_moments(X, X))
+    pred = posterior.predict(X)
+    weight = np.exp(moments.log_weight)[:, None]
+    mean = np.sum(weight * moments.mean, axis=0)
+    spread = moments.variance + (moments.mean - mean) ** 2
+    np.testing.assert_allclose(mean, pred.mean, rtol=1e-9)
+    np.testing.assert_allclose(np.sum(weight * spread, axis=0), pred.epistemic)
+    diagonal = np.diagonal(moments.covariance, axis1=1, axis2=2)
+    size = np.max(np.asarray(moments.variance))
+    np.testing.assert_allclose(diagonal, moments.variance, atol=1e-9 * size)
+
+
+@each_model
+def test_covariances_are_those_of_joint_draws(name):
+    posterior = zoo.fitted(name)
+    moments, at = jax.tree.map(
+        np.asarray,
+        (
+            posterior.function_moments(X[:3], AT[:2]),
+            posterior.function_moments(AT[:2], X[:0]),
+        ),
+    )
+    weight = np.exp(moments.log_weight)
+    means = [m - np.sum(weight[:, None] * m, axis=0) for m in (moments.mean, at.mean)]
+    expected = np.einsum("s,sma->ma", weight, moments.covariance)
+    expected += np.einsum("s,sm,sa->ma", weight, *means)
+    rows = jnp.concatenate([X[:3], AT[:2]])
+    drawn = np.asarray(
+        posterior.sample_functions(rows, key=jax.random.key(1), num=20_000)
+    )
+    covariance = np.cov(drawn.T)
+    sd = np.sqrt(np.diagonal(covariance))
+    error = (covariance[:3, 3:] - expected) / np.outer(sd[:3], sd[3:])
+    assert np.all(np.abs(error) < 0.03)
+
+
+def test_more_columns_than_rows():
+    """Another branch of the algebra of linear models."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(8, 20))
+    posterior = BayesianLinear().fit(Dataset(x, x[:, 0]), key=jax.random.key(0))
+    new = jnp.asarray(rng.normal(size=(8, 20)))
+    moments = posterior.function_moments(new, new)
+    diagonal = np.diagonal(moments.covariance, axis1=1, axis2=2)
+    np.testing.assert_allclose(diagonal, moments.variance, rtol=1e-9)
+    np.testing.assert_allclose(
+        moments.covariance, np.swapaxes(moments.covariance, 1, 2), atol=1e-12
+    )
+
+
+def test_a_classifier_has_none():
+    assert not hasattr(BayesianLogistic, "function_moments")

@@ -1,0 +1,159 @@
+"""Hypervolumes and worst cases against geometry and Monte Carlo."""
+
+import functools
+import types
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.integrate import quad
+from scipy.stats import norm
+
+from battprob import DataError, Dataset, Predictive, design
+from battprob.design._boxes import improving_boxes, nondominated
+from battprob.models import GaussianProcess
+
+KEY = jax.random.key(0)
+X = np.random.default_rng(0).uniform(size=(9, 1))
+NEW = np.linspace(0, 1, 8)[:, None]
+ROW = jnp.zeros((1, 1))
+
+
+def gain_by_counting(front, worst, point, cells=60):
+    """Volume that `point` adds, on a grid fine enough for fronts of whole tenths."""
+    axes = [np.arange(0, 1, 1 / cells) + 0.5 / cells] * len(worst)
+    grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(worst))
+    own = np.all((grid <= point) & (grid > worst), axis=1)
+    for other in front:
+        own &= ~np.all(grid <= other, axis=1)
+    return own.mean()
+
+
+@pytest.mark.parametrize("num_targets", [2, 3])
+def test_boxes_fill_what_improves_and_nothing_twice(num_targets):
+    rng = np.random.default_rng(1)
+    worst = np.full(num_targets, 0.2)
+    points = rng.integers(1, 10, size=(12, num_targets)) / 10
+    front = points[nondominated(points)]
+    lower, upper = improving_boxes(front, worst)
+    for point in rng.integers(1, 11, size=(6, num_targets)) / 10:
+        sides = np.clip(np.minimum(point, upper) - lower, 0, None)
+        expected = gain_by_counting(front, worst, point)
+        np.testing.assert_allclose(np.prod(sides, axis=1).sum(), expected, atol=1e-9)
+
+
+def test_no_front_leaves_one_box():
+    lower, upper = improving_boxes(np.zeros((0, 2)), np.zeros(2))
+    np.testing.assert_array_equal(lower, [[0.0, 0.0]])
+    assert np.all(np.isinf(upper))
+
+
+@functools.cache
+def posteriors(num):
+    rng = np.random.default_rng(2)
+    x = X[:, 0]
+    targets = [np.sin(5 * x), np.cos(4 * x), 1 - x**2, x][:num]
+    return tuple(
+        GaussianProcess().fit(Dataset(X, y + 0.1 * rng.normal(size=9)), key=KEY)
+        for y in targets
+    )
+
+
+def mean_gain(front, worst, means, sds, num=40_000):
+    """Monte Carlo of the hypervolume gained, through the boxes tested above."""
+    lower, upper = improving_boxes(front[nondominated(front)], worst)
+    drawn = means + sds * np.random.default_rng(3).normal(size=(num, len(worst)))
+    sides = np.clip(np.minimum(drawn[:, None], upper) - lower, 0, None)
+    gain = np.prod(sides, axis=2).sum(1)
+    return gain.mean(), gain.std() / np.sqrt(num)
+
+
+@pytest.mark.parametrize("num_targets", [2, 3])
+def test_expected_gain_is_that_of_draws(num_targets):
+    own, worst = posteriors(num_targets), np.full(num_targets, -0.5)
+    acquisition = design.LogEHVI(worst).prepare(own, NEW, key=KEY)
+    front = np.column_stack([np.asarray(one.predict(X).mean) for one in own])
+    values = np.exp(acquisition(own, NEW))
+    preds = [one.predict(NEW) for one in own]
+    assert np.sum(values[jnp.array([1, 4, 6])] > 1e-3) >= 1
+    for row in (1, 4, 6):
+        means = np.array([p.mean[row] for p in preds])
+        sds = np.sqrt([p.epistemic[row] for p in preds])
+        gain, error = mean_gain(front, worst, means, sds)
+        assert abs(values[row] - gain) < 4 * error + 1e-9
+
+
+def test_gain_over_a_front_that_is_not_known(monkeypatch):
+    from battprob.design import _targets
+
+    monkeypatch.setattr(_targets, "_DRAWS", 1024)
+    own, worst, row = posteriors(2), np.array([-0.5, -0.5]), NEW[[3]]
+    acquisition = design.LogNEHVI(worst).prepare(own, NEW, key=KEY)
+    keys = jax.random.split(KEY, 2)
+    rows = np.concatenate([X, row])
+    drawn = np.stack(
+        [
+            np.asarray(one.sample_functions(rows, key=k, num=2000))
+            for one, k in zip(own, keys, strict=True)
+        ],
+        axis=-1,
+    )
+    gains = []
+    for values in drawn:
+        front = values[:-1]
+        lower, upper = improving_boxes(front[nondominated(front)], worst)
+        sides = np.clip(np.minimum(values[-1], upper) - lower, 0, None)
+        gains.append(np.prod(sides, axis=1).sum())
+    error = np.std(gains) / np.sqrt(len(gains))
+    found = np.exp(acquisition(own, row)[0])
+    assert abs(found - np.mean(gains)) < 4 * error + 0.03 * found
+
+
+def laws(*moments):
+    return tuple(
+        types.SimpleNamespace(
+            predict=lambda x, m=m, v=v: Predictive.gaussian([m], 0.1, [v])
+        )
+        for m, v in moments
+    )
+
+
+@pytest.mark.parametrize("best", [-3.0, 0.2, 1.5, 8.0])
+def test_gain_of_the_worst_off_target_is_the_integral(best):
+    moments, worst, scale = [(0.5, 1.0), (1.0, 0.25)], [-1.0, 0.0], [2.0, 1.0]
+    acquisition = design.LogChebyshevEI(worst, scale)
+    from battprob._modules import replace
+
+    acquisition = replace(acquisition, best=jnp.asarray([best]))
+
+    def survival(t):
+        return np.prod(
+            [
+                norm.sf(w + s * t, m, np.sqrt(v))
+                for (m, v), w, s in zip(moments, worst, scale, strict=True)
+            ]
+        )
+
+    expected = quad(survival, best, best + 12, epsabs=0, epsrel=1e-10, limit=200)[0]
+    found = np.exp(acquisition.values(laws(*moments), ROW)[0])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_directions_differ_by_key_and_the_bar_is_the_best_worst_case():
+    own = posteriors(3)
+    acquisition = design.LogChebyshevEI([-2.0, -2.0, -2.0])
+    one, other = (
+        acquisition.prepare(own, NEW, key=jax.random.key(seed)) for seed in (0, 1)
+    )
+    assert not np.allclose(one.scale, other.scale)
+    means = np.column_stack([np.asarray(p.predict(X).mean) for p in own])
+    expected = np.min((means + 2) / np.asarray(one.scale), axis=1).max()
+    np.testing.assert_allclose(one.best, [expected], rtol=1e-9)
+
+
+def test_numbers_of_targets_must_agree():
+    with pytest.raises(DataError, match="as many posteriors"):
+        design.LogEHVI([0.0, 0.0]).prepare(posteriors(3), NEW, key=KEY)
+    with pytest.raises(DataError, match="LogChebyshevEI"):
+        design.LogEHVI(np.zeros(4)).prepare(posteriors(4), NEW, key=KEY)
