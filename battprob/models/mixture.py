@@ -18,9 +18,8 @@ from battprob._validation import UNKNOWN
 from battprob.dataset import Dataset
 from battprob.inference import MAP, AbstractInference, FitReport
 from battprob.inference.report import stopwatch
-from battprob.models import _gaussian
 from battprob.models._linear_rows import bound_prior
-from battprob.models._mixture import summed
+from battprob.models._mixture import answers, summed
 from battprob.models._mixture.bound import (
     MixtureData,
     MixtureParameters,
@@ -32,7 +31,6 @@ from battprob.models._mixture.failures import failures
 from battprob.models._mixture.gates import (
     AbstractGate,
     ConstantGate,
-    log_probabilities,
 )
 from battprob.models._mixture.search import around, initial, search
 from battprob.models._protocols import checked_weights
@@ -190,7 +188,7 @@ class ProtocolMixture(AbstractModel):
         return ProtocolMixturePosterior(
             draws=draws,
             share=share,
-            solved=_solve(draws, found.data, share),
+            solved=answers.solve(draws, found.data, share),
             data=found.data,
             mode=mode,
             normals=normals,
@@ -274,7 +272,7 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
         data = _data(together, standardise(together, self.scaling), self.num_protocols)
         sizes = (self.dataset.num_rows, dataset.num_rows, len(data.labels))
         if self.mode is None or self.normals is None:
-            added = _shares_by_draw(self.draws, self.data, self.share, new)
+            added = answers.shares_by_draw(self.draws, self.data, self.share, new)
             draws, evidence = self.draws, math.nan
             share = _side_by_side(self.share, added, *sizes)
         else:
@@ -289,7 +287,7 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
         return ProtocolMixturePosterior(
             draws=draws,
             share=share,
-            solved=_solve(draws, data, share),
+            solved=answers.solve(draws, data, share),
             data=data,
             mode=self.mode,
             normals=self.normals,
@@ -330,7 +328,7 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
             raise DataError(
                 f"y must be finite, one for each of {pred.shape[0]} rows; got {y.shape}"
             )
-        return _responsibilities(pred, jnp.asarray(y))[
+        return answers.responsibilities(pred, jnp.asarray(y))[
             :, : self._columns(protocol_weights)
         ]
 
@@ -376,7 +374,9 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
         log_weight = self.predict(x, protocol_weights=protocol_weights).log_weight
         # The gate of every draw, averaged over the cell's rows.
         prior = logsumexp(log_weight, axis=2)
-        found = _identify(self.draws, self.solved, self.share, self.data, rows, prior)
+        found = answers.identify(
+            self.draws, self.solved, self.share, self.data, rows, prior
+        )
         return found[: self._columns(protocol_weights)]
 
     def _columns(self, protocol_weights):
@@ -387,12 +387,12 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
 
     def _standardised_predict(self, x, known, groups):
         del groups
-        return _predict(self.draws, self.solved, self.share, self.data, x, known)
+        return answers.predict(self.draws, self.solved, self.share, self.data, x, known)
 
     def _standardised_functions(self, x, groups, key, num):
         del groups
         state = (self.draws, self.solved, self.share)
-        return _sample_functions(state, self.data, x, key, num)
+        return answers.sample_functions(state, self.data, x, key, num)
 
 
 def _expert(spec, dataset, num_rows):
@@ -482,122 +482,6 @@ def _summed_draws(inference, found, key):
     draws, report = inference.run(summed.log_joint, start, found.data, key=key_run)
     share = summed.drawn_shares(draws, found.data, key_shares)
     return draws.mixture, share, report
-
-
-@eqx.filter_jit
-def _solve(draws, data, share):
-    def one(own):
-        parameters, share = own
-        return parameters.each(lambda expert, own: expert.solve(data.rows, own), share)
-
-    return jax.lax.map(one, (draws, share))
-
-
-@eqx.filter_jit
-def _shares_by_draw(draws, data, share, new):
-    def one(own):
-        parameters, share = own
-        return shares_of_new_rows(parameters, data, share, new)
-
-    return jax.lax.map(one, (draws, share))
-
-
-@eqx.filter_jit
-def _predict(draws, solved, share, data, x, known):
-    def one(own):
-        parameters, solved, share = own
-
-        def of_expert(expert, solved, share):
-            mean, spread = expert.function(solved, data.rows, share, x)
-            return (
-                mean,
-                expert.noise.variance(x, known),
-                spread,
-                expert.prior_variance(x),
-            )
-
-        mean, noise, spread, prior = parameters.each(of_expert, solved, share)
-        weight = log_probabilities(parameters.gate, data.active, x)
-        # Last a protocol not seen: a function of the prior, and the average noise.
-        new = (
-            jnp.zeros_like(mean[0]),
-            noise.mean(0),
-            prior.mean(0),
-            -jnp.inf * noise[0],
-        )
-        fields = (mean, noise, spread, weight)
-        return [
-            jnp.concatenate([field, last[None]])
-            for field, last in zip(fields, new, strict=True)
-        ]
-
-    return Predictive(*jax.lax.map(one, (draws, solved, share)))
-
-
-@eqx.filter_jit
-def _sample_functions(state, data, x, key, num):
-    """Draws of the average over protocols, Σ_k p(k | x) f_k(x)."""
-
-    def joint(own):
-        parameters, solved, share = own
-        mean, root = parameters.each(
-            lambda expert, solved, share: expert.joint(solved, data.rows, share, x),
-            solved,
-            share,
-        )
-        weight = jnp.exp(log_probabilities(parameters.gate, data.active, x))
-        return jnp.sum(weight * mean, axis=0), weight[..., None] * root
-
-    mean, root = jax.lax.map(joint, state)
-    key_draw, key_function = jax.random.split(key)
-    chosen = jax.random.randint(key_draw, (num,), 0, len(mean))
-    shape = (num, root.shape[1], root.shape[3])
-    normals = jax.random.normal(key_function, shape, x.dtype)
-
-    def one(own):
-        place, normals = own
-        return mean[place] + jnp.einsum("kmq,kq->m", root[place], normals)
-
-    return jax.lax.map(one, (chosen, normals))
-
-
-@eqx.filter_jit
-def _responsibilities(pred, y):
-    z = pred.transform.inverse(y)
-    total = pred.noise_variance + pred.function_variance
-    fit = -0.5 * ((z[None, None] - pred.location) ** 2 / total + jnp.log(total))
-    return jax.nn.softmax(logsumexp(pred.log_weight + fit, axis=0), axis=0).T
-
-
-@eqx.filter_jit
-def _identify(draws, solved, share, data, rows, log_prior):
-    """p(protocol | rows), protocols of training first and a new one last."""
-    inside = rows.mask.astype(rows.y.dtype)
-
-    def log_density(mean, covariance, noise):
-        # Padding is a standard normal number at its mean.
-        both = inside[:, None] * inside[None]
-        covariance = both * (covariance + jnp.diag(noise)) + jnp.diag(1 - inside)
-        return _gaussian.log_density(inside * (rows.y - mean), covariance)
-
-    def one(own):
-        parameters, solved, share = own
-
-        def of_expert(expert, solved, share):
-            mean, root = expert.joint(solved, data.rows, share, rows.x)
-            noise = expert.noise.variance(rows.x, rows.known)
-            own = log_density(mean, root @ root.T, noise)
-            none = jnp.zeros_like(share)
-            mean, root = expert.joint(
-                expert.solve(data.rows, none), data.rows, none, rows.x
-            )
-            return own, log_density(mean, root @ root.T, noise)
-
-        own, new = parameters.each(of_expert, solved, share)
-        return jnp.append(own, logsumexp(new) - jnp.log(len(new)))
-
-    density = jax.lax.map(one, (draws, solved, share))
-    return jax.nn.softmax(logsumexp(log_prior + density, axis=0))
 
 
 _MOST = 5
