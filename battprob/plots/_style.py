@@ -4,9 +4,13 @@ The colours are those of Okabe and Ito, told apart by colour-blind readers and i
 """
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.ticker import LogFormatter
+
+from battprob._errors import DataError
+from battprob._typing import ArrayLike, Float, Int
 
 ALEATORIC = "#E69F00"
 EPISTEMIC = "#0072B2"
@@ -28,3 +32,20 @@ def plain_numbers(axis: Axis) -> None:
     """Write the ticks of a logarithmic axis as 600, not 6 × 10²."""
     axis.set_major_formatter(LogFormatter())
     axis.set_minor_formatter(LogFormatter())
+
+
+def sorted_along(
+    x: ArrayLike, shape: tuple[int, ...]
+) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """One feature at every prediction (of that shape) in ascending order, and the order.
+
+    Raises:
+        DataError: there is not one number for each prediction.
+    """
+    x = np.asarray(x, float).ravel()
+    if x.shape != shape:
+        raise DataError(
+            f"x must be one feature at every prediction, shape {shape}; got {x.shape}"
+        )
+    order = np.argsort(x)
+    return x[order], order

@@ -3,7 +3,6 @@
 import numpy as np
 from matplotlib.axes import Axes
 
-from battprob._errors import DataError
 from battprob._typing import ArrayLike
 from battprob.plots._style import (
     ALEATORIC,
@@ -12,6 +11,7 @@ from battprob.plots._style import (
     TOTAL,
     axes_or_new,
     labelled,
+    sorted_along,
 )
 from battprob.predictive import Predictive
 
@@ -53,7 +53,7 @@ def process(
         >>> process(x, pred, feature="state of charge").get_xlabel()
         'state of charge'
     """
-    x, order = _sorted(x, pred)
+    x, order = sorted_along(x, pred.shape)
     mean = np.asarray(pred.mean)[order]
     low, high = (np.asarray(end)[order] for end in pred.interval(0.9))
     half = _NORMAL_95 * np.sqrt(np.asarray(pred.epistemic)[order])
@@ -108,7 +108,7 @@ def noise_level(
         >>> noise_level(x, pred, unit="mAh").get_ylabel()
         'standard deviation (mAh)'
     """
-    x, order = _sorted(x, pred)
+    x, order = sorted_along(x, pred.shape)
     ax = axes_or_new(ax)
     for variance, colour, label in (
         (pred.aleatoric, ALEATORIC, "aleatoric: the noise"),
@@ -119,13 +119,3 @@ def noise_level(
     ax.set_ylim(bottom=0)
     ax.legend(frameon=False)
     return ax
-
-
-def _sorted(x, pred):
-    x = np.asarray(x, float).ravel()
-    if x.shape != pred.shape:
-        raise DataError(
-            f"x must be one feature at every prediction, shape {pred.shape}; got {x.shape}"
-        )
-    order = np.argsort(x)
-    return x[order], order

@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from battprob._errors import DataError
 from battprob._typing import ArrayLike
 from battprob.evaluate.adapt import DeploymentBias
 from battprob.evaluate.shift import Shift
@@ -16,6 +15,7 @@ from battprob.plots._style import (
     TOTAL,
     axes_or_new,
     labelled,
+    sorted_along,
 )
 from battprob.predictive import Predictive
 
@@ -56,7 +56,7 @@ def components(
         >>> len(components(x, pred, feature="rate").lines)
         2
     """
-    x, order = _sorted(x, pred)
+    x, order = sorted_along(x, pred.shape)
     ax = axes_or_new(ax)
     weight = np.exp(np.asarray(pred.log_weight)).sum(0)
     for k in np.flatnonzero(weight.max(1) > 0):
@@ -101,7 +101,7 @@ def variance_stack(
         >>> variance_stack(x, Predictive.gaussian(x, 1.0, x), unit="mAh").get_ylabel()
         'variance (mAh²)'
     """
-    x, order = _sorted(x, pred)
+    x, order = sorted_along(x, pred.shape)
     ax = axes_or_new(ax)
     parts = [np.asarray(a)[order] for a in (pred.within, pred.between, pred.epistemic)]
     ax.stackplot(
@@ -170,27 +170,13 @@ def deployment_bias(
         >>> len(deployment_bias(np.arange(5.0), found).lines)
         3
     """
-    x = np.asarray(x, float).ravel()
-    if x.shape != found.bias.shape[1:]:
-        raise DataError(
-            f"x must have {found.bias.shape[1]} places, one a row; got {x.shape}"
-        )
-    order, ax = np.argsort(x), axes_or_new(ax)
+    x, order = sorted_along(x, found.bias.shape[1:])
+    ax = axes_or_new(ax)
     for k, (bias, coverage) in enumerate(zip(found.bias, found.coverage, strict=True)):
         label = f"protocol {k}: interval holds {coverage.mean():.0%}"
         colour: Any = _PROTOCOLS[k % len(_PROTOCOLS)]
-        ax.plot(x[order], bias[order], color=colour, label=label)
+        ax.plot(x, bias[order], color=colour, label=label)
     ax.axhline(0, color=TOTAL, linewidth=0.8)
     ax.set(xlabel=feature, ylabel=labelled("bias of the average", unit))
     ax.legend(frameon=False)
     return ax
-
-
-def _sorted(x, pred):
-    x = np.asarray(x, float).ravel()
-    if x.shape != pred.shape:
-        raise DataError(
-            f"x must be one feature at every prediction, shape {pred.shape}; got {x.shape}"
-        )
-    order = np.argsort(x)
-    return x[order], order

@@ -1,4 +1,7 @@
-"""Fits processes on every device there is, of this process or of several; prints answers."""
+"""Fits a process on all devices, of this process or of two hosts, and prints its answer.
+
+`python sharded_script.py sparse|iterative [HOST PORT]`
+"""
 
 import json
 import sys
@@ -7,34 +10,37 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-jax.config.update("jax_enable_x64", True)
-kind, *host = sys.argv[1:]
-if host:
-    process, port = int(host[0]), host[1]
-    jax.distributed.initialize(f"localhost:{port}", 2, process)
 
-import battprob as bp  # noqa: E402 - the devices of all hosts are counted before
+def main(kind, *host):
+    jax.config.update("jax_enable_x64", True)
+    if host:
+        jax.distributed.initialize(f"localhost:{host[1]}", 2, int(host[0]))
+    import battprob as bp  # the devices of all hosts are counted before
 
-rng = np.random.default_rng(0)
-x = rng.uniform(size=(96, 2))
-y = np.sin(5 * x[:, 0]) + np.exp(x[:, 1] - 2) * rng.normal(size=96)
-data = bp.Dataset(x, y)
-mesh = Mesh(np.array(jax.devices()), "rows")
-models = {
-    "sparse": bp.models.SparseGaussianProcess(
-        num_inducing=8, noise=bp.noise.LogLinear(), batch_size=32, num_steps=50
-    ),
-    "iterative": bp.models.IterativeGaussianProcess(
-        rank=8, block_rows=32, max_steps=2, tolerance=1e-10
-    ),
-}
-posterior = models[kind].fit(data, key=jax.random.key(0), mesh=mesh)
-pred = posterior.predict(x[:8])
-answer = [np.asarray(a).tolist() for a in (pred.mean, pred.variance)]
-answer.append([float(posterior.log_evidence)] * 8)
-shares = []
-if kind == "iterative" and not host:
-    shards = posterior.data.blocks.addressable_shards
-    shares = [shard.data.shape[1] for shard in shards]
-told = {"devices": len(jax.devices()), "shares": shares, "answer": answer}
-print(json.dumps(told))  # noqa: T201
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(96, 2))
+    y = np.sin(5 * x[:, 0]) + np.exp(x[:, 1] - 2) * rng.normal(size=96)
+    models = {
+        "sparse": bp.models.SparseGaussianProcess(
+            num_inducing=8, noise=bp.noise.LogLinear(), batch_size=32, num_steps=50
+        ),
+        "iterative": bp.models.IterativeGaussianProcess(
+            rank=8, block_rows=32, max_steps=2, tolerance=1e-10
+        ),
+    }
+    mesh = Mesh(np.array(jax.devices()), "rows")
+    data, key = bp.Dataset(x, y), jax.random.key(0)
+    posterior = models[kind].fit(data, key=key, mesh=mesh)
+    pred = posterior.predict(x[:8])
+    answer = [np.asarray(a).tolist() for a in (pred.mean, pred.variance)]
+    answer.append([float(posterior.log_evidence)] * 8)
+    shares = []
+    if kind == "iterative" and not host:
+        shards = posterior.data.blocks.addressable_shards
+        shares = [shard.data.shape[1] for shard in shards]
+    told = {"devices": len(jax.devices()), "shares": shares, "answer": answer}
+    print(json.dumps(told))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

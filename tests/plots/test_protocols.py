@@ -41,7 +41,7 @@ def test_bias_is_drawn_for_each_protocol():
     found = deployment_bias(PRED)
     ax = plots.deployment_bias(X, found)
     np.testing.assert_allclose(ax.lines[0].get_ydata(), found.bias[0, ORDER])
-    with pytest.raises(DataError, match="3 places"):
+    with pytest.raises(DataError, match=r"shape \(3,\); got \(2,\)"):
         plots.deployment_bias(X[:2], found)
     with pytest.raises(DataError, match=r"shape \(3,\); got \(2,\)"):
         plots.components(X[:2], PRED)
