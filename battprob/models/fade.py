@@ -42,6 +42,10 @@ class FadeTrajectory(eqx.Module):
     Capacities are thinned to medians of readings in a row, which glitches do not move, and
     taken as fractions of the median of the first three readings.
 
+    Of synthetic cells (forty to learn from, thirty foretold at 30 % of life) the 90 %
+    interval of life held 63 %: where lives differ by more than the population's shape
+    tells, it is too narrow. Check it on cells of your own before you rely on it.
+
     Args:
         num_draws: draws of what is not known of the population (epistemic).
         monotone: what is lost is lost: paths never rise. Lives are the same; without it,

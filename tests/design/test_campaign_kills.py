@@ -60,7 +60,7 @@ def test_200_kills_lose_nothing_that_was_saved(tmp_path):
     grew = 0
     with nursery:
         for _ in range(200):
-            _kill(nursery, rng.uniform(0, 0.1))
+            _kill(nursery, rng.uniform(0, 0.3))
             campaign = Campaign.load(path)
             events = campaign.history.events
             assert events[: len(before)] == before

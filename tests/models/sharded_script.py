@@ -25,7 +25,7 @@ def main(kind, *host):
             num_inducing=8, noise=bp.noise.LogLinear(), batch_size=32, num_steps=50
         ),
         "iterative": bp.models.IterativeGaussianProcess(
-            rank=8, block_rows=32, max_steps=2, tolerance=1e-10
+            rank=8, block_rows=32, tolerance=1e-10
         ),
     }
     mesh = Mesh(np.array(jax.devices()), "rows")
