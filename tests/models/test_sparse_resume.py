@@ -1,6 +1,5 @@
 """An ascent that was killed goes on from its checkpoint to the same answer."""
 
-import os
 import random
 import signal
 import subprocess
@@ -74,25 +73,20 @@ def test_twenty_random_kills(tmp_path):
         command = [sys.executable, "-c", SCRIPT, str(tmp_path / name)]
         return subprocess.Popen([*command, str(tmp_path / f"{name}.npy")])
 
-    def wait_for(name):
-        while not (tmp_path / name).exists():
-            time.sleep(0.01)
-
     assert start("whole").wait() == 0
     draw, kills = random.Random(0), 0
+    file = tmp_path / "killed"
+
+    def written():
+        return file.stat().st_mtime_ns if file.exists() else None
+
     while kills < 20:
-        process = start("killed")
-        before = os.stat(tmp_path / "killed").st_mtime_ns if kills else None
-        wait_for("killed")
-        while (
-            process.poll() is None
-            and os.stat(tmp_path / "killed").st_mtime_ns == before
-        ):
+        before, process = written(), start("killed")
+        while process.poll() is None and written() == before:
             time.sleep(0.005)  # until it has gone on from where the last one stopped
         time.sleep(draw.uniform(0, 0.3))
         if process.poll() is not None:
-            (tmp_path / "killed").unlink()  # it came to its end: begin anew
-            (tmp_path / "killed.npy").unlink()
+            file.unlink()  # it came to its end: begin anew
             continue
         process.send_signal(signal.SIGKILL)
         process.wait()
