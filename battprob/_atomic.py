@@ -1,4 +1,4 @@
-"""A text file that is always the old one or the new one, whenever the process is killed.
+"""A file that is always the old one or the new one, whenever the process is killed.
 
 Written beside the file, forced to the disk, renamed over it (which is atomic), and the
 folder's entry forced too. Writers take turns under a lock that the system takes back from
@@ -7,8 +7,9 @@ a process that dies.
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 try:
     import fcntl
@@ -32,10 +33,15 @@ def locked(path: str | os.PathLike) -> Iterator[None]:
 
 def replace_text(path: str | os.PathLike, text: str) -> None:
     """Put `text` into the file in place of what it holds; call it under `locked`."""
+    replace_file(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def replace_file(path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> None:
+    """Put what `write` writes into the file in place of what it holds."""
     path = Path(path)
     unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with unfinished.open("wb") as file:
+        write(file)
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)

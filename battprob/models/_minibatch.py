@@ -13,6 +13,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from tqdm import tqdm
 
+from battprob._atomic import replace_file
 from battprob._errors import DataError
 from battprob._random import generator
 from battprob._typing import Array, Int, PRNGKey
@@ -204,12 +205,8 @@ class Checkpoint:
         """Put the state into the file."""
         leaves = enumerate(jax.tree.leaves(state))
         entries: dict[str, Any] = {f"leaf_{i}": np.asarray(leaf) for i, leaf in leaves}
-        unfinished = self._path.with_name(self._path.name + ".part")
-        with unfinished.open("wb") as file:
-            np.savez(file, identity=self._identity, bounds=np.array(bounds), **entries)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self._path)
+        own = {"identity": self._identity, "bounds": np.array(bounds)}
+        replace_file(self._path, lambda file: np.savez(file, **own, **entries))
 
     def resume(self, start: State) -> tuple[State, list[float]]:
         """The state in the file, placed as `start` is; `start` where there is no file.
