@@ -10,10 +10,9 @@ will do. Readings belong to the node whose charge they have (to sort them by the
 voltage would blur the peaks), are pooled there, and Q(V) is a Matérn-7/2 process smoothed
 over the nodes: its state holds Q, g and dg/dV. The noise that drives it varies along the
 grid, since one smoothing for all would blunt the sharp peaks and leave the broad ones
-rough. Matérn-5/2 is rougher than real curves and makes the bands too wide.
+rough. Even that process is rougher than real curves where it cannot see: `_slopes` measures
+by how much, or the bands would be too wide.
 """
-
-from functools import partial
 
 import equinox as eqx
 import jax
@@ -23,7 +22,9 @@ from jax.core import Tracer
 
 from battprob._errors import DataError
 from battprob._typing import Float, Numeric
+from battprob.features._blocks import in_blocks
 from battprob.features._nodes import function_nodes
+from battprob.features._slopes import Readings, choose_smoothing, slope_errors
 from battprob.features.resample import (
     interpolate,
     require_grid,
@@ -32,12 +33,9 @@ from battprob.features.resample import (
 )
 from battprob.features.signals import difference_noise
 from battprob.predictive import Predictive
-from battprob.state_space import MaternProcess
 
 _PILOT_NODES = 8
-_CYCLES_FOR_ROUGHNESS = 16
-_LEVELS = 10.0 ** np.arange(-3, 8)
-_UPDATES = 4
+_CYCLES_FOR_SMOOTHING = 16
 _SMALLEST_SLOPE = 0.02  # of the mean slope
 
 
@@ -53,8 +51,9 @@ def differential_capacity(
     The noise of the voltage is estimated from its third differences, cycle by cycle, and
     is at least that of the converter, ΔV²/12. How rough Q(V) is at each voltage maximises
     the evidence of up to 16 cycles spread evenly, so that sharp peaks are smoothed less
-    than flat stretches; it is shared, so give the cycles of one cell, or of cells of one
-    kind. Curves smoother than a Matérn-7/2 process have bands on the wide side.
+    than flat stretches; how much bias that smoothing leaves is measured on them too, and
+    enters the band. Both are shared, so give the cycles of one cell, or of cells of one
+    kind.
 
     Args:
         voltage_v: readings of one charge or one discharge in order of time, V; NaN where
@@ -137,24 +136,34 @@ def _differentiated(readings_of, voltage, capacity, grid, quantum):
 @eqx.filter_jit
 def _differential(readings_of, voltage, capacity, grid, quantum):
     batch, time = voltage.shape[:-1], voltage.shape[-1]
-    halves = jax.vmap(rising)(voltage.reshape(-1, time), capacity.reshape(-1, time))
-    rounding = jnp.finfo(voltage.dtype).eps * jnp.abs(halves.voltage_v).max(-1)
-    noise = difference_noise(jnp.where(halves.present, halves.voltage_v, jnp.nan))
-    noise = jnp.maximum(noise, jnp.maximum(quantum, rounding) ** 2 / 12)
-    readings, chord, sign = jax.vmap(partial(readings_of, grid))(halves, noise)
-    mean, *errors = _slopes(grid, readings, chord)
-    mean = sign[:, None] * mean
-    return jax.tree.map(
-        lambda leaf: leaf.reshape(*leaf.shape[:2], *batch, leaf.shape[-1]),
-        function_nodes(grid, mean, *errors),
-    )
+    cycles = voltage.reshape(-1, time), capacity.reshape(-1, time)
+
+    def read(voltage, capacity):
+        half_cycle = rising(voltage, capacity)
+        return readings_of(grid, half_cycle, _noise(half_cycle, quantum))
+
+    stride = -(-len(cycles[0]) // _CYCLES_FOR_SMOOTHING)
+    some, chord, _ = jax.vmap(read)(*(a[::stride] for a in cycles))
+    smoothing = choose_smoothing(grid, some, chord)
+
+    def slope(voltage, capacity):
+        readings, chord, sign = read(voltage, capacity)
+        mean, *errors = slope_errors(grid, readings, chord, smoothing)
+        return sign * mean, *errors
+
+    curves = [a.reshape(*batch, -1) for a in in_blocks(slope, *cycles)]
+    return function_nodes(grid, *curves)
+
+
+def _noise(half_cycle, quantum):
+    voltage = half_cycle.voltage_v
+    rounding = jnp.finfo(voltage.dtype).eps * jnp.abs(voltage).max()
+    noise = difference_noise(jnp.where(half_cycle.present, voltage, jnp.nan))
+    return jnp.maximum(noise, jnp.maximum(quantum, rounding) ** 2 / 12)
 
 
 def _charges_at_voltages(grid, half_cycle, noise):
-    """Readings of Q(v_j) less the chord, the chord's slope, and the sign of dQ/dV.
-
-    A reading is a value, its variance, and whether there is one.
-    """
+    """Readings of Q(v_j) less the chord, the chord's slope, and the sign of dQ/dV."""
     held, voltage = half_cycle.capacity_ah, half_cycle.voltage_v
     chord, middle_v, middle_ah = _chord(voltage, held)
     charge = interpolate(half_cycle, grid)
@@ -165,7 +174,7 @@ def _charges_at_voltages(grid, half_cycle, noise):
     place = grid - middle_v
     value = held - slope * (voltage - place) - chord * place
     variance = slope**2 * noise / jnp.maximum(count, 1.0)
-    return (value, variance, count > 0), chord, half_cycle.direction
+    return Readings(value, variance, count > 0), chord, half_cycle.direction
 
 
 def _voltages_at_charges(grid, half_cycle, noise):
@@ -178,7 +187,7 @@ def _voltages_at_charges(grid, half_cycle, noise):
         grid, passed, half_cycle.present, (passed - middle_ah, voltage - middle_v)
     )
     value, variance = voltage - chord * place, noise / jnp.maximum(count, 1.0)
-    return (value, variance, count > 0), chord, jnp.ones_like(chord)
+    return Readings(value, variance, count > 0), chord, jnp.ones_like(chord)
 
 
 def _chord(x, y):
@@ -207,66 +216,6 @@ def _means_at(level, place, present, columns):
     table = jnp.stack([jnp.ones_like(place), *columns], -1)
     count, *sums = jax.ops.segment_sum(table, node, nodes + 1)[:nodes].T
     return count, *(total / jnp.maximum(count, 1.0) for total in sums)
-
-
-def _slopes(grid, readings, chord):
-    """Mean of the derivative; variance of its error, covariance with the error's slope,
-    and variance of that.
-    """
-    roughness = _choose_roughness(grid, readings, chord)
-
-    def smooth(readings, scale):
-        path = _process(grid, scale, roughness).smooth(grid, *readings)
-        error = path.covariance
-        return path.mean[1] + scale, error[1][1], error[1][2], error[2][2]
-
-    return jax.vmap(smooth)(readings, chord)
-
-
-def _process(grid, chord, roughness):
-    """A curve longer than its peaks: it bends as far as noise drives it to."""
-    length = 0.25 * (grid[-1] - grid[0])
-    variance = chord**2 * (5 / 7) * length**2  # the slope's is 7/5 variance / length²
-    return MaternProcess(variance, length, derivatives=3, intensity=roughness)
-
-
-def _choose_roughness(grid, readings, chord):
-    """How rough the curves are over the grid: one level by evidence, then place by place.
-
-    The evidence rises most by multiplying the roughness of a stretch with its energy over
-    its freedom. A stretch reaches one degree of freedom either way, so that it is short
-    where the readings resolve much; one more keeps it from chasing the noise.
-    """
-    stride = -(-chord.shape[0] // _CYCLES_FOR_ROUGHNESS)
-    *some, scale = jax.tree.map(lambda a: a[::stride], (*readings, chord))
-
-    def evidence(level):
-        def one(scale, *readings):
-            return _process(grid, scale, level).log_evidence(grid, *readings)
-
-        return jax.vmap(one)(scale, *some).sum()
-
-    def update(roughness, _):
-        def one(scale, *readings):
-            return _process(grid, scale, roughness).drive(grid, *readings)
-
-        drive = jax.vmap(one)(scale, *some)
-        return roughness * _excess(drive.energy.mean(0), drive.freedom.mean(0)), None
-
-    levels = jnp.asarray(_LEVELS, grid.dtype)
-    level = levels[jnp.argmax(jax.vmap(evidence)(levels))]
-    start = jnp.full(grid.shape, level)
-    return jax.lax.scan(update, start, None, length=_UPDATES)[0]
-
-
-def _excess(energy, freedom):
-    """Energy over freedom, both summed over a degree of freedom before and after."""
-    spent, used = jnp.cumsum(freedom), jnp.cumsum(energy)
-    ends = jnp.stack(
-        [jnp.maximum(spent - 1, spent[0]), jnp.minimum(spent + 1, spent[-1])]
-    )
-    before, after = jnp.interp(ends, spent, used)
-    return (after - before + 1) / (ends[1] - ends[0] + 1)
 
 
 def _require_quantum(quantum_v, dtype):

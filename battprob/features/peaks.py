@@ -4,11 +4,14 @@ All four are read off the mean curve; their errors are those of the curve to fir
 summed over its draws so that errors at neighbouring voltages go together. With d_s the
 deviation of draw s from the mean g, at a peak v* with ends a and b,
 
-    δposition = -d_s'(v*) / g''(v*),    δheight = d_s(v*),    δarea = ∫ d_s dv  (a to b),
-    δwidth    = Σ ± (δlevel - d_s(v_±)) / g'(v_±),
+    δheight = d_s(v*),    δarea = ∫ d_s dv  (a to b),
+    δwidth  = Σ ± (δlevel - d_s(v_±)) / g'(v_±),
 
 v_± being where g falls to the level halfway down to the higher valley. To the area comes
-g δv at either end, where the valley moves as the top does.
+g δv at either end, where the valley moves as the top does. The first order of the position,
+sd(g') / |g''|, is too small for a faint peak, whose bend is itself uncertain: the top may be
+wherever the slope's sign is open, |g'| < 1.645 sd(g'), and the position's sd is half the
+width of that stretch over 1.645. Of a clear peak it is the same.
 """
 
 from functools import partial
@@ -24,6 +27,8 @@ from battprob._typing import Array, Float, Numeric
 from battprob.predictive import Predictive
 
 _CANDIDATES = 24
+_EXACT = 1e-30  # variance of a slope that has no error
+_OPEN = 1.645  # a slope's sign is open within as many of its errors
 _TIMES_SD = 3.0  # a peak must stand out of its flanks by as many of its own errors
 
 
@@ -141,20 +146,30 @@ def _peaks_of_one(grid, max_peaks, g, draws):
     area = step * (running[:, right] - running[:, left])
     end_error = _end_error(g, draw_slope, right) - _end_error(g, draw_slope, left)
     values = {
-        "position_v": (
-            grid[top] + step * offset,
-            -step * draw_slope[:, top] / bend[None],
-        ),
         "height": (g[top] - 0.5 * bend * offset**2, draws[:, top]),
         "area_ah": (area[0], area[1:] + step * end_error),
         "width_v": (step * (up - down), step * (up_error - down_error)),
     }
-    columns = {}
+    position_sd = step * _position_sd(slope, draw_slope, top, left, right)
+    columns = {
+        "position_v": jnp.where(real, grid[top] + step * offset, jnp.nan),
+        "position_sd": jnp.where(real, position_sd, jnp.nan),
+    }
     for name, (value, error) in values.items():
         sd = safe_sqrt(jnp.mean(error**2, axis=0))
         columns[name] = jnp.where(real, value, jnp.nan)
         columns[name.split("_")[0] + "_sd"] = jnp.where(real, sd, jnp.nan)
     return Peaks(**columns)
+
+
+def _position_sd(slope, draw_slope, top, left, right):
+    """How far the slope's sign is open on either side of a top, in steps."""
+    spread = jnp.mean(draw_slope**2, axis=0)
+    times_sd = slope / safe_sqrt(jnp.maximum(spread, _EXACT))
+    # From a step beyond the top: of a sharp peak the stretch is shorter than a step.
+    _, low = jax.vmap(partial(_fall, -times_sd, -_OPEN))(top + 1, left)
+    _, high = jax.vmap(partial(_fall, times_sd, -_OPEN))(top - 1, right)
+    return 0.5 * (high - low) / _OPEN
 
 
 def _end_error(g, draw_slope, valley):
@@ -206,26 +221,36 @@ def _stands(g, draws, top, base):
 
 def _crossing(g, slope, draws, top, end, level, draw_level):
     """Where g falls to `level` between a top and one of its valleys, in steps."""
-    index = jnp.arange(g.shape[0])
 
     def one(top, end, level, draw_level):
-        ahead = end > top
-        between = jnp.where(
-            ahead, (index > top) & (index <= end), (index < top) & (index >= end)
-        )
-        below = between & (g <= level)
-        first = jnp.where(
-            ahead, jnp.argmax(below), g.shape[0] - 1 - jnp.argmax(below[::-1])
-        )
-        inner = jnp.where(ahead, first - 1, first + 1)
-        fall = g[inner] - g[first]
-        share = (g[inner] - level) / jnp.where(fall > 0, fall, 1.0)
-        place = inner.astype(g.dtype) + share * (first - inner).astype(g.dtype)
+        first, place = _fall(g, level, top, end)
         steep = jnp.where(slope[first] != 0, slope[first], 1.0)
         return place, (draw_level - draws[:, first]) / steep
 
     return jax.vmap(one, in_axes=(0, 0, 0, 1), out_axes=(0, 1))(
         top, end, level, draw_level
+    )
+
+
+def _fall(curve, level, start, end):
+    """First node on the way at which a curve has fallen to a level, and where it did so;
+    the end if nowhere.
+    """
+    index = jnp.arange(curve.shape[0])
+    ahead = end > start
+    between = jnp.where(
+        ahead, (index > start) & (index <= end), (index < start) & (index >= end)
+    )
+    below = between & ((curve <= level) | (index == end))
+    first = jnp.where(
+        ahead, jnp.argmax(below), curve.shape[0] - 1 - jnp.argmax(below[::-1])
+    )
+    inner = jnp.where(ahead, first - 1, first + 1)
+    fall = curve[inner] - curve[first]
+    share = (curve[inner] - level) / jnp.where(fall > 0, fall, 1.0)
+    share = jnp.clip(share, 0.0, 1.0)
+    return first, inner.astype(curve.dtype) + share * (first - inner).astype(
+        curve.dtype
     )
 
 

@@ -39,7 +39,7 @@ def curve():
 def test_band_covers_the_true_derivative(curve):
     low, high = (np.asarray(a) for a in curve.interval(0.9))
     covered = (low <= slope(GRID)) & (slope(GRID) <= high)
-    assert 0.83 < covered.mean() < 0.98
+    assert 0.85 < covered.mean() < 0.95
 
 
 def test_all_variance_is_epistemic_and_shared_over_draws_and_rest(curve):
@@ -92,9 +92,27 @@ def test_peaks_lie_within_their_errors_and_keep_their_columns(curve):
     order = np.argsort(np.asarray(peaks.position_v)[0])[:2]
     place, sd = (np.asarray(a)[:, order] for a in (peaks.position_v, peaks.position_sd))
     assert np.isfinite(place).all()
-    assert np.mean(np.abs(place - TOPS) < 1.645 * sd) > 0.75
+    assert 0.8 <= np.mean(np.abs(place - TOPS) < 1.645 * sd) <= 0.975
     np.testing.assert_allclose(peaks.height[:, order[0]], slope(3.4), rtol=0.05)
     assert np.isnan(np.asarray(peaks.position_v)[:, 2:]).all()
+
+
+def test_a_faint_peak_may_be_wherever_the_sign_of_the_slope_is_open():
+    bend, noise = 40.0, 4.0
+    curve = bp.Predictive(
+        5.0
+        - 0.5 * bend * (GRID - 3.5) ** 2
+        + noise
+        * 0.02
+        * np.cos(40 * GRID + 2 * np.pi * np.arange(3)[:, None, None] / 3),
+        0.0,
+        1e-12,
+        0.0,
+    )
+    peaks = bp.features.ica_peaks(curve, GRID)
+    slope_sd = noise * 0.02 * 40 / np.sqrt(2)
+    # A parabola bends alike everywhere, so that the first order is exact.
+    np.testing.assert_allclose(peaks.position_sd[0, 0], slope_sd / bend, rtol=0.02)
 
 
 def test_a_peak_that_vanishes_and_returns_keeps_its_track(curve):
