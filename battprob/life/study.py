@@ -14,6 +14,7 @@ from battprob.life.sources import Source
 from battprob.predictive import Predictive
 
 _SHOWN = 5
+_FEW_GROUPS = 5
 
 
 def study(
@@ -39,6 +40,7 @@ def study(
     dataset = train.dataset
     key_folds, key_fit = jax.random.split(jax.random.key(0))
     print(f"\nCross-validation on {train.name} ({dataset.num_rows} cells):")
+    _print_folds(len(dataset.group_names))
     spec = model(dataset.feature_names)
     folds = evaluate.cross_validate(spec, dataset, key=key_folds)
     posterior = spec.fit(dataset, key=key_fit)
@@ -95,6 +97,20 @@ def _print_source(source):
     print(f"{source.name}: {len(source.life)} cells, {known} with a known life")
     for repair in source.repairs:
         print(f"  mended {repair}")
+
+
+def _print_folds(groups):
+    if not groups:
+        return
+    print(
+        f"Folds keep each of {groups} groups whole: scores are for groups never seen."
+    )
+    if groups < _FEW_GROUPS:
+        print(
+            f"From {groups} groups no model learns how far another may lie: for a new one "
+            "these\nintervals are too narrow. To score cells of known groups, leave the "
+            "group out of the\ntable, or name the columns with --features."
+        )
 
 
 def _print_scores(name, folds, predicted):
