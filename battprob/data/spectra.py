@@ -1,5 +1,6 @@
 """`Spectrum`: one measured impedance spectrum, and the readers that make it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -129,7 +130,8 @@ def read_spectra(
     Args:
         path: the file.
         by: columns whose text tells one spectrum from the next; their values name it.
-            EC-Lab's repeated sweeps are told apart without.
+            EC-Lab's repeated sweeps are told apart without; so is a file whose frequencies
+            come back, if one column of text explains it.
         frequency_hz, real_ohm, imaginary_ohm: names of the columns that hold the
             frequency in Hz and the signed parts of the impedance in ohm, where the
             header is not understood. Give all three or none.
@@ -153,12 +155,44 @@ def read_spectra(
         else chosen_columns(table, *named)
     )
     labels = tuple(by) or ((_SWEEP,) if _SWEEP in table.header else ())
+    if not labels:
+        labels, stated = _told_apart(table, columns.frequency)
+        columns = columns._replace(assumed=(*columns.assumed, *stated))
     groups = _row_groups(table, labels)
     stem = Path(path).stem
     return [
         _spectrum(_name(stem, key, groups), table, rows, columns, labels, key)
         for key, rows in groups.items()
     ]
+
+
+def _told_apart(table: Table, frequency):
+    """A column of text that leaves no frequency twice in one spectrum, and what is stated."""
+    value, times = _most_frequent(table, range(len(table.rows)), frequency)
+    if times == 1:
+        return (), ()
+    for label in filter(None, table.header):
+        groups = _row_groups(table, (label,))
+        if not any(_is_number(key) for (key,) in groups) and all(
+            _most_frequent(table, rows, frequency)[1] == 1 for rows in groups.values()
+        ):
+            return (label,), (f"{len(groups)} spectra, told apart by column {label!r}",)
+    return (), (
+        f"frequency {value} occurs {times} times, taken as readings of one spectrum: "
+        "`by` names the columns that tell several apart",
+    )
+
+
+def _most_frequent(table, rows, column):
+    return Counter(table.cell(row, column) for row in rows).most_common(1)[0]
+
+
+def _is_number(text):
+    try:
+        float(text.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def _row_groups(table: Table, labels):

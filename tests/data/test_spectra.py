@@ -146,6 +146,28 @@ def test_sweeps_of_one_file_are_told_apart(written):
         read_spectrum(path)
 
 
+def test_spectra_under_one_header_are_told_apart_by_a_column_of_text(written):
+    table = plain().splitlines()
+    labelled = [
+        "cell," + table[0],
+        *(f"{c},{line}" for c in "ab" for line in table[1:]),
+    ]
+    path = written("\n".join(labelled) + "\n")
+    first, second = read_spectra(path)
+    assert first.name.endswith("/a")
+    assert second.meta["cell"] == "b"
+    assert "2 spectra, told apart by column 'cell'" in first.assumed
+    with pytest.raises(DataError, match="holds 2 spectra: use read_spectra"):
+        read_spectrum(path)
+
+
+def test_frequencies_that_come_back_without_a_label_are_stated(written):
+    table = plain().splitlines()
+    path = written("\n".join([*table, *table[1:]]) + "\n")
+    (spectrum,) = read_spectra(path)
+    assert any("occurs 2 times" in line for line in spectrum.assumed)
+
+
 def test_records_of_rest_are_left_out_and_said(written):
     rest = rows([0.0], [0.0], [0.0], [0.0], [0.0], [1.0])
     spectrum = read_spectrum(written(ec_lab() + rest))
