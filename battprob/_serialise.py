@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from battprob._atomic import replace_file
 from battprob._errors import DataError
 
 _VERSION = 1
@@ -39,11 +40,7 @@ def save(module: Any, path: str | os.PathLike) -> None:
     spec = {"format": "battprob", "version": _VERSION, "tree": _encode(module, keep)}
     entries: dict[str, Any] = {f"array_{i}": array for i, array in enumerate(arrays)}
     entries["spec"] = np.array(json.dumps(spec, indent=1))
-    path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
-        np.savez_compressed(file, **entries)
-    unfinished.replace(path)
+    replace_file(path, lambda file: np.savez_compressed(file, **entries))
 
 
 def load(path: str | os.PathLike) -> Any:
