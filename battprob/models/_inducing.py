@@ -33,7 +33,12 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from battprob._numerics import cholesky, cholesky_inverse, cholesky_solve
+from battprob._numerics import (
+    cholesky,
+    cholesky_inverse,
+    cholesky_solve,
+    triangular_inverse,
+)
 from battprob._typing import Array, Bool, Float
 from battprob.kernels import AbstractKernel
 from battprob.models.base import Rows
@@ -79,6 +84,10 @@ class Moments(NamedTuple):
     covariance: Float[Array, "p p"]
     log_det_precision: Float[Array, ""]
 
+    def change(self) -> Float[Array, "p p"]:
+        """How far the covariance is from that of N(0, I)."""
+        return self.covariance - jnp.eye(len(self.mean), dtype=self.mean.dtype)
+
     def divergence(self) -> Float[Array, ""]:
         """KL(self ‖ N(0, I))."""
         square = jnp.trace(self.covariance) + self.mean @ self.mean
@@ -115,12 +124,18 @@ class Seen(NamedTuple):
     slope: Float[Array, "n w"]
 
 
+def whitening(hyper: Hyper) -> Float[Array, "m m"]:
+    """L⁻¹: against all rows of a batch a product, and its slope, cost less than solving."""
+    return triangular_inverse(
+        cholesky(hyper.kernel.gram(hyper.inducing, hyper.inducing))
+    )
+
+
 def whitened_by(
-    factor: Float[Array, "m m"], hyper: Hyper, x: Float[Array, "n d"]
+    root: Float[Array, "m m"], hyper: Hyper, x: Float[Array, "n d"]
 ) -> Float[Array, "m n"]:
-    """Features φ of every row, with the Cholesky factor of k(Z, Z)."""
-    cross = hyper.kernel.gram(hyper.inducing, x)
-    return jax.scipy.linalg.solve_triangular(factor, cross, lower=True)
+    """Features φ of every row, given L⁻¹."""
+    return root @ hyper.kernel.gram(hyper.inducing, x)
 
 
 def function_moments(
@@ -130,8 +145,7 @@ def function_moments(
     function: Moments,
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
     """Mean and variance of f at every row under q(v)."""
-    excess = function.covariance - jnp.eye(len(features), dtype=features.dtype)
-    change = jnp.sum(features * (excess @ features), axis=0)
+    change = jnp.sum(features * (function.change() @ features), axis=0)
     return function.mean @ features, jnp.maximum(kernel.diagonal(x) + change, 0.0)
 
 
@@ -147,8 +161,7 @@ def bound_of_batch(
         rows: a batch.
     """
     function, weights = moments
-    factor = cholesky(hyper.kernel.gram(hyper.inducing, hyper.inducing))
-    features = whitened_by(factor, hyper, rows.x)
+    features = whitened_by(whitening(hyper), hyper, rows.x)
     f, spread = function_moments(hyper.kernel, features, rows.x, function)
 
     def log_variance(vector):

@@ -118,7 +118,7 @@ def product(
 ) -> Float[Array, "m k"]:
     """k(blocks, x) @ right, one block of rows at a time; devices share every block."""
     each = jax.lax.map(lambda block: kernel.gram(block, x) @ right, blocks)
-    return each.reshape(-1, right.shape[1])
+    return each.reshape(blocks.shape[0] * blocks.shape[1], right.shape[1])
 
 
 def conjugate_gradients(

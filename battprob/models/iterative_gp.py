@@ -1,6 +1,5 @@
 """Exact Gaussian process regression that never holds its covariance."""
 
-import math
 from typing import NamedTuple
 
 import equinox as eqx
@@ -13,11 +12,18 @@ from battprob._errors import DataError, FitError
 from battprob._numerics import default_jitter
 from battprob._padding import pad_rows
 from battprob._random import generator
-from battprob._typing import Array, Float, Int, PRNGKey
+from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import MAP, FitReport
 from battprob.inference.report import stopwatch
 from battprob.kernels import AbstractKernel, Matern52
+from battprob.models._iterative_evidence import (
+    Data,
+    Evidence,
+    estimate,
+    log_evidence,
+    multiply_by,
+)
 from battprob.models._minibatch import on_host, replicated, spread
 from battprob.models._noise_level import (
     covariance_of,
@@ -26,17 +32,11 @@ from battprob.models._noise_level import (
     relative_slope,
 )
 from battprob.models._process import draw_functions, root_of_rest, some_rows
-from battprob.models._products import (
-    Preconditioner,
-    conjugate_gradients,
-    log_det_excess,
-    nystrom,
-    pivots,
-    product,
-)
+from battprob.models._products import Preconditioner, conjugate_gradients
 from battprob.models.base import (
+    AbstractGaussianPosterior,
     AbstractModel,
-    AbstractPosterior,
+    FunctionMoments,
     Rows,
     Scaling,
     bound,
@@ -47,7 +47,6 @@ from battprob.models.base import (
 from battprob.models.gp import mode_of_rows
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import has_weights, split
-from battprob.predictive import Predictive
 
 
 class IterativeGaussianProcess(AbstractModel):
@@ -115,7 +114,15 @@ class IterativeGaussianProcess(AbstractModel):
             draw = mode_of_rows(
                 kernel, noise, rows if some is None else some, key_pilot
             )
-            data = self._placed(rows, key_probes, mesh)
+            data = _placed(
+                rows,
+                key_probes,
+                mesh,
+                tolerance=self.tolerance,
+                rank=self.rank,
+                num_probes=self.num_probes,
+                block_rows=self.block_rows,
+            )
             if self.max_steps:
                 climb = MAP(num_starts=1, max_steps=self.max_steps)
                 start = replicated((draw[0], split(draw[1])[0]), mesh)
@@ -124,30 +131,13 @@ class IterativeGaussianProcess(AbstractModel):
             kept = jax.block_until_ready(_solve(draw[0], draw[1], data))
         return _posterior(draw, kept, data, scaling, dataset, watch)
 
-    def _placed(self, rows, key, mesh):
-        """Rows and probes of one padded length, and blocks of rows spread over devices."""
-        devices = 1 if mesh is None else mesh.size
-        block = -(-min(self.block_rows, len(rows.y)) // devices) * devices
-        length = -(-len(rows.y) // block) * block
-        mask = np.arange(length) < int(rows.mask.sum())
-        rank = min(self.rank, int(mask.sum()))
-        probes = generator(key).normal(size=(rank + length, self.num_probes))
-        x, y, known = (np.asarray(pad_rows(a, length)) for a in rows[:3])
-        dtype = x.dtype
-        everywhere = (x, y, known, mask, probes.astype(dtype), self.tolerance)
-        *rows, probes, tolerance = replicated(
-            tuple(jnp.asarray(a) for a in everywhere), mesh
-        )
-        blocks = spread(x.reshape(-1, block, x.shape[1]), mesh)
-        return _Data(Rows(*rows), probes, jnp.asarray(tolerance, dtype), blocks)
 
-
-class IterativeGaussianProcessPosterior(AbstractPosterior[Predictive]):
+class IterativeGaussianProcessPosterior(AbstractGaussianPosterior):
     """A fitted process; every answer solves systems anew, some rows at a time."""
 
     kernel: AbstractKernel
     noise: AbstractNoise
-    data: "_Data"
+    data: Data
     kept: "_Kept"
     log_evidences: Float[Array, " s"]
     scaling: Scaling
@@ -157,14 +147,16 @@ class IterativeGaussianProcessPosterior(AbstractPosterior[Predictive]):
     def condition(self, dataset):
         together = self.dataset.append(dataset)
         rows = standardise(together, self.scaling)
-        size = self.data.probes.shape
-        model = IterativeGaussianProcess(
-            rank=size[0] - len(self.data.rows.y),
-            num_probes=size[1],
+        drawn, num_probes = self.data.probes.shape
+        data = _placed(
+            rows,
+            jax.random.key(0),
+            None,
             tolerance=float(self.data.tolerance),
+            rank=drawn - len(self.data.rows.y),
+            num_probes=num_probes,
             block_rows=self.data.blocks.shape[1],
         )
-        data = model._placed(rows, jax.random.key(0), None)
         draw = (self.kernel, self.noise)
         with stopwatch() as watch:
             kept = jax.block_until_ready(_solve(draw[0], draw[1], data))
@@ -183,14 +175,8 @@ class IterativeGaussianProcessPosterior(AbstractPosterior[Predictive]):
         del groups
         return _sample_functions((self.kernel, self.kept), self.data, x, key, num)
 
-
-class _Data(NamedTuple):
-    """Rows, standard normal probes (of V's rows, then of the noise), blocks of features."""
-
-    rows: Rows
-    probes: Float[Array, "p k"]
-    tolerance: Float[Array, ""]
-    blocks: Float[Array, "g b d"]
+    def _standardised_moments(self, x, at):
+        return _moments((self.kernel, self.kept), self.data, x, at)
 
 
 class _Kept(NamedTuple):
@@ -199,94 +185,24 @@ class _Kept(NamedTuple):
     preconditioner: Preconditioner
     alpha: Float[Array, " n"]
     noise_covariance: Float[Array, "q q"]
-    evidence: "_Evidence"
+    evidence: Evidence
 
 
-class _Evidence(NamedTuple):
-    value: Float[Array, ""]
-    error: Float[Array, ""]
-    residual: Float[Array, ""]
-    products: Int[Array, ""]
-
-
-def _multiply(kernel, variance, data):
-    """The map from a block of vectors to K times it; padding keeps to itself."""
-    mask = data.rows.mask[:, None]
-
-    def multiply(right):
-        inside = product(kernel, data.blocks, data.rows.x, jnp.where(mask, right, 0.0))
-        return jnp.where(mask, inside, 0.0) + variance[:, None] * right
-
-    return multiply
-
-
-def _estimate(kernel, variance, data):
-    """The log evidence and all that its slope needs."""
-    rows, probes = data.rows, data.probes
-    rank = len(probes) - len(rows.y)
-    some = rows.x[pivots(kernel, rows.x, rows.mask, rank)]
-    v = nystrom(kernel, some, rows.x, rows.mask)
-    conditioner = Preconditioner.of(v, variance)
-    z = conditioner.color(probes[:rank], probes[rank:])
-    target = jnp.where(rows.mask, rows.y, 0.0)
-    solved = conjugate_gradients(
-        _multiply(kernel, variance, data),
-        conditioner,
-        jnp.concatenate([target[:, None], z], axis=1),
-        data.tolerance,
+def _placed(rows, key, mesh, *, tolerance, rank, num_probes, block_rows):
+    """Rows and probes of one padded length, and blocks of rows spread over devices."""
+    devices = 1 if mesh is None else mesh.size
+    block = -(-min(block_rows, len(rows.y)) // devices) * devices
+    length = -(-len(rows.y) // block) * block
+    mask = np.arange(length) < int(rows.mask.sum())
+    rank = min(rank, int(mask.sum()))
+    x, y, known = (np.asarray(pad_rows(a, length)) for a in rows[:3])
+    probes = generator(key).normal(size=(rank + length, num_probes)).astype(x.dtype)
+    everywhere = (x, y, known, mask, probes, np.asarray(tolerance, x.dtype))
+    *rows, probes, tolerance = replicated(
+        tuple(jnp.asarray(a) for a in everywhere), mesh
     )
-    near = conditioner.solve(z)
-    weight = jnp.sum(z * near, axis=0)
-    excess = log_det_excess(solved.diagonal[:, 1:], solved.beside[:, 1:], weight)
-    fit = jnp.dot(target, solved.solution[:, 0])
-    constant = math.log(2 * math.pi) * jnp.sum(rows.mask).astype(target.dtype)
-    value = -0.5 * (fit + conditioner.log_det() + jnp.mean(excess) + constant)
-    error = 0.5 * jnp.std(excess) / math.sqrt(max(excess.size - 1, 1))
-    evidence = _Evidence(value, error, jnp.max(solved.residual), solved.products)
-    return evidence, conditioner, (some, solved.solution, near)
-
-
-@jax.custom_vjp
-def _log_evidence(kernel, variance, data):
-    return _estimate(kernel, variance, data)[0].value
-
-
-def _forward(kernel, variance, data):
-    evidence, _, seen = _estimate(kernel, variance, data)
-    return evidence.value, (kernel, variance, data, seen)
-
-
-def _backward(saved, cotangent):
-    kernel, variance, data, (some, solution, near) = saved
-    rows, num = data.rows, near.shape[1]
-    solution, near = (jnp.where(rows.mask[:, None], a, 0.0) for a in (solution, near))
-    right = jnp.concatenate([solution[:, :1], near], axis=1)
-    left = jnp.concatenate(
-        [0.5 * solution[:, :1], -0.5 / num * solution[:, 1:]], axis=1
-    )
-    shares = left.reshape(*data.blocks.shape[:2], -1)
-
-    # Each block is made again for its slope: kept, they would be the whole of K.
-    @jax.checkpoint
-    def of_block(kernel, own):
-        block, share = own
-        return jnp.sum(share * (kernel.gram(block, rows.x) @ right))
-
-    def form(kernel, variance):
-        """What has the slope of the evidence, all that was solved held fixed."""
-        exact = jnp.sum(
-            jax.lax.map(lambda own: of_block(kernel, own), (data.blocks, shares))
-        )
-        exact += jnp.dot(variance, jnp.sum(left * right, axis=1))
-        v = nystrom(kernel, some, rows.x, rows.mask)
-        drawn = jnp.sum((v @ near) ** 2) + jnp.dot(variance, jnp.sum(near**2, axis=1))
-        rough = Preconditioner.of(v, variance).log_det() - drawn / num
-        return cotangent * (exact - 0.5 * rough)
-
-    return *jax.grad(form, argnums=(0, 1))(kernel, variance), None
-
-
-_log_evidence.defvjp(_forward, _backward)
+    blocks = spread(x.reshape(-1, block, x.shape[1]), mesh)
+    return Data(Rows(*rows), probes, tolerance, blocks)
 
 
 def _variance(noise, rows):
@@ -297,14 +213,14 @@ def _variance(noise, rows):
 
 def _log_joint(parameters, data):
     kernel, noise = parameters
-    evidence = _log_evidence(kernel, _variance(noise, data.rows), data)
+    evidence = log_evidence(kernel, _variance(noise, data.rows), data)
     return evidence + kernel.log_prior() + noise.log_prior()
 
 
 @eqx.filter_jit
 def _solve(kernel, noise, data):
     variance = _variance(noise, data.rows)
-    evidence, conditioner, (_, solution, _) = _estimate(kernel, variance, data)
+    evidence, conditioner, (_, solution, _) = estimate(kernel, variance, data)
     flat, _, head = flat_head(noise)
     slope = relative_slope(head, flat, data.rows.x, data.rows.known)[1]
     # Rows tell the noise apart from each other, less what each spends on f.
@@ -343,9 +259,27 @@ def _function(kernel, kept, data, x):
     """Mean of f at `x`, its covariance with f at the rows, and K⁻¹ times that (no slope)."""
     cross = jnp.where(data.rows.mask[:, None], kernel.gram(data.rows.x, x), 0.0)
     conditioner, held = jax.lax.stop_gradient((kept.preconditioner, cross))
-    multiply = _multiply(*jax.lax.stop_gradient((kernel, conditioner.noise, data)))
+    multiply = multiply_by(*jax.lax.stop_gradient((kernel, conditioner.noise, data)))
     solution = conjugate_gradients(multiply, conditioner, held, data.tolerance).solution
     return kept.alpha @ cross, cross, jax.lax.stop_gradient(solution)
+
+
+def _first_order(known, other):
+    """A part cᵀK⁻¹c' of a covariance as cᵀs' + sᵀc' - sᵀKs', given cᵀs' and sᵀc'.
+
+    That is stationary in the solutions s and s', which need not move for its slope.
+    """
+    return known + other - jax.lax.stop_gradient(known)
+
+
+def _in_chunks(some, x):
+    """`some` of all rows, so few at a time that memory grows with the rows of training."""
+    size = min(len(x), _AT_ONCE)
+    padded = jnp.pad(x, ((0, -len(x) % size), (0, 0)), mode="edge")
+    answers = jax.lax.map(some, padded.reshape(-1, size, x.shape[1]))
+    return jax.tree.map(
+        lambda a: a.reshape(len(padded), *a.shape[2:])[: len(x)], answers
+    )
 
 
 @eqx.filter_jit
@@ -354,17 +288,30 @@ def _predict(draw, data, x, known):
 
     def some(x):
         mean, cross, solution = _function(kernel, kept, data, x)
-        # cᵀK⁻¹c is the largest 2cᵀs - sᵀKs, so that s need not move for its slope.
-        known = 2 * jnp.sum(cross * solution, axis=0)
-        known -= jax.lax.stop_gradient(jnp.sum(cross * solution, axis=0))
+        known = jnp.sum(_first_order(cross * solution, cross * solution), axis=0)
         return mean, jnp.maximum(kernel.diagonal(x) - known, 0.0)
 
-    # Sizes of rows to predict are powers of two, or multiples of 64.
-    chunks = x.reshape(-1, min(len(x), _AT_ONCE), x.shape[1])
-    mean, variance = (a.ravel() for a in jax.lax.map(some, chunks))
+    mean, variance = _in_chunks(some, x)
     levels, weight = noise_levels(noise, kept.noise_covariance, x, known)
     mean, variance = (jnp.broadcast_to(a[None], levels.shape) for a in (mean, variance))
     return mixture(mean, levels, variance, weight)
+
+
+@eqx.filter_jit
+def _moments(draw, data, x, at):
+    kernel, kept = draw
+    _, cross_at, solution_at = _function(kernel, kept, data, at)
+
+    def some(x):
+        mean, cross, solution = _function(kernel, kept, data, x)
+        known = jnp.sum(_first_order(cross * solution, cross * solution), axis=0)
+        shared = _first_order(cross.T @ solution_at, solution.T @ cross_at)
+        variance = jnp.maximum(kernel.diagonal(x) - known, 0.0)
+        return mean, variance, kernel.gram(x, at) - shared
+
+    mean, variance, covariance = _in_chunks(some, x)
+    none = jnp.zeros(1, mean.dtype)
+    return FunctionMoments(mean[None], variance[None], covariance[None], none)
 
 
 @eqx.filter_jit

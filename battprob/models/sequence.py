@@ -15,8 +15,9 @@ from battprob.kernels import AbstractKernel, Matern12, Matern32, Matern52
 from battprob.models._noise_level import covariance_of, flat_head, noise_levels
 from battprob.models._process import some_rows
 from battprob.models.base import (
+    AbstractGaussianPosterior,
     AbstractModel,
-    AbstractPosterior,
+    FunctionMoments,
     Rows,
     Scaling,
     bound,
@@ -26,7 +27,6 @@ from battprob.models.base import (
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import has_weights
-from battprob.predictive import Predictive
 from battprob.state_space import MaternProcess
 
 _DERIVATIVES = {Matern12: 0, Matern32: 1, Matern52: 2}
@@ -88,7 +88,7 @@ class SequenceGaussianProcess(AbstractModel):
         return _posterior(draws, rows, scaling, dataset, report, parallel)
 
 
-class SequenceGaussianProcessPosterior(AbstractPosterior[Predictive]):
+class SequenceGaussianProcessPosterior(AbstractGaussianPosterior):
     """A fitted process along one feature; hyper-parameters have a leading axis of draws."""
 
     kernel: AbstractKernel
@@ -122,6 +122,9 @@ class SequenceGaussianProcessPosterior(AbstractPosterior[Predictive]):
         del groups
         draws = (self.kernel, self.noise)
         return _sample_functions(draws, self.rows, x, key, num, self.parallel)
+
+    def _standardised_moments(self, x, at):
+        return _moments((self.kernel, self.noise), self.rows, x, at, self.parallel)
 
 
 def _require_sequence(kernel, noise, dataset):
@@ -271,6 +274,28 @@ def _predict(draws, rows, x, known, parallel):
         return mean, levels, variance, weight
 
     return mixture(*(jnp.concatenate(a) for a in jax.lax.map(one, draws)))
+
+
+@eqx.filter_jit
+def _moments(draws, rows, x, at, parallel):
+    def one(draw):
+        kernel, noise = draw
+        place, fill, found = _merged(rows, kernel, x)
+        _, y, variance, mask = _readings(kernel, noise, rows)
+        process, seen = _process(kernel, parallel), (fill(variance), fill(mask))
+        path = process.smooth(place, fill(y), *seen)
+
+        # What the rows say of f(x) is linear in their targets; were these the covariances
+        # of f with one place, it would be the part of f(x) that is known of it.
+        def known(covariance):
+            return process.smooth(place, fill(covariance), *seen).mean[0][found]
+
+        shared = jax.vmap(known, 1, 1)(kernel.gram(rows.x, at))
+        left = jnp.maximum(path.covariance[0][0][found], 0.0)
+        return path.mean[0][found], left, kernel.gram(x, at) - shared
+
+    mean, variance, covariance = jax.lax.map(one, draws)
+    return FunctionMoments(mean, variance, covariance, jnp.zeros_like(mean[:, 0]))
 
 
 @eqx.filter_jit

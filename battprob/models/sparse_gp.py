@@ -1,17 +1,14 @@
 """Gaussian process regression on inducing inputs, for up to millions of rows."""
 
 import os
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh
 
 from battprob._errors import FitError
-from battprob._numerics import cholesky
 from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
@@ -19,13 +16,11 @@ from battprob.inference.report import stopwatch
 from battprob.kernels import AbstractKernel, Matern52
 from battprob.models._inducing import (
     Beliefs,
-    Gaussian,
     Hyper,
     Moments,
-    beliefs_of_rows,
-    bound_of_batch,
     function_moments,
     whitened_by,
+    whitening,
     with_weights,
 )
 from battprob.models._minibatch import (
@@ -37,18 +32,15 @@ from battprob.models._minibatch import (
     on_host,
     replicated,
 )
-from battprob.models._noise_level import (
-    covariance_of,
-    flat_head,
-    noise_levels,
-    relative_slope,
-)
+from battprob.models._noise_level import noise_levels
 from battprob.models._process import draw_functions, root_of_rest, some_rows
 from battprob.models._products import pivots
 from battprob.models._replicates import find_sites
+from battprob.models._settle import first_beliefs, settle
 from battprob.models.base import (
+    AbstractGaussianPosterior,
     AbstractModel,
-    AbstractPosterior,
+    FunctionMoments,
     Scaling,
     bound,
     mixture,
@@ -57,8 +49,7 @@ from battprob.models.base import (
 )
 from battprob.models.gp import mode_of_rows
 from battprob.noise import AbstractNoise, Constant
-from battprob.noise.latent import has_weights, split
-from battprob.predictive import Predictive
+from battprob.noise.latent import split
 
 
 class SparseGaussianProcess(AbstractModel):
@@ -143,7 +134,7 @@ class SparseGaussianProcess(AbstractModel):
             hyper, fixed = replicated(start, mesh)
             batches = in_batches(rows, share * devices, mesh, key_rows)
             state, bounds = climb(
-                begin(hyper, _first_beliefs(hyper, fixed, batches), mesh),
+                begin(hyper, first_beliefs(hyper, fixed, batches), mesh),
                 fixed,
                 batches,
                 key=key_steps,
@@ -152,7 +143,7 @@ class SparseGaussianProcess(AbstractModel):
                 progress=self.progress,
                 keep=keep,
             )
-            settled = _settle(state.hyper, fixed, state.beliefs, batches, _PASSES)
+            settled = settle(state.hyper, fixed, state.beliefs, batches, _PASSES)
             hyper, fixed, settled = on_host((state.hyper, fixed, settled))
         report = _report(bounds, dataset.num_rows, watch)
         if not np.isfinite(settled.bound):
@@ -160,12 +151,12 @@ class SparseGaussianProcess(AbstractModel):
         return _posterior(hyper, fixed, settled, scaling, dataset, report)
 
 
-class SparseGaussianProcessPosterior(AbstractPosterior[Predictive]):
+class SparseGaussianProcessPosterior(AbstractGaussianPosterior):
     """A fitted sparse process; its `log_evidence` is a lower bound of the evidence."""
 
     hyper: Hyper
     noise: AbstractNoise
-    factor: Float[Array, "m m"]
+    root: Float[Array, "m m"]
     beliefs: Beliefs
     function: Moments
     noise_covariance: Float[Array, "q q"]
@@ -179,7 +170,7 @@ class SparseGaussianProcessPosterior(AbstractPosterior[Predictive]):
         rows = standardise(together, self.scaling)
         size = min(_CONDITION_ROWS, together.num_rows)
         batches = in_batches(rows, size, None, jax.random.key(0))
-        settled = _settle(self.hyper, self.noise, self.beliefs, batches, _MORE_PASSES)
+        settled = settle(self.hyper, self.noise, self.beliefs, batches, _MORE_PASSES)
         return _posterior(
             self.hyper, self.noise, settled, self.scaling, together, self.report
         )
@@ -190,13 +181,16 @@ class SparseGaussianProcessPosterior(AbstractPosterior[Predictive]):
 
     def _standardised_predict(self, x, known, groups):
         del groups
-        draw = (self.hyper, self.noise, self.factor, self.function)
+        draw = (self.hyper, self.noise, self.root, self.function)
         return _predict(draw, self.noise_covariance, x, known)
 
     def _standardised_functions(self, x, groups, key, num):
         del groups
-        draw = (self.hyper, self.factor, self.function)
+        draw = (self.hyper, self.root, self.function)
         return _sample_functions(draw, x, key, num)
+
+    def _standardised_moments(self, x, at):
+        return _moments((self.hyper, self.root, self.function), x, at)
 
 
 def _pilot(kernel, noise, rows, num_inducing, key):
@@ -219,89 +213,12 @@ def _least_known(kernel, candidates, num):
     return candidates.x[pivots(kernel, candidates.x, candidates.mask, num)]
 
 
-class _Settled(NamedTuple):
-    """Beliefs at their best for all rows, the bound there, and how sure the noise is."""
-
-    beliefs: Beliefs
-    bound: Float[Array, ""]
-    noise_covariance: Float[Array, "q q"]
-
-
-def _first_beliefs(hyper, fixed, batches):
-    """q(v) by some batches at the pilot's noise, whose weights are taken as known."""
-    size, dtype = len(hyper.inducing), hyper.inducing.dtype
-    weights = ravel_pytree(split(fixed)[1])[0].astype(dtype)  # none: float32
-    certain = Gaussian(
-        _CERTAIN * jnp.eye(len(weights), dtype=dtype), _CERTAIN * weights
-    )
-    beliefs = Beliefs(Gaussian.standard(size, dtype), certain)
-    some = jax.tree.map(lambda column: column[:_FIRST_BATCHES], batches)
-    scale = len(batches.y) / len(some.y)
-    return _settle(hyper, fixed, beliefs, some, 1, scale).beliefs
-
-
-@eqx.filter_jit
-def _settle(hyper, fixed, beliefs, batches, num_passes, scale=1.0):
-    """Best beliefs by turns, of the process and of the weights, all rows at a time."""
-    head = eqx.combine(hyper.noise, fixed)
-
-    def total(of_rows, moments):
-        """Sum of what batches say: one batch in memory at a time."""
-
-        def add(sums, rows):
-            return jax.tree.map(jnp.add, sums, of_rows(moments, rows)), None
-
-        one = jax.tree.map(lambda column: column[0], batches)
-        shapes = jax.eval_shape(of_rows, moments, one)
-        zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
-        return jax.lax.scan(add, zero, batches)[0]
-
-    def said(moments, rows):
-        seen = bound_of_batch(hyper, fixed, moments, rows)[1]
-        return beliefs_of_rows(seen, rows, moments[1].mean, scale, settled=True)
-
-    def better_function(beliefs):
-        best = beliefs.moved(total(said, beliefs.moments()), 1.0)
-        return beliefs._replace(function=best.function)
-
-    def better(_, beliefs):
-        beliefs = better_function(beliefs)
-        best = beliefs.moved(total(said, beliefs.moments()), 1.0)
-        return beliefs._replace(weights=best.weights)
-
-    if has_weights(head):
-        beliefs = jax.lax.fori_loop(0, num_passes, better, beliefs)
-    beliefs = better_function(beliefs)
-    moments = beliefs.moments()
-
-    def ending(moments, rows):
-        own, seen = bound_of_batch(hyper, fixed, moments, rows)
-        return own, _information(head, seen, rows)
-
-    value, information = total(ending, moments)
-    value = value - moments[0].divergence() - moments[1].divergence()
-    return _Settled(
-        beliefs, value, covariance_of(head, information, parameters_too=True)
-    )
-
-
-def _information(head, seen, rows):
-    """What rows say of all that is learned of the head: see `_noise_level`.
-
-    Rows are taken to tell it apart from each other, less what each spends on f.
-    """
-    flat, _, at = flat_head(head)
-    relative = relative_slope(at, flat, rows.x, rows.known)[1]
-    own = jnp.where(rows.mask, 1 - seen.precision * seen.spread, 0.0) ** 2
-    return 0.5 * relative.T @ (own[:, None] * relative)
-
-
 def _posterior(hyper, fixed, settled, scaling, dataset, report):
-    factor, function, noise = _solved(hyper, fixed, settled.beliefs)
+    root, function, noise = _solved(hyper, fixed, settled.beliefs)
     return SparseGaussianProcessPosterior(
         hyper=hyper,
         noise=noise,
-        factor=factor,
+        root=root,
         beliefs=settled.beliefs,
         function=function,
         noise_covariance=settled.noise_covariance,
@@ -315,8 +232,8 @@ def _posterior(hyper, fixed, settled, scaling, dataset, report):
 @eqx.filter_jit
 def _solved(hyper, fixed, beliefs):
     function, weights = beliefs.moments()
-    factor = cholesky(hyper.kernel.gram(hyper.inducing, hyper.inducing))
-    return factor, function, with_weights(hyper.noise, fixed, weights.mean)
+    noise = with_weights(hyper.noise, fixed, weights.mean)
+    return whitening(hyper), function, noise
 
 
 def _report(bounds, num_rows, watch):
@@ -332,10 +249,10 @@ def _report(bounds, num_rows, watch):
 
 @eqx.filter_jit
 def _predict(draw, noise_covariance, x, known):
-    hyper, noise, factor, function = draw
+    hyper, noise, root, function = draw
 
     def some(x, known):
-        features = whitened_by(factor, hyper, x)
+        features = whitened_by(root, hyper, x)
         mean, variance = function_moments(hyper.kernel, features, x, function)
         levels, weight = noise_levels(noise, noise_covariance, x, known)
         return mean, variance, levels, weight
@@ -351,18 +268,27 @@ def _predict(draw, noise_covariance, x, known):
 
 
 @eqx.filter_jit
+def _moments(draw, x, at):
+    hyper, root, function = draw
+    features, features_at = (whitened_by(root, hyper, rows) for rows in (x, at))
+    mean, variance = function_moments(hyper.kernel, features, x, function)
+    change = features.T @ function.change() @ features_at
+    covariance = hyper.kernel.gram(x, at) + change
+    none = jnp.zeros(1, mean.dtype)
+    return FunctionMoments(mean[None], variance[None], covariance[None], none)
+
+
+@eqx.filter_jit
 def _sample_functions(draw, x, key, num):
-    hyper, factor, function = draw
-    features = whitened_by(factor, hyper, x)
+    hyper, root, function = draw
+    features = whitened_by(root, hyper, x)
     prior = hyper.kernel.gram(x, x) + features.T @ function.covariance @ features
-    root = root_of_rest(prior, features)
-    return draw_functions((function.mean @ features)[None], root[None], key, num)
+    rest = root_of_rest(prior, features)
+    return draw_functions((function.mean @ features)[None], rest[None], key, num)
 
 
 _PILOT_ROWS = 512
 _CANDIDATES = 8  # rows that every inducing input is chosen from
-_FIRST_BATCHES = 16
-_CERTAIN = 1e8
 _PASSES, _MORE_PASSES = 2, 5  # of all rows: after an ascent, and after new rows
 _CONDITION_ROWS = 1024
 _AT_ONCE = 4096

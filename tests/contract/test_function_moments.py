@@ -6,17 +6,27 @@ import numpy as np
 import pytest
 
 from battprob import Dataset
-from battprob.models import BayesianLinear, BayesianLogistic, GaussianProcess
+from battprob.models import (
+    BayesianLinear,
+    BayesianLogistic,
+    GaussianProcess,
+    IterativeGaussianProcess,
+    SequenceGaussianProcess,
+    SparseGaussianProcess,
+)
 from tests.contract import zoo
 
 # Those whose posterior is Gaussian in every draw: see AbstractGaussianPosterior.
+GAUSSIAN = (
+    BayesianLinear,
+    GaussianProcess,
+    IterativeGaussianProcess,
+    SequenceGaussianProcess,
+    SparseGaussianProcess,
+)
 each_model = pytest.mark.parametrize(
     "name",
-    [
-        name
-        for name, model in zoo.MODELS.items()
-        if isinstance(model, BayesianLinear | GaussianProcess)
-    ],
+    [name for name, model in zoo.MODELS.items() if isinstance(model, GAUSSIAN)],
 )
 X, AT = map(jnp.asarray, np.split(zoo.numbers()[0], [12]))
 

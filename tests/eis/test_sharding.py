@@ -1,9 +1,6 @@
 """Spectra spread over eight devices are fitted where they are, to the same circuits."""
 
-import json
-import os
-import subprocess
-import sys
+from tests.devices import answer, start
 
 SCRIPT = """
 import json
@@ -33,20 +30,7 @@ print(json.dumps({"devices": len(jax.devices()), "worst": worst, "shares": share
 
 
 def test_eight_devices_give_the_fits_of_one_and_two_spectra_each():
-    flags = (
-        "--xla_force_host_platform_device_count=8 --xla_cpu_multi_thread_eigen=false"
-        " --xla_backend_optimization_level=0"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    got = json.loads(ran.stdout.splitlines()[-1])
+    got = answer(start(8, "-c", SCRIPT))
     assert got["devices"] == 8
     assert got["worst"] < 1e-6
     assert got["shares"] == [2] * 8

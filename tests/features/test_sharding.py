@@ -1,9 +1,6 @@
 """Early-life features of cells on eight devices are those of one, each device its share."""
 
-import json
-import os
-import subprocess
-import sys
+from tests.devices import answer, start
 
 SCRIPT = """
 import json
@@ -42,19 +39,7 @@ print(json.dumps({
 
 
 def test_eight_devices_give_the_numbers_of_one_and_two_cells_each():
-    flags = (
-        "--xla_force_host_platform_device_count=8 --xla_cpu_multi_thread_eigen=false"
-    )
-    ran = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
-    got = json.loads(ran.stdout.splitlines()[-1])
+    got = answer(start(8, "-c", SCRIPT))
     assert got["devices"] == 8
     assert got["worst"] < 1e-9
     assert all(share == [2] * 8 for share in got["shares"])

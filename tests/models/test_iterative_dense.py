@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -53,6 +54,28 @@ def test_mean_and_variance(pair):
     np.testing.assert_allclose(ours.epistemic, exact.epistemic, rtol=1e-5)
     # How sure the level of the noise is, is told by the preconditioner: of a low rank.
     np.testing.assert_allclose(ours.aleatoric, exact.aleatoric, rtol=0.02)
+
+
+def test_the_law_of_the_function(pair):
+    own, dense, *_ = pair
+    x, at = jnp.split(jnp.asarray(RNG.uniform(-0.2, 1.2, size=(9, 2))), [5])
+    pairs = zip(own.function_moments(x, at), dense.function_moments(x, at), strict=True)
+    for mine, true in pairs:
+        np.testing.assert_allclose(mine, true, rtol=1e-6, atol=1e-7)
+
+
+def test_slope_of_a_covariance_of_the_function(pair):
+    own, dense, *_ = pair
+    x, at = jnp.split(jnp.asarray(RNG.uniform(size=(3, 2))), [1])
+
+    def slope(posterior):
+        def covariance(x, at):
+            return posterior.function_moments(x, at).covariance[0, 0, 0]
+
+        return jax.jit(jax.grad(covariance, argnums=(0, 1)))(x, at)
+
+    for mine, true in zip(slope(own), slope(dense), strict=True):
+        np.testing.assert_allclose(mine, true, rtol=1e-4, atol=1e-6)
 
 
 def test_slope_of_the_evidence(pair):

@@ -1,6 +1,7 @@
 """A process along one feature equals the dense one: moments, evidence, gradient, draws."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -52,6 +53,19 @@ def same_numbers(fitted, posterior):
 def test_moments_and_evidence_at_given_parameters(name, parallel, key):
     dense = dense_posterior(name, key)
     same_numbers(along(dense, parallel=parallel), dense)
+
+
+@pytest.mark.parametrize(
+    ("name", "parallel"), [("matern32", True), ("matern52", False)]
+)
+def test_the_law_of_the_function(name, parallel, key):
+    dense = dense_posterior(name, key)
+    sequence = along(dense, parallel=parallel)
+    x, at = jnp.asarray(NEW[:, None]), jnp.array([[0.1], [2.0], [6.0]])
+    one, two = (fit.function_moments(x, at) for fit in (sequence, dense))
+    size = float(np.max(two.variance))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8 * size)
 
 
 _FITTED = {}
