@@ -85,7 +85,7 @@ class IterativeGaussianProcess(AbstractModel):
     noise: AbstractNoise = eqx.field(default_factory=Constant)
     num_pilot: int = eqx.field(default=1024, static=True)
     max_steps: int = eqx.field(default=0, static=True)
-    tolerance: float = eqx.field(default=1e-6, static=True)
+    tolerance: float = eqx.field(default=1e-7, static=True)
     rank: int = eqx.field(default=128, static=True)
     num_probes: int = eqx.field(default=8, static=True)
     block_rows: int = eqx.field(default=512, static=True)

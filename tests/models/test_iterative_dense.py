@@ -102,3 +102,4 @@ def test_four_thousand_rows():
     ours, exact = own.predict(x), dense.predict(x)
     np.testing.assert_allclose(ours.mean, exact.mean, rtol=1e-4)
     np.testing.assert_allclose(ours.variance, exact.variance, rtol=1e-4)
+    np.testing.assert_allclose(ours.epistemic, exact.epistemic, rtol=1e-4)
