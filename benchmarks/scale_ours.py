@@ -30,8 +30,8 @@ def _float(array):
     return np.asarray(array, jnp.result_type(float))
 
 
-def _dataset(n, noise="constant"):
-    x, y, *_ = friedman(n, 0, noise)
+def _dataset(n, noise="constant", seed=0):
+    x, y, *_ = friedman(n, seed, noise)
     return bp.Dataset(_float(x), _float(y))
 
 
@@ -62,7 +62,7 @@ def _scores(posterior, noise):
     }
 
 
-def sparse(*, n, noise="constant", steps=1000, score=True, per_epoch=False):
+def sparse(*, n, noise="constant", seed=0, steps=1000, score=True, per_epoch=False):
     """256 inducing inputs, batches of 1024."""
 
     def model(steps):
@@ -70,7 +70,7 @@ def sparse(*, n, noise="constant", steps=1000, score=True, per_epoch=False):
             noise=HEADS[noise], num_inducing=256, batch_size=1024, num_steps=steps
         )
 
-    data = _dataset(n, noise)
+    data = _dataset(n, noise, seed)
     posterior, answer = _fitted(model(steps), data)
     answer |= {"message": posterior.report.message}
     if score:
@@ -82,10 +82,10 @@ def sparse(*, n, noise="constant", steps=1000, score=True, per_epoch=False):
     return answer
 
 
-def dense(*, n, noise="constant", score=False):
+def dense(*, n, noise="constant", seed=0, score=False):
     """Hyper-parameters at their mode."""
     model = bp.models.GaussianProcess(noise=HEADS[noise])
-    posterior, answer = _fitted(model, _dataset(n, noise))
+    posterior, answer = _fitted(model, _dataset(n, noise, seed))
     return answer | (_scores(posterior, noise) if score else {})
 
 
