@@ -1,5 +1,6 @@
 """Beliefs of a sparse process at their best for all rows, one batch in memory at a time."""
 
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -58,7 +59,7 @@ def settle(
         fixed: the head's weights (their places matter, not their values) and constants.
         beliefs: where to begin.
         batches: `[batches batch_size ...]`.
-        num_passes: turns; without weights one is exact, and taken whatever this says.
+        num_passes: turns of both; without weights one of the process is exact.
         scale: how often every row counts.
     """
     head = eqx.combine(hyper.noise, fixed)
@@ -78,18 +79,16 @@ def settle(
         seen = bound_of_batch(hyper, fixed, moments, rows)[1]
         return beliefs_of_rows(seen, rows, moments[1].mean, scale, settled=True)
 
-    def better_function(beliefs):
+    def turn(count, beliefs):
         best = beliefs.moved(total(said, beliefs.moments()), 1.0)
-        return beliefs._replace(function=best.function)
+        of_process = partial(jnp.where, count % 2 == 0)
+        return Beliefs(
+            jax.tree.map(of_process, best.function, beliefs.function),
+            jax.tree.map(of_process, beliefs.weights, best.weights),
+        )
 
-    def better(_, beliefs):
-        beliefs = better_function(beliefs)
-        best = beliefs.moved(total(said, beliefs.moments()), 1.0)
-        return beliefs._replace(weights=best.weights)
-
-    if has_weights(head):
-        beliefs = jax.lax.fori_loop(0, num_passes, better, beliefs)
-    beliefs = better_function(beliefs)
+    turns = 2 * num_passes + 1 if has_weights(head) else 1
+    beliefs = jax.lax.fori_loop(0, turns, turn, beliefs)
     moments = beliefs.moments()
 
     def ending(moments, rows):
