@@ -8,7 +8,7 @@ with $\rho$ the log ratio of posterior and Gaussian,
 
 No step size is tuned, and where the Gaussian is right every step is a fresh draw. f is linear
 in e, so that an angle costs one product with the kernel. In between the level of the noise and
-its shape are drawn given the residuals.
+its shape are drawn given the residuals, and, of a Student-t, the precision of every frequency.
 
 References:
     Murray, Adams and MacKay, AISTATS (2010) 541; Nishihara, Murray and Adams, J. Mach. Learn.
@@ -24,13 +24,14 @@ import jax.numpy as jnp
 from battprob._typing import Array, Float, PRNGKey
 from battprob.eis._relaxation import (
     Grid,
+    Seen,
     basis,
     gamma,
     lines,
-    series,
     to_ohm_and_henry,
 )
 from battprob.eis._relaxation_mode import Modes
+from battprob.eis.likelihood import AbstractLikelihood, StudentT
 
 _STEPS = 8
 _ANGLES = 6
@@ -62,9 +63,10 @@ class _Place(NamedTuple):
 
 def draws(
     grid: Grid,
+    seen: Seen,
     modes: Modes,
+    likelihood: AbstractLikelihood,
     frequency_hz: Float[Array, " f"],
-    target: Float[Array, " r"],
     level_known: Float[Array, ""],
     *,
     key: PRNGKey,
@@ -84,7 +86,6 @@ def draws(
     centre = _Place(
         centre_f[mode], modes.z[mode, -2:], modes.z[mode], jnp.zeros_like(to_z[:, 0])
     )
-    ends = series(modes.impedance_size, frequency_hz)
 
     def away(white):
         f, end, z = (
@@ -94,8 +95,8 @@ def draws(
 
     def residual(move):
         at = jax.tree.map(jnp.add, centre, move)
-        spectrum = gamma(at.f, modes.log_size) @ grid.kernel + at.ends @ ends
-        return target[None] - spectrum
+        spectrum = gamma(at.f, modes.log_size) @ seen.kernel + at.ends @ seen.ends
+        return seen.target[None] - spectrum
 
     def ratio(move, noise):
         relative, level = noise
@@ -104,20 +105,29 @@ def draws(
         return -0.5 * (misfit + prior - jnp.sum(move.white**2, axis=1))
 
     def step(state, key):
-        move, node, level = state
-        key_move, key_noise = jax.random.split(key)
-        noise = modes.relative[node], level
+        move, node, level, precision = state
+        key_move, key_noise, key_precision = jax.random.split(key, 3)
+        noise = modes.relative[node] / jnp.tile(precision, 2), level
         move = _slice(move, away, lambda to: ratio(to, noise), key_move)
-        node, level = _noise(modes.relative, residual(move), level_known, key_noise)
-        return (move, node, level), None
+        left = residual(move)
+        even = left * jnp.sqrt(jnp.tile(precision, 2))
+        node, level = _noise(modes.relative, even, level_known, key_noise)
+        square = left**2 / modes.relative[node] / level[:, None]
+        precision = _precision(likelihood, square, key_precision)
+        return (move, node, level, precision), None
 
-    start = away(jnp.zeros_like(to_z[:, 0])), jnp.zeros(num, int), modes.level[mode]
+    start = (
+        away(jnp.zeros_like(to_z[:, 0])),
+        jnp.zeros(num, int),
+        modes.level[mode],
+        jnp.broadcast_to(modes.precision, (num, modes.precision.size)),
+    )
     keys = jax.random.split(key_chain, _STEPS)
-    (move, node, level), _ = jax.lax.scan(step, start, keys)
+    (move, node, level, _), _ = jax.lax.scan(step, start, keys)
     z = centre.z + move.z
     line = lines(z[:, :-2], modes.scale[mode])
     line = line.at[:, -1].add(modes.log_size)
-    ohm, henry = to_ohm_and_henry(z, modes.impedance_size, frequency_hz)
+    ohm, henry = to_ohm_and_henry(z, seen.impedance_size, frequency_hz)
     return RelaxationDraws(line, ohm, henry, level, modes.shape[node])
 
 
@@ -157,3 +167,14 @@ def _noise(relative, residual, known, key):
     own = jnp.take_along_axis(square, node[:, None], axis=1)[:, 0]
     shape = jnp.broadcast_to(half, own.shape)
     return node, 0.5 * own / jax.random.gamma(key_level, shape, dtype=own.dtype)
+
+
+def _precision(likelihood, square, key):
+    """Of every frequency, given squared residuals [s r] in units of the variance."""
+    distance = sum(jnp.split(square, 2, axis=1))
+    if not isinstance(likelihood, StudentT):
+        return jnp.ones_like(distance)
+    freedom = likelihood.degrees_of_freedom
+    half = jnp.broadcast_to(0.5 * freedom + 1, distance.shape)
+    gamma = jax.random.gamma(key, half, dtype=distance.dtype)
+    return 2 * gamma / (freedom + distance)

@@ -1,7 +1,8 @@
 """The most probable distribution of relaxation times, and Gaussians around several of it.
 
 One for every pair of `BENDS`; each starts where its neighbour ended. The variance over
-frequency is weighed at the fitted spectrum as circuits have it (`_marginal`), and then held.
+frequency is weighed at the fitted spectrum as circuits have it (`_marginal`), and then held;
+so are the precisions of single frequencies, if wild points are looked for.
 """
 
 from functools import partial
@@ -17,13 +18,14 @@ from battprob.eis._marginal import marginal, narrowed, node
 from battprob.eis._relaxation import (
     BENDS,
     Grid,
+    Seen,
     basis,
     bend_scale,
     gamma,
     lines,
-    series,
 )
 from battprob.eis._scales import Prior, resistance_scale
+from battprob.eis.likelihood import AbstractLikelihood, StudentT
 from battprob.eis.variance import AbstractVariance, relative_variance, shape_box
 
 _FIRST = np.array([[0.0, 0.5], [0.75, 2.0], [0.75, 2.0]])
@@ -33,7 +35,10 @@ _USUAL_HEIGHT = 0.1  # of γ, in units of the spectrum's resistance
 
 
 class Modes(NamedTuple):
-    """A Gaussian for every pair of bends (b of them), and the nodes of the noise shape."""
+    """A Gaussian for every pair of bends (b of them), and the nodes of the noise shape.
+
+    `relative` is without the precision of single frequencies.
+    """
 
     z: Float[Array, "b p"]
     covariance: Float[Array, "b p p"]
@@ -42,46 +47,77 @@ class Modes(NamedTuple):
     level: Float[Array, " b"]
     shape: Float[Array, "k q"]
     relative: Float[Array, "k r"]
-    impedance_size: Float[Array, ""]
+    precision: Float[Array, " f"]
     log_size: Float[Array, ""]
+
+
+class SeenVariance(AbstractVariance):
+    """A law of the variance along turned axes, each frequency with a precision of its own."""
+
+    law: AbstractVariance
+    turn: Complex[Array, " f"]
+    precision: Float[Array, " f"]
+
+    def terms(self, mean, frequency_hz):
+        terms = self.law.terms(mean / self.turn, frequency_hz)
+        weight = self.precision ** (-1 / self.power())
+        return terms * jnp.broadcast_to(weight, terms.shape)
+
+    def num_terms(self):
+        return self.law.num_terms()
+
+    def power(self):
+        return self.law.power()
+
+    def level_known(self):
+        return self.law.level_known()
 
 
 def modes(
     grid: Grid,
+    seen: Seen,
     law: AbstractVariance,
+    likelihood: AbstractLikelihood,
     frequency_hz: Float[Array, " f"],
     impedance: Complex[Array, " f"],
 ) -> Modes:
     """Fit one spectrum, frequencies ascending."""
-    size = jnp.abs(impedance).max()
     log_size = jnp.log(_USUAL_HEIGHT * resistance_scale(impedance))
-    ends = series(size, frequency_hz)
-    target = jnp.concatenate([impedance.real, impedance.imag])
-    count = grid.knot.size + len(ends) + 3
-    prior = Prior(jnp.zeros(count, size.dtype), jnp.ones(count, size.dtype))
-    box = shape_box(law, impedance, frequency_hz)
-    middle = relative_variance(law, 0.5 * (box[0] + box[1]), impedance, frequency_hz)
+    dtype, turned = seen.target.dtype, impedance * seen.turn
+    count = grid.knot.size + len(seen.ends) + 3
+    prior = Prior(jnp.zeros(count, dtype), jnp.ones(count, dtype))
+    even = SeenVariance(law, seen.turn, jnp.ones_like(frequency_hz))
+    box = shape_box(even, turned, frequency_hz)
+    middle = relative_variance(even, 0.5 * (box[0] + box[1]), turned, frequency_hz)
 
     def misfit(scale, weight):
-        model = partial(_spectrum, grid, ends, log_size, scale)
-        return Misfit(model, target, weight, prior)
+        model = partial(_spectrum, grid, seen, log_size, scale)
+        return Misfit(model, seen.target, weight, prior)
 
     def first(state, inputs):
-        z, scale, weight, inner = state
+        z, scale, weight, inner, precision = state
         bend, steps = inputs
         z, scale = _rescaled(grid, z, scale, bend)
         fit = levenberg(misfit(scale, weight), z, steps)
-        found, mean = marginal(misfit(scale, weight), fit.z, frequency_hz, law, inner)
+        own = SeenVariance(law, seen.turn, precision)
+        found, mean = marginal(misfit(scale, weight), fit.z, frequency_hz, own, inner)
         shape, narrower = narrowed(found, inner)
-        weight = 1 / relative_variance(law, shape, mean, frequency_hz).ravel()
-        return (fit.z, scale, weight, narrower), (found.shape, mean)
+        usual = relative_variance(even, shape, mean, frequency_hz)
+        level = found.level[jnp.argmax(found.log_weight)]
+        square = (turned.real - mean.real) ** 2, (turned.imag - mean.imag) ** 2
+        distance = jnp.sum(jnp.stack(square) / usual, axis=0) / level
+        precision = usual_precision(likelihood, distance)
+        weight = (precision[None] / usual).ravel()
+        return (fit.z, scale, weight, narrower, precision), (found.shape, mean)
 
     scale = jnp.full_like(grid.knot, _FIRST[0, 1])
-    start = (jnp.zeros(count, size.dtype), scale, 1 / middle.ravel(), box)
-    inputs = jnp.asarray(_FIRST, size.dtype), jnp.asarray(_FIRST_STEPS)
-    (z, scale, weight, _), (shape, mean) = jax.lax.scan(first, start, inputs)
+    start = (
+        jnp.zeros(count, dtype), scale, 1 / middle.ravel(), box, even.precision
+    )  # fmt: skip
+    inputs = jnp.asarray(_FIRST, dtype), jnp.asarray(_FIRST_STEPS)
+    (z, scale, weight, _, precision), (shape, mean) = jax.lax.scan(first, start, inputs)
     shape, mean = shape[-1], mean[-1]
-    relative = jax.vmap(lambda own: relative_variance(law, own, mean, frequency_hz))(
+    relative = jax.vmap(lambda own: relative_variance(even, own, mean, frequency_hz))(
         shape
     )
 
@@ -92,18 +128,30 @@ def modes(
         z_new, covariance, level, _, evidence = _gaussian(problem, z, law)
         return (z, scale), (z_new, level * covariance, scale, evidence, level)
 
-    _, found = jax.lax.scan(each, (z, scale), jnp.asarray(BENDS, size.dtype))
-    return Modes(*found, shape, relative.reshape(len(shape), -1), size, log_size)
+    _, found = jax.lax.scan(each, (z, scale), jnp.asarray(BENDS, dtype))
+    relative = relative.reshape(len(shape), -1)
+    return Modes(*found, shape, relative, precision, log_size)
 
 
-def _spectrum(grid, ends, log_size, scale, z):
+def usual_precision(
+    likelihood: AbstractLikelihood, distance: Float[Array, "*b f"]
+) -> Float[Array, "*b f"]:
+    """Mean precision of frequencies off by squared distances, in units of the variance."""
+    if not isinstance(likelihood, StudentT):
+        return jnp.ones_like(distance)
+    return (likelihood.degrees_of_freedom + 2) / (
+        likelihood.degrees_of_freedom + distance
+    )
+
+
+def _spectrum(grid, seen, log_size, scale, z):
     """(Re, Im) [r] at coordinates z, and its slopes [p r]."""
     f = basis(grid.at_node, grid.node_offset, scale)
-    inner, outer = z[: -len(ends)], z[-len(ends) :]
+    inner, outer = z[: -len(seen.ends)], z[-len(seen.ends) :]
     height = gamma(f.slopes @ inner + f.constant, log_size)
-    weighted = height[:, None] * grid.kernel
-    mean = weighted.sum(0) + outer @ ends
-    return mean, jnp.concatenate([f.slopes.T @ weighted, ends])
+    weighted = height[:, None] * seen.kernel
+    mean = weighted.sum(0) + outer @ seen.ends
+    return mean, jnp.concatenate([f.slopes.T @ weighted, seen.ends])
 
 
 def _rescaled(grid, z, scale, bend):

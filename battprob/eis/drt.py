@@ -20,12 +20,17 @@ from battprob._errors import DataError, FitError, PrecisionWarning
 from battprob._modules import replace
 from battprob._padding import bucket, pad_rows
 from battprob._typing import ArrayLike, Float, PRNGKey
-from battprob.eis._relaxation import Grid, grid, hinges
+from battprob.eis._relaxation import Grid, grid, hinges, seen
 from battprob.eis._relaxation_draws import RelaxationDraws, draws
 from battprob.eis._relaxation_mode import modes
 from battprob.eis.fit import checked, to_jax
-from battprob.eis.likelihood import ComplexNormal
-from battprob.eis.variance import AbstractVariance, TwoComponent, relative_variance
+from battprob.eis.likelihood import AbstractLikelihood, ComplexNormal, Polar, StudentT
+from battprob.eis.variance import (
+    AbstractVariance,
+    MagnitudePhase,
+    TwoComponent,
+    relative_variance,
+)
 from battprob.inference.report import FitReport, stopwatch
 from battprob.predictive import Predictive
 from battprob.transforms import Log
@@ -65,7 +70,14 @@ class DRT(eqx.Module):
     """A distribution of relaxation times, to be fitted to spectra.
 
     Args:
-        noise: how the variance goes over frequency.
+        noise: how the variance goes over frequency; default `TwoComponent()`, and
+            `MagnitudePhase()` for `Polar()`.
+        likelihood: the law of the errors of Re and Im; default `ComplexNormal()`.
+            `StudentT()` for wild points, `Polar()` for lock-in instruments.
+
+    Raises:
+        DataError: `Magnitude()` or `Phase()`, or a noise that does not go with the
+            likelihood.
 
     Example:
         >>> frequency_hz = np.logspace(-1, 3, 9)
@@ -77,9 +89,24 @@ class DRT(eqx.Module):
     """
 
     noise: AbstractVariance
+    likelihood: AbstractLikelihood
 
-    def __init__(self, noise: AbstractVariance | None = None):
-        self.noise = TwoComponent() if noise is None else noise
+    def __init__(
+        self,
+        noise: AbstractVariance | None = None,
+        likelihood: AbstractLikelihood | None = None,
+    ):
+        polar = isinstance(likelihood, Polar)
+        usual = MagnitudePhase() if polar else TwoComponent()
+        self.noise = usual if noise is None else noise
+        self.likelihood = ComplexNormal() if likelihood is None else likelihood
+        if not isinstance(self.likelihood, ComplexNormal | StudentT | Polar):
+            raise DataError(
+                f"relaxation times need Re and Im together, not {self.likelihood}: what "
+                "is left of Z alone is not linear in γ; fit a Circuit to it"
+            )
+        if isinstance(self.noise, MagnitudePhase) and not polar:
+            raise DataError("MagnitudePhase() is the noise of likelihood=Polar()")
 
     def fit(
         self, frequency_hz: ArrayLike, impedance_ohm: ArrayLike, *, key: PRNGKey
@@ -108,9 +135,7 @@ class DRT(eqx.Module):
             )
         places = grid(frequency)
         with stopwatch() as watch:
-            found = _fit_batch(
-                self.noise, places, jnp.asarray(frequency, real), batch, key
-            )
+            found = _fit_batch(self, places, jnp.asarray(frequency, real), batch, key)
             line = np.asarray(jax.block_until_ready(found.line))
         finite = np.array([bool(np.all(np.isfinite(own))) for own in line])
         report = FitReport(
@@ -126,7 +151,9 @@ class DRT(eqx.Module):
             )
         band = tuple((1 / (2 * np.pi * frequency[[-1, 0]])).tolist())
         single = impedance.ndim == 1
-        return DRTPosterior(self.noise, places, found, band, report, single)
+        return DRTPosterior(
+            self.noise, self.likelihood, places, found, band, report, single
+        )
 
 
 class DRTPosterior(eqx.Module):
@@ -136,11 +163,13 @@ class DRTPosterior(eqx.Module):
 
     Attributes:
         noise: the law of the variance over frequency.
+        likelihood: the law of what was recorded.
         band_s: shortest and longest 1/ω that was measured; beyond, the prior speaks.
         report: how the fit went.
     """
 
     noise: AbstractVariance
+    likelihood: AbstractLikelihood
     grid: Grid
     draws: RelaxationDraws
     band_s: tuple[float, float] = eqx.field(static=True)
@@ -202,8 +231,13 @@ class DRTPosterior(eqx.Module):
         return found[0] if self.single else found
 
     def _mixture(self, drawn):
-        """Fields of a Predictive from draws [n s *b], smoothed by a kernel."""
+        """Fields of a Predictive from draws [n s *b], smoothed by a kernel.
+
+        The draws move towards their mean by what the kernel adds to their variance.
+        """
         spread = _BANDWIDTH**2 * jnp.var(drawn, axis=1, keepdims=True)
+        middle = jnp.mean(drawn, axis=1, keepdims=True)
+        drawn = middle + (1 - _BANDWIDTH**2) ** 0.5 * (drawn - middle)
         location = jnp.moveaxis(drawn, 1, 0)[:, None]
         spread = jnp.broadcast_to(jnp.moveaxis(spread, 1, 0)[:, None], location.shape)
         if self.single:
@@ -238,27 +272,37 @@ def _spectra(posterior, frequency):
 
     def noise(shape, mean):
         at = jax.lax.complex(mean[:, 0], mean[:, 1])
-        return relative_variance(posterior.noise, shape, at, frequency).T
+        h = relative_variance(posterior.noise, shape, at, frequency)
+        return posterior.likelihood.rectangular(at, h).T
 
     relative = jax.vmap(jax.vmap(noise))(own.shape, mean)
     return mean, own.level[..., None, None] * relative
 
 
-def _fit_batch(law, places, frequency, impedance, key):
+def _fit_batch(spec, places, frequency, impedance, key):
     count = len(impedance)
     padded = pad_rows(impedance, bucket(count))
-    found = _fit_padded(law, places, frequency, padded, key)
+    found = _fit_padded(spec, places, frequency, padded, key)
     return jax.tree.map(lambda leaf: leaf[:count], found)
 
 
 @eqx.filter_jit
-def _fit_padded(law, places, frequency, impedance, key):
+def _fit_padded(spec, places, frequency, impedance, key):
+    law, likelihood = spec.noise, spec.likelihood
+
     def one(row, impedance):
-        found = modes(places, law, frequency, impedance)
-        target = jnp.concatenate([impedance.real, impedance.imag])
-        own = jax.random.fold_in(key, row)
+        # Along and across the measured Z: the errors of its size and phase, but for
+        # terms of their square.
+        turn = jnp.ones_like(impedance)
+        if isinstance(likelihood, Polar):
+            turn = impedance.conj() / jnp.abs(impedance)
+        own = seen(places, frequency, impedance, turn)
+        found = modes(places, own, law, likelihood, frequency, impedance)
+        at = jax.random.fold_in(key, row)
         known = law.level_known()
-        return draws(places, found, frequency, target, known, key=own, num=_DRAWS)
+        return draws(
+            places, own, found, likelihood, frequency, known, key=at, num=_DRAWS
+        )
 
     # Chunks stay in the cache, and wait only for the slowest fit among their own.
     shape = len(impedance) // _AT_ONCE, _AT_ONCE
