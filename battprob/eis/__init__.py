@@ -1,10 +1,12 @@
 """Impedance spectra: circuits, relaxation times, consistency, and the laws of their noise."""
 
+from battprob.eis._relaxation_peaks import Peaks
 from battprob.eis.checks import KramersKronig, kramers_kronig
 from battprob.eis.circuit import Circuit
 from battprob.eis.compare import Comparison, compare, leave_one_out
 from battprob.eis.converters import from_autoeis, from_boukamp, read_impedance_py
-from battprob.eis.drt import DRT, DRTPosterior, Peaks
+from battprob.eis.coordinates import Coordinates
+from battprob.eis.drt import DRT, DRTPosterior
 from battprob.eis.elements import Element, Parameter, element
 from battprob.eis.files import fit_spectra, spectra_of_files, write_table
 from battprob.eis.fit import Laplace
@@ -30,6 +32,7 @@ __all__ = [
     "CircuitPosterior",
     "Comparison",
     "ComplexNormal",
+    "Coordinates",
     "DRTPosterior",
     "Element",
     "KnownVariance",

@@ -18,8 +18,8 @@ from battprob._bfgs import minimise
 from battprob._typing import Array, Bool, Complex, Float
 from battprob.eis._identify import decade_cost
 from battprob.eis._marginal import level_nodes
+from battprob.eis._nodes import Nodes
 from battprob.eis._scales import to_values
-from battprob.eis.posterior import Nodes
 from battprob.eis.variance import relative_variance, shape_box
 
 _LEAST_CURVATURE = 1e-8  # of the start: a direction that says nothing stays wide

@@ -171,7 +171,8 @@ def _noise(relative, residual, known, key):
 
 def _precision(likelihood, square, key):
     """Of every frequency, given squared residuals [s r] in units of the variance."""
-    distance = sum(jnp.split(square, 2, axis=1))
+    real, imaginary = jnp.split(square, 2, axis=1)
+    distance = real + imaginary
     if not isinstance(likelihood, StudentT):
         return jnp.ones_like(distance)
     freedom = likelihood.degrees_of_freedom

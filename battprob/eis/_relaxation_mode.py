@@ -29,7 +29,7 @@ from battprob.eis.likelihood import AbstractLikelihood, StudentT
 from battprob.eis.variance import AbstractVariance, relative_variance, shape_box
 
 _FIRST = np.array([[0.0, 0.5], [0.75, 2.0], [0.75, 2.0]])
-_FIRST_STEPS = np.array([40, 15, 10])
+_FIRST_STEPS = (40, 15, 10)
 _STEPS = 8
 _USUAL_HEIGHT = 0.1  # of γ, in units of the spectrum's resistance
 
@@ -114,7 +114,7 @@ def modes(
     start = (
         jnp.zeros(count, dtype), scale, 1 / middle.ravel(), box, even.precision
     )  # fmt: skip
-    inputs = jnp.asarray(_FIRST, dtype), jnp.asarray(_FIRST_STEPS)
+    inputs = jnp.asarray(_FIRST, dtype), jnp.array(_FIRST_STEPS)
     (z, scale, weight, _, precision), (shape, mean) = jax.lax.scan(first, start, inputs)
     shape, mean = shape[-1], mean[-1]
     relative = jax.vmap(lambda own: relative_variance(even, own, mean, frequency_hz))(

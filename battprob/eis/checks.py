@@ -29,7 +29,7 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import ArrayLike, Bool, Complex, Float
-from battprob.eis.fit import checked
+from battprob.eis._problem import checked
 from battprob.eis.likelihood import ComplexNormal
 
 _FEWEST = 10
@@ -84,6 +84,13 @@ class KramersKronig:
     def drifting(self) -> Bool[np.ndarray, "*n f"]:
         """Frequencies at which an inconsistent spectrum is off by two sd or more."""
         return (np.abs(self.drift) > 2) & ~self.consistent[..., None]
+
+    def __getitem__(self, row: int) -> "KramersKronig":
+        """What was found of one spectrum of a sequence."""
+        if not self.p_value.ndim:
+            raise DataError("this is of one spectrum: it has no rows")
+        own = (self.p_value, self.fitted, self.residual, self.drift, self.outlier_p)
+        return KramersKronig(self.frequency_hz, *(np.asarray(a[row]) for a in own))
 
     def __str__(self):
         if self.p_value.ndim:

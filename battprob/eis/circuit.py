@@ -182,7 +182,8 @@ class Circuit(eqx.Module):
             DataError: the arrays are not spectra (the message says where).
             FitError: no start of a spectrum reached a finite misfit.
         """
-        from battprob.eis.fit import Laplace, problem
+        from battprob.eis._problem import problem
+        from battprob.eis.fit import Laplace
         from battprob.eis.likelihood import ComplexNormal
         from battprob.eis.variance import TwoComponent
 

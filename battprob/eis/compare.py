@@ -14,9 +14,10 @@ from tqdm import tqdm
 from battprob._errors import DataError
 from battprob._psis import smoothed_log_weights
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
+from battprob.eis._nodes import draws_with_noise
 from battprob.eis._scales import to_values
 from battprob.eis.circuit import Circuit
-from battprob.eis.posterior import CircuitPosterior, draws_with_noise
+from battprob.eis.posterior import CircuitPosterior
 from battprob.eis.variance import AbstractVariance, relative_variance
 
 _DRAWS = 1000

@@ -7,9 +7,7 @@ are averaged over: nothing is left to choose. A spectrum that rises beyond its l
 frequency (diffusion, a blocking electrode) puts γ beyond the band's end.
 """
 
-import itertools
 import warnings
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -19,11 +17,13 @@ import numpy as np
 from battprob._errors import DataError, FitError, PrecisionWarning
 from battprob._modules import replace
 from battprob._padding import bucket, pad_rows
-from battprob._typing import ArrayLike, Float, PRNGKey
+from battprob._typing import ArrayLike, PRNGKey
+from battprob.eis._problem import checked, to_jax
 from battprob.eis._relaxation import Grid, grid, hinges, seen
 from battprob.eis._relaxation_draws import RelaxationDraws, draws
 from battprob.eis._relaxation_mode import modes
-from battprob.eis.fit import checked, to_jax
+from battprob.eis._relaxation_peaks import Peaks, peaks
+from battprob.eis.coordinates import Coordinates
 from battprob.eis.likelihood import AbstractLikelihood, ComplexNormal, Polar, StudentT
 from battprob.eis.variance import (
     AbstractVariance,
@@ -39,31 +39,6 @@ _FEWEST = 5
 _AT_ONCE = 8
 _DRAWS = 64
 _BANDWIDTH = 0.4  # of the draws' sd: Silverman's rule for as many
-
-
-class Peaks(NamedTuple):
-    """Peaks of one distribution, ascending in τ.
-
-    Attributes:
-        tau_s: their positions, s.
-        log10_tau_sd: standard deviations of log10 of these.
-        area_ohm: the resistance between the troughs on either side, Ohm.
-        area_sd: standard deviations of these.
-        probability: that there is a maximum between these troughs at all.
-    """
-
-    tau_s: Float[np.ndarray, " k"]
-    log10_tau_sd: Float[np.ndarray, " k"]
-    area_ohm: Float[np.ndarray, " k"]
-    area_sd: Float[np.ndarray, " k"]
-    probability: Float[np.ndarray, " k"]
-
-    def __str__(self):
-        return "\n".join(
-            f"τ = {tau:9.3g} s (±{100 * (10**spread - 1):.2g} %)   {area:9.4g} ± {sd:.2g} Ω"
-            f"   probability {share:.2f}"
-            for tau, spread, area, sd, share in zip(*self, strict=True)
-        )
 
 
 class DRT(eqx.Module):
@@ -129,7 +104,8 @@ class DRT(eqx.Module):
         batch = to_jax(np.atleast_2d(impedance)[:, order], real)
         if jnp.finfo(real).bits < 64:
             warnings.warn(
-                "relaxation times are fitted in float32: call battprob.enable_x64() first",
+                "relaxation times are fitted in float32, which blurs them: call "
+                "battprob.enable_x64() first",
                 PrecisionWarning,
                 stacklevel=2,
             )
@@ -192,11 +168,22 @@ class DRTPosterior(eqx.Module):
         Raises:
             DataError: the times are no list of positive numbers.
         """
-        tau = np.asarray(tau_s, float)
-        if tau.ndim != 1 or not np.all(tau > 0):
-            raise DataError("tau_s must be a list of positive times in s")
-        f = _log_gamma(self, jnp.asarray(np.log(tau), self.draws.line.dtype))
-        return Predictive(*self._mixture(f), Log())
+        return Predictive(*self._mixture(_log_gamma(self, self._place(tau_s))), Log())
+
+    def coordinates(self, tau_s: ArrayLike) -> Coordinates:
+        """log γ at some times as features, with the covariance of its draws.
+
+        Args:
+            tau_s: relaxation times, positive, in s.
+        """
+        place = self._place(tau_s)
+        f = _log_gamma(self, place)
+        away = f - f.mean(1, keepdims=True)
+        covariance = jnp.einsum("nst,nsu->ntu", away, away) / (f.shape[1] - 1)
+        names = tuple(f"log_gamma_{tau:.3g}s" for tau in np.exp(np.asarray(place)))
+        if self.single:
+            return Coordinates(names, f.mean(1)[0], covariance[0])
+        return Coordinates(names, f.mean(1), covariance)
 
     def impedance(self, frequency_hz: ArrayLike) -> Predictive:
         """Predictive of a new measurement of (Re, Im) in Ohm, [f 2] or [n f 2].
@@ -227,8 +214,14 @@ class DRTPosterior(eqx.Module):
         low, high = np.log(self.band_s)
         x = np.linspace(low, high, round((high - low) / 0.1) + 1)
         f = np.asarray(_log_gamma(self, jnp.asarray(x, self.draws.line.dtype)))
-        found = [_peaks(x, own) for own in f]
+        found = [peaks(x, own) for own in f]
         return found[0] if self.single else found
+
+    def _place(self, tau_s):
+        tau = np.asarray(tau_s, float)
+        if tau.ndim != 1 or not np.all(tau > 0):
+            raise DataError("tau_s must be a list of positive times in s")
+        return jnp.asarray(np.log(tau), self.draws.line.dtype)
 
     def _mixture(self, drawn):
         """Fields of a Predictive from draws [n s *b], smoothed by a kernel.
@@ -295,7 +288,8 @@ def _fit_padded(spec, places, frequency, impedance, key):
         # terms of their square.
         turn = jnp.ones_like(impedance)
         if isinstance(likelihood, Polar):
-            turn = impedance.conj() / jnp.abs(impedance)
+            angle = jnp.angle(impedance)
+            turn = jax.lax.complex(jnp.cos(angle), -jnp.sin(angle))
         own = seen(places, frequency, impedance, turn)
         found = modes(places, own, law, likelihood, frequency, impedance)
         at = jax.random.fold_in(key, row)
@@ -310,29 +304,6 @@ def _fit_padded(spec, places, frequency, impedance, key):
     chunks = impedance.reshape(*shape, -1)
     found = jax.lax.map(lambda chunk: jax.vmap(one)(*chunk), (rows, chunks))
     return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
-
-
-def _peaks(x, f):
-    """Peaks of the median of draws [s t], and how they go over the draws."""
-    middle, gamma = np.median(f, axis=0), np.exp(f)
-    inner = np.arange(1, len(x) - 1)
-    top = inner[
-        (middle[inner] > middle[inner - 1]) & (middle[inner] >= middle[inner + 1])
-    ]
-    trough = [a + int(np.argmin(middle[a:b])) for a, b in itertools.pairwise(top)]
-    edge = [0, *trough, len(x) - 1] if len(top) else []
-    rows = [_peak(x, f, gamma, a, b) for a, b in itertools.pairwise(edge)]
-    return Peaks(*np.array(rows).reshape(-1, 5).T)
-
-
-def _peak(x, f, gamma, start, stop):
-    part = f[:, start : stop + 1]
-    at = np.argmax(part, axis=1)
-    whole = (at > 0) & (at < stop - start)
-    position = x[start + at] / np.log(10)
-    area = np.trapezoid(gamma[:, start : stop + 1], x[start : stop + 1], axis=1)
-    middle = position[whole] if whole.any() else position
-    return 10 ** np.median(middle), middle.std(), area.mean(), area.std(), whole.mean()
 
 
 def _checked(frequency_hz, impedance_ohm):

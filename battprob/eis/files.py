@@ -1,17 +1,21 @@
 """From files of spectra to one table of fitted parameters."""
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from battprob._errors import DataError
-from battprob._typing import PRNGKey
+from battprob._typing import Complex, Float, PRNGKey
 from battprob.data.spectra import Spectrum, read_spectra
+from battprob.eis.checks import KramersKronig, kramers_kronig
 from battprob.eis.circuit import Circuit
+from battprob.eis.drt import DRT
 from battprob.eis.posterior import CircuitPosterior
 
 _SUFFIXES = {".csv", ".txt", ".dta", ".z", ".mpt", ".mpr"}
@@ -34,27 +38,53 @@ def spectra_of_files(
 
 
 def fit_spectra(
-    circuit: Circuit, spectra: Sequence[Spectrum], *, key: PRNGKey
-) -> list[CircuitPosterior]:
+    model: Circuit | DRT, spectra: Sequence[Spectrum], *, key: PRNGKey
+) -> list[Any]:
     """Posterior of each spectrum; those at the same frequencies are fitted side by side.
 
     Shows its progress where the terminal can.
     """
-    groups: dict[bytes, list[int]] = {}
-    for i, spectrum in enumerate(spectra):
-        groups.setdefault(spectrum.frequency_hz.tobytes(), []).append(i)
-    fitted: dict[int, CircuitPosterior] = {}
+    fitted: dict[int, Any] = {}
     with tqdm(total=len(spectra), unit="spectrum", disable=None) as bar:
-        for rows in groups.values():
-            impedance = np.stack([spectra[i].impedance_ohm for i in rows])
-            frequency = spectra[rows[0]].frequency_hz
-            try:
-                batch = circuit.fit(frequency, impedance, key=key)
-            except DataError as error:
-                raise DataError(f"{spectra[rows[0]].name}: {error}") from error
+        for rows, frequency, impedance in side_by_side(spectra):
+            with _named(spectra[rows[0]]):
+                batch = model.fit(frequency, impedance, key=key)
             fitted |= {i: batch[place] for place, i in enumerate(rows)}
             bar.update(len(rows))
     return [fitted[i] for i in range(len(spectra))]
+
+
+def check_spectra(
+    spectra: Sequence[Spectrum], *, admittance: bool = False
+) -> list[tuple[list[int], KramersKronig]]:
+    """`kramers_kronig` of spectra at the same frequencies together, with their rows."""
+    found = []
+    for rows, frequency, impedance in side_by_side(spectra):
+        with _named(spectra[rows[0]]):
+            check = kramers_kronig(frequency, impedance, admittance=admittance)
+        found.append((rows, check))
+    return found
+
+
+def side_by_side(
+    spectra: Sequence[Spectrum],
+) -> Iterator[tuple[list[int], Float[np.ndarray, " f"], Complex[np.ndarray, "n f"]]]:
+    """Rows of spectra at the same frequencies, with these and the impedances."""
+    groups: dict[bytes, list[int]] = {}
+    for i, spectrum in enumerate(spectra):
+        groups.setdefault(spectrum.frequency_hz.tobytes(), []).append(i)
+    for rows in groups.values():
+        impedance = np.stack([spectra[i].impedance_ohm for i in rows])
+        yield rows, spectra[rows[0]].frequency_hz, impedance
+
+
+@contextmanager
+def _named(spectrum):
+    """Errors that say which spectrum they are of."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{spectrum.name}: {error}") from error
 
 
 def write_table(

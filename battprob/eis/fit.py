@@ -13,9 +13,7 @@ itself about the parameters (of the relative order of the noise squared) is left
 here and kept by `NUTS`.
 """
 
-import warnings
 from abc import abstractmethod
-from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -24,47 +22,28 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jax.sharding import NamedSharding, PartitionSpec
 
-from battprob._errors import DataError, FitError, PrecisionWarning
+from battprob._errors import FitError
 from battprob._modules import replace
 from battprob._padding import bucket, pad_rows
-from battprob._typing import Array, ArrayLike, Bool, Complex, Float, Int, PRNGKey
+from battprob._typing import Array, Bool, Int, PRNGKey
 from battprob.eis._identify import decade_cost
 from battprob.eis._joint import laplace_batch
 from battprob.eis._levenberg import Misfit, levenberg
 from battprob.eis._marginal import levels, marginal, narrowed
-from battprob.eis._scales import inside, prior, slopes_of_values, to_free, to_values
-from battprob.eis.circuit import Circuit
-from battprob.eis.elements import NEVER_INDUCTIVE
-from battprob.eis.likelihood import AbstractLikelihood, ComplexNormal, Magnitude, Phase
-from battprob.eis.parser import leaves
-from battprob.eis.posterior import CircuitPosterior, Nodes
+from battprob.eis._nodes import Nodes
+from battprob.eis._problem import Problem, placed
+from battprob.eis._scales import prior, slopes_of_values, to_values
+from battprob.eis.likelihood import ComplexNormal
+from battprob.eis.posterior import CircuitPosterior
 from battprob.eis.start import block_slices, exchangeable, starts, time_weights
-from battprob.eis.variance import AbstractVariance, relative_variance, shape_box
+from battprob.eis.variance import relative_variance, shape_box
 from battprob.inference.report import FitReport, stopwatch
 
 _SEARCH_STEPS = 10
 _POLISH_STEPS = 60
 _POLISHES = 3
-_MOSTLY = 0.8
 _AT_ONCE = 64  # divides every bucket above it
-
-
-class Problem(eqx.Module):
-    """Checked spectra, the circuit and the laws of their noise.
-
-    `impedance` is what was measured or, where that is no complex number, near it.
-    """
-
-    circuit: Circuit
-    noise: AbstractVariance
-    likelihood: AbstractLikelihood
-    frequency_hz: Float[Array, " f"]
-    measured: Array
-    impedance: Complex[Array, "n f"]
-    guess: Float[Array, "n g p"]
-    single: bool = eqx.field(static=True)
 
 
 class AbstractCircuitInference(eqx.Module):
@@ -102,105 +81,6 @@ class Laplace(AbstractCircuitInference):
         return replace(posterior, report=_report(posterior, found, watch))
 
 
-def problem(
-    circuit: Circuit,
-    frequency_hz: ArrayLike,
-    impedance_ohm: ArrayLike,
-    noise: AbstractVariance,
-    likelihood: AbstractLikelihood,
-    guess: Mapping[str, float] | ArrayLike | None = None,
-) -> Problem:
-    """Check spectra and put them in a batch, frequencies ascending.
-
-    Raises:
-        DataError: shapes that do not agree, values not finite, frequencies not positive.
-    """
-    frequency, measured = checked(frequency_hz, impedance_ohm, likelihood)
-    order = np.argsort(frequency)
-    real = jnp.result_type(float)
-    if jnp.finfo(real).bits < 64:
-        warnings.warn(
-            "circuits are fitted in float32: call battprob.enable_x64() first",
-            PrecisionWarning,
-            stacklevel=3,
-        )
-    parameters = tuple(circuit.free_parameters.values())
-    batch = np.atleast_2d(measured)[:, order]
-    _check_enough(circuit, batch)
-    _check_sign(circuit, batch)
-    guesses = jnp.zeros((len(batch), 0, len(parameters)), real)
-    if guess is not None:
-        values = _one_each(circuit, guess, len(batch))
-        guesses = to_free(inside(values, parameters), parameters)[:, None]
-    impedance = likelihood.spectrum(frequency[order], batch)
-    spectra, near, guesses = _placed(
-        (to_jax(batch, real), to_jax(impedance, real), guesses), impedance_ohm
-    )
-    return Problem(
-        circuit,
-        noise,
-        likelihood,
-        jnp.asarray(frequency[order], real),
-        spectra,
-        near,
-        guesses,
-        measured.ndim == 1,
-    )
-
-
-def _check_enough(circuit, measured):
-    numbers = measured.shape[1] * (2 if np.iscomplexobj(measured) else 1)
-    if numbers <= len(circuit.names):
-        raise DataError(
-            f"{measured.shape[1]} frequencies are too few for the {len(circuit.names)} free "
-            f"parameters of {circuit}: take a smaller circuit, or hold some by `constants=`"
-        )
-
-
-def _check_sign(circuit, measured):
-    """Without inductance no Im Z is positive throughout."""
-    kinds = {leaf.element for leaf in leaves(circuit.tree)}
-    if not np.iscomplexobj(measured) or not kinds <= NEVER_INDUCTIVE:
-        return
-    positive = np.mean(np.imag(measured) > 0, axis=1)
-    wrong = np.flatnonzero(positive > _MOSTLY)
-    if wrong.size:
-        raise DataError(
-            f"Im Z of spectrum {wrong[0]} is positive at {positive[wrong[0]]:.0%} of its "
-            f"frequencies, and {circuit} has no inductance: Im Z is signed, negative "
-            "where capacitive; pass impedance_ohm.conj() if the file holds -Im Z"
-        )
-
-
-def _one_each(circuit, guess, count):
-    """A guess for each spectrum, from one for each or one for all."""
-    if not isinstance(guess, Mapping) and np.ndim(guess) == 2:
-        rows = [circuit.pack(row) for row in np.asarray(guess)]
-        if len(rows) != count:
-            raise DataError(f"{len(rows)} rows of guesses for {count} spectra")
-        return jnp.stack(rows)
-    one = circuit.pack(guess)
-    return jnp.broadcast_to(one[None], (count, one.size))
-
-
-def to_jax(values: np.ndarray, real) -> Array:
-    """In the precision of reals, which sets that of complex numbers too."""
-    if not np.iscomplexobj(values):
-        return jnp.asarray(values, real)
-    return jax.lax.complex(
-        *(jnp.asarray(a, real) for a in (np.real(values), np.imag(values)))
-    )
-
-
-def _placed(spectra, like):
-    """Arrays of one row a spectrum on the devices that hold `like`, where it is spread."""
-    sharding = getattr(like, "sharding", None)
-    if not isinstance(sharding, NamedSharding) or np.ndim(like) < 2:
-        return spectra
-    rows = NamedSharding(sharding.mesh, PartitionSpec(sharding.spec[0]))
-    return jax.device_put(spectra, rows)
-
-
 class _Found(NamedTuple):
     nodes: Nodes
     converged: Bool[Array, " n"]
@@ -211,7 +91,7 @@ def _fit_batch(task, key, num_starts):
     """All spectra, the batch padded so that batches of like size share a program."""
     count = len(task.impedance)
     padded = tuple(pad_rows(a, bucket(count)) for a in (task.impedance, task.guess))
-    impedance, guess = _placed(padded, task.impedance)
+    impedance, guess = placed(padded, task.impedance)
     padded = replace(
         task,
         likelihood=ComplexNormal(),
@@ -355,39 +235,3 @@ def _report(posterior, found, watch):
         seconds_compile=watch.compile,
         seconds_run=watch.run,
     )
-
-
-def checked(
-    frequency_hz: ArrayLike, impedance_ohm: ArrayLike, likelihood: AbstractLikelihood
-) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies [f] and recordings [f] or [n f], or an error that says what is wrong."""
-    frequency, measured = np.asarray(frequency_hz, float), np.asarray(impedance_ohm)
-    if frequency.ndim != 1 or measured.ndim not in (1, 2):
-        raise DataError(
-            "a fit needs frequencies [f] and impedances [f] or [spectra f]; got shapes "
-            f"{frequency.shape} and {measured.shape}"
-        )
-    if measured.shape[-1] != frequency.size:
-        raise DataError(
-            f"{frequency.size} frequencies, but {measured.shape[-1]} impedances a "
-            "spectrum: every spectrum must be measured at the same frequencies"
-        )
-    wrong = np.flatnonzero(~(np.isfinite(frequency) & (frequency > 0)))
-    if wrong.size:
-        raise DataError(
-            f"frequency_hz[{wrong[0]}] = {frequency[wrong[0]]}: frequencies must be "
-            "positive; drop direct-current rows"
-        )
-    wrong = np.argwhere(~np.isfinite(measured))
-    if wrong.size:
-        raise DataError(
-            f"impedance_ohm{[int(i) for i in wrong[0]]} is not finite: drop that "
-            "frequency or that spectrum"
-        )
-    if np.iscomplexobj(measured) == isinstance(likelihood, Magnitude | Phase):
-        raise DataError(
-            "complex impedances go with the default likelihood, StudentT or Polar, real "
-            f"numbers with Magnitude() (|Z| in Ohm) or Phase() (rad); got "
-            f"{type(likelihood).__name__}() and {measured.dtype}"
-        )
-    return frequency, measured

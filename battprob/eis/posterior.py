@@ -4,20 +4,21 @@ import collections
 import itertools
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.special import logsumexp, ndtr
+from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
 from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
 from battprob.eis._identify import FLAT, tied_parameters
+from battprob.eis._nodes import Nodes, draw, moments, quantiles
 from battprob.eis._scales import to_values
 from battprob.eis.circuit import Circuit
+from battprob.eis.coordinates import Coordinates
 from battprob.eis.likelihood import AbstractLikelihood
 from battprob.eis.table import ParameterTable
 from battprob.eis.variance import AbstractVariance, relative_variance
@@ -28,26 +29,6 @@ _MAD = 0.6826894921370859  # the mass within one sd of a Gaussian
 _DECADE = 0.7  # the log-scale sd at which a 90 % interval spans a decade
 _CHEAP = 1.35  # log likelihood at the ends of a 90 % interval, below its top
 _CORRELATED = 4.0  # standard deviations of the correlation of white residuals
-_BISECTIONS = 50
-
-
-class Nodes(eqx.Module):
-    """A Gaussian mixture of the unconstrained parameters over r shapes and k levels.
-
-    Component (r, k) is N(location_r, level_rk × covariance_r) and has the noise
-    variance level_rk × h(shape_r).
-    """
-
-    location: Float[Array, "*n r p"]
-    covariance: Float[Array, "*n r p p"]
-    shape: Float[Array, "*n r q"]
-    level: Float[Array, "*n r k"]
-    log_weight: Float[Array, "*n r k"]
-    prior_mean: Float[Array, "*n p"]
-    prior_sd: Float[Array, "*n p"]
-    log_evidence: Float[Array, "*n"]
-    residual_correlation: Float[Array, "*n"]
-    decade_cost: Float[Array, "*n p"]
 
 
 class CircuitPosterior(eqx.Module):
@@ -100,6 +81,11 @@ class CircuitPosterior(eqx.Module):
         interval spans a decade, or where a decade up or down costs no likelihood.
         """
         return self._bare(self._identified())[0]
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """The parameters as features: their logarithms, or logits between two bounds."""
+        return Coordinates(self.circuit.names, *self._bare(*moments(self.nodes)))
 
     @property
     def log_evidence(self) -> Float[Array, "*n"]:
@@ -228,97 +214,17 @@ def _parameters(posterior):
     return tuple(posterior.circuit.free_parameters.values())
 
 
-@eqx.filter_jit
-def moments(nodes: Nodes) -> tuple[Float[Array, "n p"], Float[Array, "n p p"]]:
-    """Mean and covariance of the unconstrained parameters."""
-    weight = jnp.exp(nodes.log_weight)
-    by_shape = weight.sum(-1)[..., None]
-    mean = jnp.sum(by_shape * nodes.location, axis=-2)
-    away = nodes.location - mean[..., None, :]
-    level = jnp.sum(weight * nodes.level, axis=-1)[..., None, None]
-    within = jnp.sum(level * nodes.covariance, axis=-3)
-    between = jnp.sum(
-        by_shape[..., None] * away[..., :, None] * away[..., None, :], axis=-3
-    )
-    return mean, within + between
-
-
 def _quantiles(posterior, p):
     """Quantiles of the parameters [levels n p]."""
-    z = _mixture_quantiles(posterior.nodes, jnp.asarray(p, jnp.result_type(float)))
+    z = quantiles(posterior.nodes, jnp.asarray(p, jnp.result_type(float)))
     return to_values(z, _parameters(posterior))
-
-
-@eqx.filter_jit
-def _mixture_quantiles(nodes, p):
-    """By bisection, which a mixture of draws (covariance nought) does not upset."""
-    variance = jnp.diagonal(nodes.covariance, axis1=-2, axis2=-1)
-    sd = jnp.sqrt(nodes.level[..., None] * variance[..., None, :])
-    location = jnp.broadcast_to(nodes.location[..., None, :], sd.shape)
-    joint = (*sd.shape[:-3], sd.shape[-3] * sd.shape[-2], sd.shape[-1])
-    sd, location = sd.reshape(joint), location.reshape(joint)
-    weight = jnp.exp(nodes.log_weight).reshape(*joint[:-1], 1)
-    floor = 1e-9 * (1 + jnp.abs(location))
-    sd = jnp.maximum(sd, floor)
-    low, high = (location - 12 * sd).min(-2), (location + 12 * sd).max(-2)
-
-    def one(p):
-        def halve(_, bracket):
-            low, high = bracket
-            middle = 0.5 * (low + high)
-            standard = (middle[..., None, :] - location) / sd
-            below = jnp.sum(weight * ndtr(standard), axis=-2)
-            return jnp.where(below < p, middle, low), jnp.where(below < p, high, middle)
-
-        low_, high_ = jax.lax.fori_loop(0, _BISECTIONS, halve, (low, high))
-        return 0.5 * (low_ + high_)
-
-    return jax.vmap(one)(p)
 
 
 @eqx.filter_jit
 def _draws(posterior, key, num):
     keys = jax.random.split(key, len(posterior.nodes.location))
-    z, *_ = jax.vmap(partial(_draw, num=num))(posterior.nodes, keys)
+    z, *_ = jax.vmap(partial(draw, num=num))(posterior.nodes, keys)
     return to_values(z, _parameters(posterior))
-
-
-def _draw(nodes, key, num):
-    """Draws of z [num p], and the shape and level nodes they come from."""
-    key_node, key_noise = jax.random.split(key)
-    flat = jax.random.categorical(key_node, nodes.log_weight.ravel(), shape=(num,))
-    shape, level = jnp.divmod(flat, nodes.level.shape[-1])
-    value, axes = jnp.linalg.eigh(nodes.covariance)
-    root = axes * jnp.sqrt(jnp.maximum(value, 0.0))[:, None, :]
-    size = (num, nodes.location.shape[-1])
-    noise = jax.random.normal(key_noise, size, nodes.location.dtype)
-    step = jnp.einsum("sij,sj->si", root[shape], noise)
-    spread = jnp.sqrt(nodes.level[shape, level])[:, None]
-    return nodes.location[shape] + step * spread, shape, level
-
-
-class Draws(NamedTuple):
-    """Draws of one spectrum's parameters with the noise and the node they come from."""
-
-    z: Float[Array, "s p"]
-    centre: Float[Array, "s p"]
-    half_square: Float[Array, " s"]
-    shape: Float[Array, "s q"]
-    level: Float[Array, " s"]
-
-
-def draws_with_noise(nodes: Nodes, key: PRNGKey, num: int, broader: float) -> Draws:
-    """Draws of one spectrum, their sd `broader` than the posterior's.
-
-    `half_square` is half their squared distance in those sd.
-    """
-    covariance = broader**2 * nodes.covariance
-    nodes = eqx.tree_at(lambda nodes: nodes.covariance, nodes, covariance)
-    z, shape, level = _draw(nodes, key, num)
-    spread, centre = nodes.level[shape, level], nodes.location[shape]
-    precision = jnp.linalg.inv(covariance)[shape]
-    square = jnp.einsum("si,sij,sj->s", z - centre, precision, z - centre) / spread
-    return Draws(z, centre, 0.5 * square, nodes.shape[shape], spread)
 
 
 @eqx.filter_jit

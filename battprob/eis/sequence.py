@@ -23,8 +23,9 @@ from battprob._bfgs import minimise
 from battprob._errors import DataError
 from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
+from battprob.eis._nodes import Nodes, moments
 from battprob.eis.circuit import Circuit
-from battprob.eis.posterior import CircuitPosterior, Nodes, moments
+from battprob.eis.posterior import CircuitPosterior
 from battprob.eis.variance import AbstractVariance
 
 _USUAL_CHANGE = 0.3  # of a log parameter over the whole sequence, before any data

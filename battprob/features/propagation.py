@@ -5,15 +5,21 @@ each feature, and Monte Carlo. Errors of different features are taken as indepen
 """
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.special import logsumexp
 
+from battprob._errors import DataError
+from battprob._modules import replace
 from battprob._numerics import safe_sqrt
+from battprob._padding import on_device
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
+from battprob.dataset import Dataset
 from battprob.features.table import FeatureTable
 from battprob.predictive import Predictive
 
@@ -133,8 +139,9 @@ def predict_first_order(
 
     Args:
         predict: features -> `Predictive`, such as `posterior.predict`.
-        x: features as measured.
-        variance: variance of each; 0 where the feature is exact.
+        x: features as measured, [m d].
+        variance: variance of each, 0 where the feature is exact; or, where errors go
+            together, the covariances [m d d].
 
     Example:
         >>> from battprob.predictive import Predictive
@@ -142,11 +149,46 @@ def predict_first_order(
         >>> float(predict_first_order(predict, [[2.0]], [[0.5]]).aleatoric[0])
         5.5
     """
-    x, variance = _rows_and_variance(x, variance)
-    slopes = _location_slopes(predict, x)
-    spread = jnp.einsum("dskm,md->skm", slopes**2, variance)
+    x = jnp.asarray(x, jnp.result_type(float))
+    spread = _passed_on(predict, x, variance)
     pred = predict(x)
     return eqx.tree_at(lambda p: p.noise_variance, pred, pred.noise_variance + spread)
+
+
+def fit_first_order(
+    model: Any, dataset: Dataset, variance: ArrayLike, *, key: PRNGKey
+) -> Any:
+    r"""A posterior from rows whose features carry an error, to first order in it.
+
+    What the error does to the target, $\sum_{jk} C_{jk}\,(\partial\mu/\partial x_j)
+    (\partial\mu/\partial x_k)$, is known noise of the row: the model is fitted without it,
+    and once more with that of its slopes. New rows: `predict_first_order`.
+
+    Args:
+        model: whose noise head holds `noise.Known()`, as in `Constant() + Known()`.
+        dataset: rows to learn from.
+        variance: as in `predict_first_order`, of the dataset's features.
+        key: PRNG key, for both fits.
+
+    Raises:
+        DataError: a variance is not known, or the model has no use for it.
+
+    References:
+        McHutchon and Rasmussen, Gaussian process training with input noise, NIPS 24 (2011).
+    """
+    if not np.all(np.asarray(variance) > -np.inf):
+        raise DataError("a feature's variance is not known: leave that feature out")
+    known = dataset.noise_variance
+    known = jnp.zeros_like(dataset.y) if known is None else known
+    first = model.fit(replace(dataset, noise_variance=known), key=key)
+    predict = first.predict
+    if first.uses_groups:
+        predict = partial(predict, groups=dataset.group_labels)
+    spread = _passed_on(predict, dataset.x, variance)
+    log_weight = predict(dataset.x).log_weight
+    weight = jnp.exp(log_weight - logsumexp(log_weight, axis=(0, 1), keepdims=True))
+    added = on_device(np.asarray(known + jnp.sum(weight * spread, axis=(0, 1))))
+    return model.fit(replace(dataset, noise_variance=added), key=key)
 
 
 def predict_monte_carlo(
@@ -194,6 +236,15 @@ def predict_monte_carlo(
         logsumexp(by_draw(pred.log_weight), axis=2),
         pred.transform,
     )
+
+
+def _passed_on(predict, x, variance):
+    """Variance of every component's mean by the errors of features: [s k m]."""
+    slopes, variance = _location_slopes(predict, x), jnp.asarray(variance, x.dtype)
+    if variance.ndim == 3:
+        return jnp.einsum("dskm,eskm,mde->skm", slopes, slopes, variance)
+    variance = jnp.broadcast_to(variance, x.shape)
+    return jnp.einsum("dskm,md->skm", slopes**2, variance)
 
 
 def _location_slopes(predict, x):

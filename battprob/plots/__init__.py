@@ -32,6 +32,7 @@ from battprob.plots.spectra import (
     corner,
     nyquist,
     relaxation_times,
+    relevance,
     spectrum_residuals,
 )
 from battprob.plots.trajectory import trajectory
@@ -56,6 +57,7 @@ __all__ = [
     "process",
     "regret",
     "relaxation_times",
+    "relevance",
     "reliability_curve",
     "roc",
     "shift",

@@ -1,4 +1,4 @@
-"""Impedance spectra: Nyquist and Bode plots, residuals, relaxation times, corner plots."""
+"""Impedance spectra: Nyquist, Bode, residuals, relaxation times, relevance, corner plots."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -163,6 +163,34 @@ def consistency(
         ax.plot(frequency[off], residual[off], "x", color=EPISTEMIC, ms=8)
     ax.set(xscale="log", xlabel="frequency (Hz)", ylabel="residual (sd)")
     ax.legend(frameon=False, ncols=3)
+    return ax
+
+
+def relevance(
+    frequency_hz: ArrayLike, weight: ArrayLike, *, ax: Axes | None = None
+) -> Axes:
+    """How much Re and Im of each frequency matter to a model of spectra.
+
+    Args:
+        frequency_hz: positive, in Hz, shape [f].
+        weight: of Re and Im there, nought or more, shape [f 2]: 1/ℓ² of a kernel with a
+            lengthscale for every feature, or squared standardised weights of a line.
+        ax: where to draw; default a new figure.
+    """
+    ax, frequency = axes_or_new(ax), np.asarray(frequency_hz, float)
+    weight = np.asarray(weight, float)
+    if weight.shape != (*frequency.shape, 2):
+        raise DataError(
+            f"weights must be [f 2] for {frequency.size} frequencies; got {weight.shape}"
+        )
+    order = np.argsort(frequency)
+    for column, (label, marker) in enumerate((("Re", "o"), ("Im", "s"))):
+        ax.plot(
+            frequency[order], weight[order, column], f"{marker}-", ms=3.5, label=label
+        )
+    ax.set(xscale="log", xlabel="frequency (Hz)", ylabel="relevance")
+    ax.set_ylim(bottom=0)
+    ax.legend(frameon=False, ncols=2)
     return ax
 
 

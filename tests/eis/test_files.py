@@ -52,6 +52,23 @@ def test_a_file_is_checked(two_peaks, capsys):
     assert cli.main(["eis", "check", str(two_peaks), "--admittance"]) == 0
 
 
+def test_a_folder_is_checked_together(folder, capsys):
+    assert cli.main(["eis", "check", str(folder)]) == 0
+    printed = capsys.readouterr().out
+    assert len(re.findall(r"cell\d: consistent with Kramers-Kronig", printed)) == 3
+    assert "together, at 5 % for all of them: 0 of 3 spectra inconsistent" in printed
+
+
+def test_spectra_mixed_in_one_file_are_pointed_at(folder, tmp_path, capsys):
+    first, second = ((folder / f"cell{i}.csv").read_text() for i in (0, 1))
+    path = tmp_path / "mixed.csv"
+    path.write_text(first + second.split("\n", 1)[1])
+    assert cli.main(["eis", "check", str(path)]) == 0
+    assert "occurs 2 times, taken as readings of one spectrum" in (
+        capsys.readouterr().out
+    )
+
+
 def test_a_file_has_relaxation_times(two_peaks, tmp_path, capsys):
     out = tmp_path / "gamma.csv"
     assert cli.main(["eis", "drt", str(two_peaks), "-o", str(out)]) == 0

@@ -35,6 +35,24 @@ def test_exact_data_gives_back_the_truth():
     assert fitted.report.converged
 
 
+def test_coordinates_are_logarithms_and_what_is_known_of_them_together(posterior):
+    found, table = posterior.coordinates, posterior.parameters
+    assert found.names == table.names
+    logarithms = np.array(
+        [0, 1, 2, 4]
+    )  # the exponent of the CPE is bounded on both sides
+    mean = np.asarray(found.mean)[:, logarithms]
+    value, sd = (np.asarray(a)[:, logarithms] for a in (table.value, table.sd))
+    np.testing.assert_allclose(np.exp(mean), value, rtol=0.01)
+    variance = np.diagonal(np.asarray(found.covariance), axis1=1, axis2=2)
+    np.testing.assert_allclose(np.sqrt(variance)[:, logarithms], sd / value, rtol=0.1)
+    correlation = np.asarray(table.correlation)
+    root = np.sqrt(variance[:, :, None] * variance[:, None, :])
+    np.testing.assert_allclose(found.covariance / root, correlation, atol=1e-8)
+    alone = posterior[2].coordinates
+    np.testing.assert_allclose(alone.mean, found.mean[2], rtol=1e-12)
+
+
 def four_times(freedom):
     """A fit to every frequency four times, and the spectrum; one program serves all."""
     z = np.asarray(CIRCUIT.impedance(TRUTH, FREQUENCY[::-1]))

@@ -135,6 +135,19 @@ def test_a_batch_is_its_spectra(found, measured):
     )
 
 
+def test_coordinates_are_logarithms_with_their_covariance(found):
+    at = found.coordinates(TAU[20:120:20])
+    low, middle, high = (
+        np.log(np.asarray(q))
+        for q in found.predict(TAU[20:120:20]).quantile([0.1587, 0.5, 0.8413])
+    )
+    sd = np.sqrt(np.diagonal(np.asarray(at.covariance), axis1=1, axis2=2))
+    np.testing.assert_allclose(at.mean, middle, atol=0.5 * sd.max())
+    np.testing.assert_allclose(sd, 0.5 * (high - low), rtol=0.35)
+    assert at.names[0] == f"log_gamma_{TAU[20]:.3g}s"
+    np.testing.assert_allclose(found[1].coordinates(TAU).mean[20], at.mean[1, 0])
+
+
 def test_order_and_unit_do_not_matter(found, measured):
     turned = DRT().fit(FREQUENCY[::-1], 1e-3 * measured[:, ::-1], key=jax.random.key(0))
     before, after = found.predict(TAU), turned.predict(TAU)

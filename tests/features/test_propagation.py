@@ -5,16 +5,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from battprob import Dataset, Predictive
+from battprob import DataError, Dataset, Predictive
 from battprob.features import FeatureTable
 from battprob.features.propagation import (
     derive,
     first_order,
+    fit_first_order,
     monte_carlo,
     predict_first_order,
     predict_monte_carlo,
 )
-from battprob.models import GaussianProcess
+from battprob.models import BayesianLinear, GaussianProcess
+from battprob.noise import Constant, Known
 
 X = jnp.array([[1.0, 2.0, -1.0], [3.0, 0.5, 2.0]])
 VARIANCE = jnp.array([[0.01, 0.04, 0.02], [0.0, 0.03, 0.01]])
@@ -118,3 +120,39 @@ def test_gradients_are_finite_at_exact_features():
         ).value.sum()
 
     assert np.isfinite(jax.grad(total)(jnp.zeros_like(X))).all()
+
+
+def test_errors_that_go_together_are_told_together():
+    weights = jnp.array([1.0, -2.0, 0.5])
+
+    def predict(x):
+        return Predictive.gaussian(x @ weights, 0.1, 0.2)
+
+    root = np.random.default_rng(0).normal(size=(2, 3, 3))
+    covariance = root @ np.swapaxes(root, 1, 2)
+    pred = predict_first_order(predict, X, covariance)
+    expected = 0.1 + np.einsum("d,mde,e->m", weights, covariance, weights)
+    np.testing.assert_allclose(pred.aleatoric, expected, rtol=1e-12)
+    plain = predict_first_order(predict, X, VARIANCE)
+    same = predict_first_order(predict, X, VARIANCE[:, None] * np.eye(3)[None])
+    np.testing.assert_allclose(same.aleatoric, plain.aleatoric, rtol=1e-12)
+
+
+def test_rows_of_noisy_features_count_less(key):
+    """Half of the rows have a feature that is nearly all error, and are told so."""
+    rng = np.random.default_rng(1)
+    exact = rng.normal(size=80)
+    variance = np.where(np.arange(80) < 40, 4.0, 1e-6)[:, None]
+    seen = exact[:, None] + np.sqrt(variance) * rng.normal(size=(80, 1))
+    data = Dataset(seen, 3 * exact + 0.1 * rng.normal(size=80))
+    model = BayesianLinear(Constant() + Known())
+    told = fit_first_order(model, data, variance, key=key)
+    untold = fit_first_order(model, data, 0.0, key=key)
+    slope, drawn = told.coefficients.mean[1], untold.coefficients.mean[1]
+    # Errors pull a slope towards nought; the second fit knows which rows do.
+    assert drawn < 1.5
+    assert abs(slope - 3) < abs(drawn - 3) - 0.3
+    with pytest.raises(DataError, match="not known"):
+        fit_first_order(model, data, np.nan, key=key)
+    with pytest.raises(DataError, match="noise head does not use it"):
+        fit_first_order(BayesianLinear(), data, variance, key=key)

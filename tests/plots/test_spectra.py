@@ -103,3 +103,16 @@ def test_consistency_has_limits_and_marks_outliers():
     assert {tuple(line.get_xdata()) for line in marked} == {(1.0,)}
     with pytest.raises(DataError, match="must be"):
         plots.consistency(FREQUENCY, residual[:, 0])
+
+
+def test_relevance_goes_by_frequency():
+    weight = np.array([[1.0, 0.0], [2.0, 4.0], [3.0, 5.0]])
+    ax = plots.relevance(FREQUENCY[::-1], weight[::-1])
+    real, imaginary = ax.lines
+    assert np.all(np.diff(real.get_xdata()) > 0)
+    order = np.argsort(FREQUENCY)
+    np.testing.assert_allclose(real.get_ydata(), weight[order, 0])
+    np.testing.assert_allclose(imaginary.get_ydata(), weight[order, 1])
+    assert (ax.get_xscale(), ax.get_ylabel()) == ("log", "relevance")
+    with pytest.raises(DataError, match="must be"):
+        plots.relevance(FREQUENCY, weight[:, 0])
