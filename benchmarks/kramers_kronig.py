@@ -33,9 +33,8 @@ PEER = """
 import json, sys, time
 import numpy as np
 import impedance.validation as validation
-# Under numpy 2 its evaluated expression names a type that is not in scope.
-validation.np, validation.eval_linKK.__globals__["np"] = np, np
-import impedance.models.circuits.elements as elements
+# Under numpy 2 the expression that it evaluates names a type that is not in scope.
+validation.circuit_elements["np"] = np
 task = np.load(sys.argv[1])
 out, start = {}, time.process_time()
 for name in ("clean", "drift"):

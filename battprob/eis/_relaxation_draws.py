@@ -10,6 +10,9 @@ No step size is tuned, and where the Gaussian is right every step is a fresh dra
 in e, so that an angle costs one product with the kernel. In between the level of the noise and
 its shape are drawn given the residuals, and, of a Student-t, the precision of every frequency.
 
+A chain begins at its mode, and few steps do not forget it: beside NUTS the draws of log γ are
+0.75 to 0.85 as wide inside the band and half as wide at its ends (64 steps: 0.9).
+
 References:
     Murray, Adams and MacKay, AISTATS (2010) 541; Nishihara, Murray and Adams, J. Mach. Learn.
     Res. 15 (2014) 2087 (Gaussian approximations in place of the prior).
