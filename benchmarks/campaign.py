@@ -17,6 +17,8 @@ import os
 import pathlib
 import subprocess
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
@@ -25,6 +27,7 @@ import numpy as np
 
 import battprob as bp
 from battprob import design
+from battprob.transforms import AbstractTransform, Identity, Log
 
 KEPT = pathlib.Path("results") / "campaign"
 
@@ -193,23 +196,32 @@ def speed(options):
 
 
 def policies(folder):
-    """The 224 policies and two maps of their lives."""
+    """The 224 policies, currents of all four steps, and two maps of their lives."""
     with (folder / "attia2020" / "policies.csv").open() as file:
         rows = list(csv.DictReader(file))
-    table = {name: [float(row[name]) for row in rows] for name in ("C1", "C2", "C3")}
+    table = {
+        name: [float(row[name]) for row in rows] for name in ("C1", "C2", "C3", "C4")
+    }
     maps = {
         m: np.array([float(r[m]) for r in rows]) for m in ("life_sim", "life_clo_mean")
     }
     return table, maps
 
 
+class Noise(NamedTuple):
+    """Noise of one test of given life, and its variance as a campaign is told it."""
+
+    sd: Callable
+    transform: AbstractTransform
+    variance: float
+
+
 NOISE = {
-    "life_sim": lambda life: 164.0 + 0 * life,
-    "life_clo_mean": lambda life: 0.107 * life,
+    "life_sim": Noise(lambda life: 164.0 + 0 * life, Identity(), 164.0**2),
+    "life_clo_mean": Noise(lambda life: 0.107 * life, Log(), 0.107**2),
 }
 LOOPS = {
     "UCB": design.UCB(1.0),
-    "UCB 2": design.UCB(2.0),
     "Thompson": design.Thompson(),
     "LogNEI": design.LogNEI(),
 }
@@ -223,8 +235,14 @@ def loop(folder, truth, channels, method, seed, rounds=4):
     place = {tuple(row): i for i, row in enumerate(space.candidate_rows.tolist())}
     rng = np.random.default_rng(seed)
     campaign = design.Campaign.start(
-        space, acquisition=LOOPS[method], key=jax.random.key(seed), initial=2
+        space,
+        acquisition=LOOPS[method],
+        model=design.default_model(noise=bp.noise.Known()),
+        transform=NOISE[truth].transform,
+        key=jax.random.key(seed),
+        initial=2,
     )
+    variance = np.full(channels, NOISE[truth].variance)
     found, seconds = [], []
     for _ in range(rounds):
         start = time.process_time()
@@ -232,8 +250,8 @@ def loop(folder, truth, channels, method, seed, rounds=4):
         seconds.append(time.process_time() - start)
         rows = space.encode(suggestions.points).tolist()
         true = life[[place[tuple(row)] for row in rows]]
-        noise = NOISE[truth](true) * rng.normal(size=channels)
-        campaign = campaign.tell(suggestions, true + noise)
+        y = true + NOISE[truth].sd(true) * rng.normal(size=channels)
+        campaign = campaign.tell(suggestions, y, noise_variance=variance)
         best = space.encode(campaign.recommend().points)[0].tolist()
         found.append(float(life[place[tuple(best)]]))
     return {"life": found, "seconds": seconds, "best": float(life.max())}

@@ -67,7 +67,7 @@ class Sobol:
 class Optuna:
     """A sampler of Optuna."""
 
-    def __init__(self, x, seed, sampler):
+    def __init__(self, x, seed, sampler, *, exact=False):
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -75,7 +75,7 @@ class Optuna:
             "tpe": optuna.samplers.TPESampler,
             "gp": optuna.samplers.GPSampler,
         }
-        extra = {"deterministic_objective": False} if sampler == "gp" else {}
+        extra = {"deterministic_objective": exact} if sampler == "gp" else {}
         self.study = optuna.create_study(sampler=kinds[sampler](seed=seed, **extra))
         self.names = [f"u{j}" for j in range(len(x[0]))]
         uniform = optuna.distributions.FloatDistribution(0, 1)
@@ -175,14 +175,14 @@ class BayBE:
     recommend = staticmethod(by_process_mean)
 
 
-METHODS = {
-    "random": Random,
-    "sobol": Sobol,
-    "optuna_tpe": lambda x, seed: Optuna(x, seed, "tpe"),
-    "optuna_gp": lambda x, seed: Optuna(x, seed, "gp"),
-    "botorch_logei": lambda x, seed: BoTorch(x, seed, "logei"),
-    "botorch_qlognei": lambda x, seed: BoTorch(x, seed, "qlognei"),
-    "baybe": BayBE,
+METHODS = {  # of points, a seed, and whether results are exact
+    "random": lambda x, seed, _: Random(x, seed),
+    "sobol": lambda x, seed, _: Sobol(x, seed),
+    "optuna_tpe": lambda x, seed, _: Optuna(x, seed, "tpe"),
+    "optuna_gp": lambda x, seed, exact: Optuna(x, seed, "gp", exact=exact),
+    "botorch_logei": lambda x, seed, _: BoTorch(x, seed, "logei"),
+    "botorch_qlognei": lambda x, seed, _: BoTorch(x, seed, "qlognei"),
+    "baybe": lambda x, seed, _: BayBE(x, seed),
 }
 
 
@@ -191,7 +191,7 @@ def main() -> None:
     task = receive()
     x, y = task["x"], task["y"]
     begin = time.process_time()
-    method = METHODS[sys.argv[1]](x, task["seed"])
+    method = METHODS[sys.argv[1]](x, task["seed"], task["exact"])
     for _ in range(task["num"]):
         x.append(method.ask(x, y))
         send(x[-1])

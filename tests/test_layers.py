@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "evaluate": CONSUMED,
     "design": CONSUMED | {"_serialise"},
     "design.defaults": CONSUMED
-    | {"models", "noise", "inference"},  # for those who name no model
+    | {"models", "kernels", "noise", "inference"},  # for those who name no model
     "plots": CONSUMED | {"evaluate"},
     "life": EVERYTHING,
     "sklearn": EVERYTHING,

@@ -26,6 +26,8 @@ class AbstractStationary(AbstractKernel):
         features: names or positions of the columns seen; default all.
         ard: a lengthscale for every feature (automatic relevance determination); False
             shares one.
+        scale_spread: standard deviation of log s² about 0, for a function that is known
+            to vary about as much as the target does; None takes the prior below.
 
     Priors, on standardised features: log ℓ ~ N(log 2√d, 1²), the √d because distances
     grow so (Hvarfner et al. 2024, arXiv:2402.02229); and s ~ Exponential(3), so that
@@ -38,6 +40,7 @@ class AbstractStationary(AbstractKernel):
     features: tuple[str | int, ...] | None = eqx.field(static=True)
     columns: tuple[int, ...] | None = eqx.field(static=True)
     ard: bool = eqx.field(static=True)
+    scale_spread: float | None = eqx.field(static=True)
 
     def __init__(
         self,
@@ -46,12 +49,14 @@ class AbstractStationary(AbstractKernel):
         *,
         features: Sequence[str | int] | None = None,
         ard: bool = True,
+        scale_spread: float | None = None,
     ):
         self.log_lengthscale = log_parameter(lengthscale)
         self.log_variance = log_parameter(variance)
         self.features = None if features is None else tuple(features)
         self.columns = None
         self.ard = ard
+        self.scale_spread = scale_spread
 
     @abstractmethod
     def correlation(self, squared: Float[Array, "*b"]) -> Float[Array, "*b"]:
@@ -81,7 +86,9 @@ class AbstractStationary(AbstractKernel):
         num_columns = 1 if self.columns is None else len(self.columns)
         centre = math.log(2.0) + 0.5 * math.log(num_columns)
         lengthscale = jnp.sum(norm.logpdf(self.log_lengthscale, centre))
-        return lengthscale + log_prior_of_scale(self.log_variance)
+        if self.scale_spread is None:
+            return lengthscale + log_prior_of_scale(self.log_variance)
+        return lengthscale + norm.logpdf(self.log_variance, 0.0, self.scale_spread)
 
     def gram(self, x1, x2):
         shrink = jnp.exp(-jnp.atleast_2d(self.log_lengthscale))

@@ -12,6 +12,9 @@ from battprob._columns import pick, resolve_columns
 from battprob._modules import replace
 from battprob._typing import Array, Float
 
+CENTRE, SPREAD = -2.0, 2.0
+"""Prior of log σ² for a target of unit variance: mean and standard deviation."""
+
 
 class AbstractNoise(eqx.Module):
     """Variance of the noise as a function of the features.
@@ -43,19 +46,27 @@ class AbstractNoise(eqx.Module):
 
 
 class Constant(AbstractNoise):
-    """σ² the same everywhere. Prior: log σ² ~ N(-2, 2²) for a target of unit variance."""
+    """σ² the same everywhere.
+
+    Args:
+        centre, spread: prior of log σ² for a target of unit variance, N(-2, 2²) as it is.
+    """
 
     log_variance: Float[Array, ""]
+    centre: float = eqx.field(static=True)
+    spread: float = eqx.field(static=True)
 
-    def __init__(self):
-        self.log_variance = jnp.asarray(CENTRE, jnp.result_type(float))
+    def __init__(self, *, centre: float = CENTRE, spread: float = SPREAD):
+        self.centre = centre
+        self.spread = spread
+        self.log_variance = jnp.asarray(self.centre, jnp.result_type(float))
 
     def bind(self, feature_names):
         del feature_names
         return self
 
     def log_prior(self):
-        return norm.logpdf(self.log_variance, CENTRE, SPREAD)
+        return norm.logpdf(self.log_variance, self.centre, self.spread)
 
     def variance(self, x, known):
         del known
@@ -71,11 +82,12 @@ class LogLinear(AbstractNoise):
     Args:
         features: names or positions of the features that the noise depends on; default
             all. With tens of cells, name one or two.
+        centre, spread: prior of a for a target of unit variance, N(-2, 2²) as it is.
 
     Features are held at three standard deviations from their mean: a slope learned inside
     the data says nothing of the noise far outside, and its exponential would say too much.
 
-    Prior: a ~ N(-2, 2²); each w_j ~ N(0, 1/d), so that the noise is taken to change by
+    Prior: each w_j ~ N(0, 1/d), so that the noise is taken to change by
     a factor of e or so over the data unless they say otherwise.
     """
 
@@ -83,11 +95,21 @@ class LogLinear(AbstractNoise):
     slopes: Float[Array, "..."]
     features: tuple[str | int, ...] | None = eqx.field(static=True)
     columns: tuple[int, ...] | None = eqx.field(static=True)
+    centre: float = eqx.field(static=True)
+    spread: float = eqx.field(static=True)
 
-    def __init__(self, features: Sequence[str | int] | None = None):
+    def __init__(
+        self,
+        features: Sequence[str | int] | None = None,
+        *,
+        centre: float = CENTRE,
+        spread: float = SPREAD,
+    ):
         self.features = None if features is None else tuple(features)
         self.columns = None
-        self.intercept = jnp.asarray(CENTRE, jnp.result_type(float))
+        self.centre = centre
+        self.spread = spread
+        self.intercept = jnp.asarray(self.centre, jnp.result_type(float))
         self.slopes = jnp.asarray(0.0, jnp.result_type(float))
 
     def bind(self, feature_names):
@@ -97,9 +119,8 @@ class LogLinear(AbstractNoise):
 
     def log_prior(self):
         slope_scale = 1 / max(self.slopes.size, 1) ** 0.5
-        return norm.logpdf(self.intercept, CENTRE, SPREAD) + jnp.sum(
-            norm.logpdf(self.slopes, 0.0, slope_scale)
-        )
+        level = norm.logpdf(self.intercept, self.centre, self.spread)
+        return level + jnp.sum(norm.logpdf(self.slopes, 0.0, slope_scale))
 
     def variance(self, x, known):
         del known
@@ -150,8 +171,5 @@ class Sum(AbstractNoise):
     def uses_known(self):
         return self.first.uses_known() or self.second.uses_known()
 
-
-CENTRE, SPREAD = -2.0, 2.0
-"""Prior of log σ² for a target of unit variance: mean and standard deviation."""
 
 _REACH = 3.0
