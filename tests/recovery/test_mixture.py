@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from scipy.stats import chisquare
 
 from battprob import Dataset, noise
@@ -11,6 +12,7 @@ from battprob.inference import MAP, NUTS
 from battprob.models import BayesianLinear, ConstantGate, ProtocolMixture, SoftmaxGate
 from battprob.models._mixture import summed
 from battprob.models._mixture.bound import MixtureData
+from battprob.models._mixture.common import Common
 from battprob.models._mixture.experts import LinearExpert
 from battprob.models._mixture.search import initial
 from battprob.models.base import Rows
@@ -40,12 +42,15 @@ def test_variances_and_gate_are_recovered():
 
 def _drawn(rng):
     """Parameters from their prior, protocols in order, and rows that follow them."""
-    expert = LinearExpert(prior=Ridge().bind(["x0"], NUM), noise=noise.Constant())
+    common = Common(Ridge().bind(["x0"], NUM))
+    expert = LinearExpert(common=common, noise=noise.Constant())
     start = initial(expert, ConstantGate().bind(["x0"], 2), 2, shared=True)
     x = rng.normal(size=(32, 1))
     log_variance, level = -2 + 2 * rng.normal(), rng.normal()
     gate = 1.5 * rng.normal(size=2)
-    intercepts, slopes = np.sort(rng.normal(size=2)), rng.normal(size=2)
+    share, spread = ndtr(rng.normal()), np.exp(-0.5 + 0.75 * rng.normal())
+    intercepts = spread * np.sort(rng.normal(size=2))
+    slopes = np.sqrt(share) * rng.normal() + np.sqrt(1 - share) * rng.normal(size=2)
     chance = 1 / (1 + np.exp(gate[0] - gate[1]))
     u = (rng.random(32) < chance).astype(int)
     scale = np.exp(0.75 * level)
@@ -62,11 +67,16 @@ def _drawn(rng):
 
 def _statistics(draws):
     weights = jax.vmap(lambda own: own.weights()[0])(draws)
-    level = draws.mixture.expert.prior.level
+    common = draws.mixture.expert.common
+    scale, spread = jnp.exp(0.75 * common.prior.level), jnp.exp(common.log_spread)
+    whole, rest = (
+        jnp.sqrt(jax.scipy.special.ndtr(sign * common.correlation)) for sign in (1, -1)
+    )
+    slopes = whole[:, None] * common.slopes + rest[:, None] * weights[:, :, 1]
     gate = draws.mixture.gate.level
     columns = [draws.mixture.expert.noise.log_variance, gate[:, 1] - gate[:, 0]]
-    columns += [weights[:, 0, 0], weights[:, 1, 0]]
-    columns += [jnp.exp(0.75 * level) * weights[:, k, 1] for k in (0, 1)]
+    columns += [spread * weights[:, 0, 0], spread * weights[:, 1, 0]]
+    columns += [scale * slopes[:, k] for k in (0, 1)]
     return np.stack([np.asarray(column) for column in columns], axis=1)
 
 

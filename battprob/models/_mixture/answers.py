@@ -17,7 +17,8 @@ def solve(draws, data, share):
 
     def one(own):
         parameters, share = own
-        return parameters.each(lambda expert, own: expert.solve(data.rows, own), share)
+        rows = parameters.expert.centred(data.rows)
+        return parameters.each(lambda expert, own: expert.solve(rows, own), share)
 
     return jax.lax.map(one, (draws, share))
 
@@ -39,11 +40,12 @@ def predict(draws, solved, share, data, x, known):
 
     def one(own):
         parameters, solved, share = own
+        centre = parameters.expert.centre(x)
 
         def of_expert(expert, solved, share):
-            mean, spread = expert.function(solved, data.rows, share, x)
+            departure, spread = expert.function(solved, data.rows, share, x)
             return (
-                mean,
+                centre + departure,
                 expert.noise.variance(x, known),
                 spread,
                 expert.prior_variance(x),
@@ -51,9 +53,9 @@ def predict(draws, solved, share, data, x, known):
 
         mean, noise, spread, prior = parameters.each(of_expert, solved, share)
         weight = log_probabilities(parameters.gate, data.active, x)
-        # Last a protocol not seen: a function of the prior, and the average noise.
+        # Last a protocol not seen: a fresh function, and the average noise.
         new = (
-            jnp.zeros_like(mean[0]),
+            centre,
             noise.mean(0),
             prior.mean(0),
             -jnp.inf * noise[0],
@@ -79,7 +81,8 @@ def sample_functions(state, data, x, key, num):
             share,
         )
         weight = jnp.exp(log_probabilities(parameters.gate, data.active, x))
-        return jnp.sum(weight * mean, axis=0), weight[..., None] * root
+        average = parameters.expert.centre(x) + jnp.sum(weight * mean, axis=0)
+        return average, weight[..., None] * root
 
     mean, root = jax.lax.map(joint, state)
     key_draw, key_function = jax.random.split(key)
@@ -108,24 +111,24 @@ def identify(draws, solved, share, data, rows, log_prior):
     """p(protocol | rows), protocols of training first and a new one last."""
     inside = rows.mask.astype(rows.y.dtype)
 
-    def log_density(mean, covariance, noise):
+    def log_density(residual, covariance, noise):
         # Padding is a standard normal number at its mean.
         both = inside[:, None] * inside[None]
         covariance = both * (covariance + jnp.diag(noise)) + jnp.diag(1 - inside)
-        return _gaussian.log_density(inside * (rows.y - mean), covariance)
+        return _gaussian.log_density(inside * residual, covariance)
 
     def one(own):
         parameters, solved, share = own
+        y = parameters.expert.centred(rows).y
 
         def of_expert(expert, solved, share):
             mean, root = expert.joint(solved, data.rows, share, rows.x)
             noise = expert.noise.variance(rows.x, rows.known)
-            own = log_density(mean, root @ root.T, noise)
+            own = log_density(y - mean, root @ root.T, noise)
             none = jnp.zeros_like(share)
-            mean, root = expert.joint(
-                expert.solve(data.rows, none), data.rows, none, rows.x
-            )
-            return own, log_density(mean, root @ root.T, noise)
+            fresh = expert.solve(data.rows, none)
+            mean, root = expert.joint(fresh, data.rows, none, rows.x)
+            return own, log_density(y - mean, root @ root.T, noise)
 
         own, new = parameters.each(of_expert, solved, share)
         return jnp.append(own, logsumexp(new) - jnp.log(len(new)))

@@ -30,11 +30,15 @@ from battprob.priors.base import standard_normal
 
 
 class MixtureParameters(eqx.Module):
-    """Hyper-parameters of all experts, on a leading axis unless shared, and of the gate."""
+    """Hyper-parameters of a typical expert, how each departs from them, and of the gate.
+
+    Departures lead with the axis of protocols and are N(0, 1) a priori, in steps that make
+    a scale differ by a factor of √e or so; None where all experts are alike.
+    """
 
     expert: AbstractExpert
+    departures: Any
     gate: AbstractGate
-    shared: bool = eqx.field(static=True)
 
     @property
     def is_process(self) -> bool:
@@ -43,13 +47,19 @@ class MixtureParameters(eqx.Module):
 
     def each(self, function: Callable, *arrays: Any) -> Any:
         """`function(expert, *arrays)` for every expert, whose arrays lead with its axis."""
-        if self.is_process:
-            # One after the other: LAPACK's triangular solves do not come in batches.
-            experts = () if self.shared else (self.expert,)
-            given = (self.expert,) if self.shared else ()
-            return jax.lax.map(lambda own: function(*given, *own), (*experts, *arrays))
-        axes = (None if self.shared else 0, *(0 for _ in arrays))
-        return jax.vmap(function, in_axes=axes)(self.expert, *arrays)
+
+        def one(own):
+            departure, *arrays = own
+            steps = jax.tree.map(lambda leaf: _STEP * leaf, departure)
+            return function(eqx.apply_updates(self.expert, steps), *arrays)
+
+        # Processes one after the other: LAPACK's triangular solves do not come in batches.
+        side_by_side = jax.lax.map if self.is_process else _vmapped
+        return side_by_side(one, (self.departures, *arrays))
+
+
+def _vmapped(function, arrays):
+    return jax.vmap(function)(arrays)
 
 
 class MixtureData(NamedTuple):
@@ -60,18 +70,12 @@ class MixtureData(NamedTuple):
     active: Float[Array, " k"]
 
 
-def log_prior(
-    parameters: MixtureParameters, active: Float[Array, " k"]
-) -> Float[Array, ""]:
-    """Log density of all parameters; those of no active protocol integrate to one."""
-    gate = parameters.gate.log_prior()
-    if parameters.shared:
-        return gate + parameters.expert.log_prior()
-
-    def one(expert, active):
-        return jnp.where(active > 0, expert.log_prior(), standard_normal(expert))
-
-    return gate + jnp.sum(parameters.each(one, active))
+def log_prior(parameters: MixtureParameters) -> Float[Array, ""]:
+    """Log density of all parameters, those of protocols that are not active too."""
+    density = parameters.expert.log_prior() + parameters.gate.log_prior()
+    if parameters.departures is None:
+        return density
+    return density + standard_normal(parameters.departures)
 
 
 def log_joint(
@@ -79,24 +83,21 @@ def log_joint(
 ) -> Float[Array, ""]:
     """B(θ) + log p(θ) for given shares, the density that hyper-parameters are found from."""
     (rows, _, active), share = data
+    centred = parameters.expert.centred(rows)
     evidence = parameters.each(
-        lambda expert, own: expert.log_evidence(rows, own), share
+        lambda expert, own: expert.log_evidence(centred, own), share
     )
     log_gate = log_probabilities(parameters.gate, active, rows.x)
     chosen = jnp.sum(jnp.where(share > 0, share * log_gate, 0.0))
-    return (
-        jnp.sum(evidence)
-        + chosen
-        + jnp.sum(entr(share))
-        + log_prior(parameters, active)
-    )
+    return jnp.sum(evidence) + chosen + jnp.sum(entr(share)) + log_prior(parameters)
 
 
 def shares(
     parameters: MixtureParameters, data: MixtureData, share: Float[Array, "k n"]
 ) -> Float[Array, "k n"]:
     """New shares of every row, from what the old ones teach the experts."""
-    rows, _, active = data
+    active = data.active
+    rows = parameters.expert.centred(data.rows)
 
     def one(expert, own):
         mean, spread = expert.function(expert.solve(rows, own), rows, own, rows.x)
@@ -124,14 +125,14 @@ def shares_of_new_rows(
     new: MixtureData,
 ) -> Float[Array, "k m"]:
     """Shares of rows that the experts have not learned from, given those of old ones."""
+    seen, rows = map(parameters.expert.centred, (old.rows, new.rows))
 
     def one(expert, own):
-        solved = expert.solve(old.rows, own)
-        mean, spread = expert.function(solved, old.rows, own, new.rows.x)
-        total = noise_variance(expert, new.rows) + spread
-        return -0.5 * ((new.rows.y - mean) ** 2 / total + jnp.log(total))
+        mean, spread = expert.function(expert.solve(seen, own), seen, own, rows.x)
+        total = noise_variance(expert, rows) + spread
+        return -0.5 * ((rows.y - mean) ** 2 / total + jnp.log(total))
 
-    log_gate = log_probabilities(parameters.gate, new.active, new.rows.x)
+    log_gate = log_probabilities(parameters.gate, new.active, rows.x)
     fit = parameters.each(one, share)
     return pinned(jax.nn.softmax(log_gate + fit, axis=0), new)
 
@@ -141,19 +142,22 @@ def functions(
     parameters: MixtureParameters, data: MixtureData, share: Float[Array, "k n"]
 ) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
     """Mean of every expert's function at all rows, and the variance of its noise."""
-    rows = data.rows
+    rows = parameters.expert.centred(data.rows)
 
     def one(expert, own):
         mean, _ = expert.function(expert.solve(rows, own), rows, own, rows.x)
         return mean, noise_variance(expert, rows)
 
-    return parameters.each(one, share)
+    mean, variance = parameters.each(one, share)
+    return mean + parameters.expert.centre(rows.x)[None], variance
 
 
 def permuted(parameters: MixtureParameters, order: Int[Array, " k"]):
     """The same mixture, its protocols in another order; some may be left out."""
-    gate = jax.tree.map(lambda leaf: leaf[order], parameters.gate)
-    expert = parameters.expert
-    if not parameters.shared:
-        expert = jax.tree.map(lambda leaf: leaf[order], expert)
-    return MixtureParameters(expert, gate, parameters.shared)
+    own = jax.tree.map(
+        lambda leaf: leaf[order], (parameters.departures, parameters.gate)
+    )
+    return MixtureParameters(parameters.expert, *own)
+
+
+_STEP = 0.5

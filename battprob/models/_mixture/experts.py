@@ -12,8 +12,10 @@ evidence of its own rows.
 """
 
 from abc import abstractmethod
+from typing import Any
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
@@ -21,10 +23,10 @@ from battprob._numerics import default_jitter
 from battprob._typing import Array, Float
 from battprob.kernels import AbstractKernel
 from battprob.models import _conjugate, _gaussian
+from battprob.models._mixture.common import Common
 from battprob.models._process import root_of_rest
 from battprob.models.base import Rows
 from battprob.noise import AbstractNoise
-from battprob.priors import AbstractPrior
 
 
 class AbstractExpert(eqx.Module):
@@ -36,8 +38,20 @@ class AbstractExpert(eqx.Module):
     noise: eqx.AbstractVar[AbstractNoise]
 
     @abstractmethod
+    def varies(self) -> Any:
+        """Of every leaf, whether it may be another one in another protocol."""
+
+    @abstractmethod
     def log_prior(self) -> Float[Array, ""]:
         """Log density of the unconstrained hyper-parameters."""
+
+    @abstractmethod
+    def centred(self, rows: Rows) -> Rows:
+        """Rows whose targets are departures from what the experts have in common."""
+
+    @abstractmethod
+    def centre(self, x: Float[Array, "m d"]) -> Float[Array, " m"]:
+        """The function that those of all experts scatter around."""
 
     @abstractmethod
     def log_evidence(self, rows: Rows, share: Float[Array, " n"]) -> Float[Array, ""]:
@@ -67,19 +81,28 @@ class AbstractExpert(eqx.Module):
 
 
 class LinearExpert(AbstractExpert):
-    """Intercept and weights, integrated out."""
+    """Intercept and weights, which depart from common ones; departures are integrated out."""
 
-    prior: AbstractPrior
+    common: Common
     noise: AbstractNoise
 
+    def varies(self):
+        everything = jax.tree.map(lambda _: True, self)
+        none = jax.tree.map(lambda _: False, self.common)
+        return eqx.tree_at(lambda own: own.common, everything, none)
+
     def log_prior(self):
-        return self.prior.log_prior() + self.noise.log_prior()
+        return self.common.log_prior() + self.noise.log_prior()
+
+    def centred(self, rows):
+        return rows._replace(y=rows.y - self.centre(rows.x))
+
+    def centre(self, x):
+        return self.common.function(x)
 
     def columns(self, x: Float[Array, "m d"]) -> Float[Array, "m r"]:
-        """Columns whose weights are N(0, 1) a priori."""
-        return jnp.concatenate(
-            [jnp.ones_like(x[:, :1]), x * self.prior.scales()[None]], axis=1
-        )
+        """Columns whose weights, the departures, are N(0, 1) a priori."""
+        return self.common.columns(x)
 
     def _own(self, rows, share):
         root = jnp.sqrt(share)
@@ -117,8 +140,17 @@ class ProcessExpert(AbstractExpert):
     kernel: AbstractKernel
     noise: AbstractNoise
 
+    def varies(self):
+        return jax.tree.map(lambda _: True, self)
+
     def log_prior(self):
         return self.kernel.log_prior() + self.noise.log_prior()
+
+    def centred(self, rows):
+        return rows
+
+    def centre(self, x):
+        return jnp.zeros_like(x[:, 0])
 
     def _covariance(self, rows, share):
         root = jnp.sqrt(share)

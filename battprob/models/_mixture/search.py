@@ -7,7 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.flatten_util import ravel_pytree
+from jax.scipy.linalg import solve_triangular
 
+from battprob._numerics import cholesky_solve
 from battprob._random import generator
 from battprob._typing import Array, Float, Int, PRNGKey
 from battprob.inference.laplace import gaussian_draws
@@ -45,14 +48,14 @@ def initial(
     expert: AbstractExpert, gate: AbstractGate, num_protocols: int, *, shared: bool
 ) -> MixtureParameters:
     """Every expert as the one given."""
+
+    def of_each(leaf):
+        return jnp.asarray(np.zeros((num_protocols, *leaf.shape), leaf.dtype))
+
+    departures = None
     if not shared:
-        expert = jax.tree.map(
-            lambda leaf: jnp.asarray(
-                np.broadcast_to(np.asarray(leaf), (num_protocols, *leaf.shape))
-            ),
-            expert,
-        )
-    return MixtureParameters(expert, gate, shared)
+        departures = jax.tree.map(of_each, eqx.filter(expert, expert.varies()))
+    return MixtureParameters(expert, departures, gate)
 
 
 def search(
@@ -66,7 +69,8 @@ def search(
 ) -> Found:
     """The best mixture of the first `num_protocols` that there is room for.
 
-    `normals` are what draws of the hyper-parameters are made of.
+    `normals` are what draws of the hyper-parameters are made of, as many as there are
+    and once more for the slopes in common.
     """
     active = np.arange(len(data.active)) < num_protocols
     data = data._replace(active=jnp.asarray(active, data.rows.y.dtype))
@@ -103,18 +107,57 @@ def around(
 ) -> tuple[MixtureParameters, Float[Array, ""]]:
     """Draws of hyper-parameters for given shares, and the evidence for one order.
 
-    Kernels stay at their mode in all draws, as those of a `GaussianProcess` do.
+    Kernels stay at their mode in all draws, as those of a `GaussianProcess` do. The slopes
+    that linear experts have in common are drawn from their law given all else of a draw:
+    elsewhere they would be those of other scales.
     """
     mode = jax.tree.map(lambda leaf: leaf[None], parameters)
-    draws, log_evidence = gaussian_draws(log_joint, mode, (data, share), normals)
+    half = normals[:, : ravel_pytree(parameters)[0].size]
+    draws, log_evidence = gaussian_draws(log_joint, mode, (data, share), half)
     if parameters.is_process:
-        fixed = jax.tree.map(
-            lambda own, drawn: jnp.broadcast_to(own, drawn.shape),
-            mode.expert.kernel,
-            draws.expert.kernel,
-        )
-        draws = eqx.tree_at(lambda own: own.expert.kernel, draws, fixed)
+        draws = _with_kernels(draws, parameters)
+    else:
+        draws = _with_common_slopes(draws, (data, share), normals)
     return draws, log_evidence
+
+
+@eqx.filter_jit
+def _with_common_slopes(draws, data, normals):
+    """Draws with slopes from N(H⁻¹g, H⁻¹), g and -H what the log density has at nought."""
+
+    def slopes(own):
+        return own.expert.common.slopes
+
+    def one(own):
+        draw, normal = own
+
+        def density(z):
+            return log_joint(eqx.tree_at(slopes, draw, z), data)
+
+        origin = jnp.zeros_like(normal)
+        precision = -jax.hessian(density)(origin)
+        factor = jnp.linalg.cholesky(precision)
+        mean = cholesky_solve(factor, jax.grad(density)(origin))
+        step = solve_triangular(factor, normal, lower=True, trans=1)
+        return eqx.tree_at(slopes, draw, mean + step)
+
+    half = normals[:, -slopes(draws).shape[1] :]
+    return jax.lax.map(one, (draws, jnp.concatenate([half, -half])))
+
+
+def _with_kernels(draws, mode):
+    """Draws whose kernels are all those of the mode."""
+
+    def kernels(own):
+        alike = own.departures is None
+        return [own.expert.kernel] + ([] if alike else [own.departures.kernel])
+
+    fixed = jax.tree.map(
+        lambda own, drawn: jnp.broadcast_to(own, drawn.shape),
+        kernels(mode),
+        kernels(draws),
+    )
+    return eqx.tree_at(kernels, draws, fixed)
 
 
 def _pilot(data, most, key):

@@ -25,8 +25,6 @@ def starting_shares(
     rows = data.rows
     everything = rows.mask.astype(rows.y.dtype)
     expert = parameters.expert
-    if not parameters.shared:
-        expert = jax.tree.map(lambda leaf: leaf[0], expert)
     solved = expert.solve(rows, everything)
     residual = rows.y - expert.function(solved, rows, everything, rows.x)[0]
 

@@ -53,7 +53,8 @@ def start(
     free: tuple[int, ...],
 ) -> SummedParameters:
     """The weights that shares found by the evidence bound teach."""
-    weights = mixture.each(lambda expert, own: expert.solve(data.rows, own)[0], share)
+    rows = mixture.expert.centred(data.rows)
+    weights = mixture.each(lambda expert, own: expert.solve(rows, own)[0], share)
     intercepts, place = weights[:, 0], jnp.asarray(free, int)
     gaps = jnp.log(jnp.maximum(jnp.diff(intercepts[place]), _LEAST_GAP))
     intercepts = intercepts.at[place[1:]].set(gaps)
@@ -65,7 +66,7 @@ def log_joint(parameters: SummedParameters, data: MixtureData) -> Float[Array, "
     weights, log_jacobian = parameters.weights()
     density = logsumexp(_log_terms(parameters, weights, data), axis=0)
     likelihood = jnp.sum(jnp.where(data.rows.mask, density, 0.0))
-    prior = log_prior(parameters.mixture, data.active) + standard_normal(weights)
+    prior = log_prior(parameters.mixture) + standard_normal(weights)
     permutations = math.lgamma(len(parameters.free) + 1)
     return likelihood + prior + log_jacobian + permutations
 
@@ -91,7 +92,8 @@ def drawn_shares(
 
 def _log_terms(parameters, weights, data):
     """Log of every protocol's part of the density of every row."""
-    rows, labels, active = data
+    _, labels, active = data
+    rows = parameters.mixture.expert.centred(data.rows)
 
     def one(expert, weights):
         variance = noise_variance(expert, rows)

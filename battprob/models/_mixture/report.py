@@ -1,9 +1,40 @@
-"""What went wrong with a mixture, in words: protocols that are empty or all but one."""
+"""What is reported of a fit, and what went wrong in words: protocols empty, or all but one."""
 
 import numpy as np
 
+from battprob.inference import FitReport
+from battprob.inference.report import Stopwatch
 from battprob.models._mixture.bound import functions
 from battprob.models._mixture.search import Found
+
+
+def report_of(found: Found, num_starts: int, watch: Stopwatch) -> FitReport:
+    """How the best of all starts ended, and what failed."""
+    rows = ", ".join(f"{count:.1f}" for count in np.asarray(found.share).sum(1))
+    state = "found" if found.converged else "stopped short"
+    message = f"best of {num_starts} starts {state}; rows on each protocol: {rows}"
+    return FitReport(
+        converged=found.converged,
+        message="; ".join([message, *failures(found)]),
+        steps=found.steps,
+        seconds_compile=watch.compile,
+        seconds_run=watch.run,
+    )
+
+
+def joined(own: FitReport, report: FitReport) -> FitReport:
+    """The report of draws, and what was said of where they started."""
+    return FitReport(
+        converged=own.converged and report.converged,
+        message=f"{own.message}; {report.message}",
+        steps=own.steps + report.steps,
+        r_hat=own.r_hat,
+        ess=own.ess,
+        divergences=own.divergences,
+        seconds_compile=own.seconds_compile + report.seconds_compile,
+        seconds_run=own.seconds_run + report.seconds_run,
+    )
+
 
 _EMPTY = 1.0  # rows
 _ALIKE = 0.5  # standard deviations of the noise
