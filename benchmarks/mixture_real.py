@@ -168,6 +168,46 @@ def severson(folder: Path) -> dict[str, float]:
     return {name: float(share) for name, share in flagged.items()}
 
 
+def fade_shape(record, capacity, early=100.0) -> tuple[float, float, float]:
+    """Slope, curvature and scatter of capacity over the first records, relative to the first."""
+    seen = record <= early
+    record, capacity = record[seen], capacity[seen]
+    relative = capacity / np.median(capacity[: max(3, len(capacity) // 20)])
+    curve = np.polyfit(record / early, relative, 2)
+    scatter = np.std(relative - np.polyval(curve, record / early))
+    return curve[1], curve[0], np.log(scatter)
+
+
+def flags_between_sets(folder: Path) -> dict[str, float]:
+    """A detector of Severson's training cells by the shape of their fade; cells of other sets."""
+    pack = np.load(folder / "severson" / "severson.npz")
+    table = np.load(folder / "severson" / "capacity.npz")
+    capacity = table["capacity"] * float(table["scale"])
+    rows, split = [], pack["split"][table["row"]]
+    for own in capacity:
+        there = own > 0
+        rows.append(fade_shape(table["cycle"][there].astype(float), own[there]))
+    x, y = np.array(rows), np.log(pack["cycle_life"][table["row"]])
+    train = split == "train"
+    detector = bp.evaluate.OutOfDistribution().fit(
+        bp.models.BayesianLinear(),
+        bp.Dataset(x[train], y[train], feature_names=["slope", "curvature", "scatter"]),
+        key=jax.random.key(0),
+        progress=False,
+    )
+    flagged = {"test1": float(detector.check(x[split == "test1"]).flagged.mean())}
+    for name, column in (("sunwoda2024", "cycle"), ("xjtu", "record")):
+        frame: Any = pd.read_csv(folder / name / "capacity.csv")
+        other = [
+            fade_shape(
+                cell[column].to_numpy(float), cell["capacity_Ah"].to_numpy(float)
+            )
+            for _, cell in frame.groupby("cell")
+        ]
+        flagged[name] = float(detector.check(np.array(other)).flagged.mean())
+    return flagged
+
+
 def flags_between_protocols(x, y, protocol) -> dict[str, float]:
     """A detector of the largest protocol's cells, asked about all others."""
     names, counts = np.unique(protocol, return_counts=True)
@@ -204,7 +244,9 @@ def main() -> None:
         }
         print(name, json.dumps(results[name], indent=1), flush=True)
     results["severson"] = severson(options.data)
-    print("flagged", json.dumps(results["severson"], indent=1))
+    results["other sets"] = flags_between_sets(options.data)
+    for name in ("severson", "other sets"):
+        print("flagged", json.dumps(results[name], indent=1))
     options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 

@@ -4,9 +4,12 @@
 
 Simulated sets of two and three protocols, means 2 to 4 standard deviations of the noise apart,
 the protocol chosen by a temperature, 2000 rows to test on. Beside `ProtocolMixture`, on the same
-rows: a Gaussian process with constant noise, one with log-linear noise, and scikit-learn's
-`GaussianMixture` of (x, y) conditioned on x (as many components as BIC likes best, up to eight).
-A table of medians over seeds is printed, and how often the mixture had the best density.
+rows: a Gaussian process with constant noise, one with log-linear noise, scikit-learn's
+`GaussianMixture` of (x, y) conditioned on x (as many components as BIC likes best, up to eight), a
+neural mixture-density network, and two oracles: least squares given the true protocols ("told"),
+and the maximum of the likelihood climbed from the truth ("likeliest"). A table of medians over
+seeds is printed, and how often the mixture had the best density. "processes" are protocols that
+are not linear, found by Gaussian-process experts.
 """
 
 import argparse
@@ -17,10 +20,15 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from scipy.special import logsumexp, softmax
-from scipy.stats import multivariate_normal
+from mixture_peers import (
+    gaussian_mixture,
+    likeliest,
+    linear_mixture,
+    mixture_density,
+    told_protocols,
+)
+from scipy.special import softmax
 from sklearn.metrics import adjusted_rand_score
-from sklearn.mixture import GaussianMixture
 
 import battprob as bp
 
@@ -94,8 +102,23 @@ def one_seed(truth: Truth, seed: int) -> dict[str, float]:
         "conditional_bias": float(np.mean(alone - functions[1])),
         "log_density": float(pred.log_prob(target).mean()),
         "gmr_log_density": float(gaussian_mixture(x, y, new, target).mean()),
-        "weight_error": weight_error(truth, posterior, x, rng),
+        "mdn_log_density": float(
+            mixture_density(x, y, new, target, truth.protocols, seed).mean()
+        ),
+        **weight_errors(truth, posterior, x, rng),
     }
+    oracles = {
+        "told": told_protocols(x, u, y, truth.protocols),
+        "likeliest": likeliest(x, y, truth),
+    }
+    for name, flat in oracles.items():
+        known, chance, density = linear_mixture(flat, new, target, truth.protocols)
+        parted = (chance * known**2).sum(1) - (chance * known).sum(1) ** 2
+        noise = np.exp(flat[3 * truth.protocols])
+        figures[f"{name}: within_error"] = abs(noise - 1)
+        figures[f"{name}: between_error"] = abs(parted.mean() / between.mean() - 1)
+        figures[f"{name}: conditional_bias"] = np.mean(known[:, 1] - functions[1])
+        figures[f"{name}_log_density"] = density.mean()
     if truth.num <= PROCESSES_UP_TO:
         heads = {"gp": bp.noise.Constant(), "gp_log_linear": bp.noise.LogLinear()}
         for name, head in heads.items():
@@ -105,37 +128,66 @@ def one_seed(truth: Truth, seed: int) -> dict[str, float]:
     return figures
 
 
-def weight_error(truth, posterior, x, rng) -> float:
-    """How far the weight of the last protocol is off after 40 unlabelled cells.
+def weight_errors(truth, posterior, x, rng) -> dict[str, float]:
+    """How far the weight of the last protocol is off after 40 cells whose protocol is hidden.
 
-    Cells of another mix: nine in ten on the last protocol, features as those have them.
+    Cells of another mix: nine in ten on the last protocol, features as those have them. By
+    features alone, with targets, and the same by the true densities in place of the model's.
     """
-    pool, u, _ = truth.sample(rng, 4000)
+    pool, u, y = truth.sample(rng, 4000)
     last = truth.protocols - 1
     wanted = np.where(rng.random(40) < 0.9, last, 0)
     rows = [rng.choice(np.flatnonzero(u == k)) for k in wanted]
-    before = np.asarray(posterior.protocol_probabilities(x)).mean(0)
-    estimate = bp.evaluate.protocol_weights(
-        posterior.protocol_probabilities(pool[rows]), before
+    cells, target = pool[rows], y[rows]
+    gate = truth.gate(cells).T
+    density = gate * np.exp(-0.5 * (target[:, None] - truth.functions(cells).T) ** 2)
+    own = posterior.protocol_probabilities
+    before = np.asarray(own(x)).mean(0)
+    estimates = {
+        "weight_error": (own(cells), before),
+        "weight_error, targets": (posterior.responsibilities(cells, target), before),
+        "true gate: weight_error": (gate, truth.gate(pool).mean(1)),
+        "true densities: weight_error, targets": (
+            density / density.sum(1, keepdims=True),
+            truth.gate(pool).mean(1),
+        ),
+    }
+    found = {k: bp.evaluate.protocol_weights(*given) for k, given in estimates.items()}
+    errors = {k: abs(float(own.weights[last]) - 0.9) for k, own in found.items()}
+    return errors | {"stated error of weight": float(found["weight_error"].error[last])}
+
+
+def process_seed(seed: int) -> dict[str, float]:
+    """Two curves that are no lines, 4 sd apart on average, 100 rows."""
+    rng = np.random.default_rng(seed)
+    x = rng.uniform(-2, 2, size=(1100, 1))
+    u = (rng.random(1100) < 0.5).astype(int)
+    functions = np.stack([np.sin(2 * x[:, 0]), 4 + np.cos(2 * x[:, 0])])
+    y = functions[u, np.arange(1100)] + rng.normal(size=1100)
+    data = bp.Dataset(x[:100], y[:100], feature_names=["rate"])
+    experts = {
+        "processes": bp.models.GaussianProcess(),
+        "lines": bp.models.BayesianLinear(),
+    }
+    new, target = x[100:], y[100:]
+    figures = {}
+    for name, expert in experts.items():
+        model = bp.models.ProtocolMixture(expert, 2, shared=True)
+        posterior = model.fit(data, key=jax.random.key(seed))
+        pred = posterior.predict(new)
+        low, high = pred.interval(0.9)
+        own = np.asarray(posterior.responsibilities(x[:100], y[:100])).argmax(1)
+        figures |= {
+            f"{name}: within_error": abs(float(pred.within.mean()) - 1),
+            f"{name}: rand_index": adjusted_rand_score(u[:100], own),
+            f"{name}: coverage": float(np.mean((target >= low) & (target <= high))),
+            f"{name}: log density": float(pred.log_prob(target).mean()),
+        }
+    single = bp.models.GaussianProcess().fit(data, key=jax.random.key(seed))
+    figures["one process: log density"] = float(
+        single.predict(new).log_prob(target).mean()
     )
-    return abs(float(estimate.weights[last]) - 0.9)
-
-
-def gaussian_mixture(x, y, new, target) -> np.ndarray:
-    """Log density of targets under a Gaussian mixture of (x, y), given x."""
-    table = np.column_stack([x, y])
-    fits = [
-        GaussianMixture(k, n_init=3, random_state=0).fit(table) for k in range(1, 9)
-    ]
-    best = min(fits, key=lambda fit: fit.bic(table))
-    joint = best.score_samples(np.column_stack([new, target]))
-    parts = [
-        np.log(weight) + multivariate_normal(mean[:-1], cov[:-1, :-1]).logpdf(new)
-        for weight, mean, cov in zip(
-            best.weights_, best.means_, best.covariances_, strict=True
-        )
-    ]
-    return joint - logsumexp(parts, axis=0)
+    return figures
 
 
 NUMBERS = {
@@ -183,18 +235,26 @@ def seconds_of_starts() -> dict[int, float]:
     return seconds
 
 
+EXTRA = ("number", "starts", "processes")
+
+
 def main() -> None:
     """Simulate, fit, score, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--only", nargs="+", default=[*CASES, "number", "starts"])
+    parser.add_argument("--only", nargs="+", default=[*CASES, *EXTRA])
     options = parser.parse_args()
     bp.enable_x64()
     results = json.loads(options.json.read_text()) if options.json.exists() else {}
     for name in options.only:
         if name == "number":
             results[name] = numbers_found(options.seeds)
+        elif name == "processes":
+            rows = [process_seed(seed) for seed in range(min(options.seeds, 6))]
+            results[name] = {key: [row[key] for row in rows] for key in rows[0]}
+            for key, values in results[name].items():
+                print(f"  {key:40s} {np.median(values):8.4f}")
         elif name == "starts":
             results[name] = seconds_of_starts()
             print("CPU-seconds by number of starts", results[name])
@@ -203,7 +263,7 @@ def main() -> None:
             results[name] = {key: [row[key] for row in rows] for key in rows[0]}
             print(f"\n{name}, medians of {len(rows)} seeds")
             for key, values in results[name].items():
-                print(f"  {key:24s} {np.median(values):8.4f}")
+                print(f"  {key:40s} {np.median(values):8.4f}")
             own = np.array(results[name]["log_density"])
             for key in (k for k in results[name] if k.endswith("_log_density")):
                 wins = np.sum(own > np.array(results[name][key]))

@@ -59,7 +59,7 @@ def checked_weights(weights: ArrayLike, num: int) -> np.ndarray:
     """Weights of `num` protocols and of a new one.
 
     Raises:
-        DataError: there are more or fewer, a weight is negative, or all are zero.
+        DataError: there are more or fewer, one is negative, or they do not sum to one.
     """
     array = np.asarray(weights, float)
     if array.shape not in ((num,), (num + 1,)):
@@ -67,9 +67,12 @@ def checked_weights(weights: ArrayLike, num: int) -> np.ndarray:
             f"protocol_weights needs {num} numbers, or {num + 1} with that of a new "
             f"protocol last; got shape {array.shape}"
         )
-    if not np.all(np.isfinite(array)) or np.any(array < 0) or array.sum() <= 0:
+    if not np.all(np.isfinite(array)) or np.any(array < 0):
+        raise DataError(f"protocol_weights must not be negative; got {array}")
+    if abs(array.sum() - 1) > _ROUNDING:
         raise DataError(
-            f"protocol_weights must not be negative, nor sum to zero; got {array}"
+            f"protocol_weights must sum to one; {array} sum to {array.sum():.4g}: divide "
+            "them by that"
         )
     return np.append(array, 0.0) if len(array) == num else array
 
@@ -91,3 +94,6 @@ def _codes(protocol, num, size):
             f"got {np.unique(codes).tolist()}"
         )
     return np.broadcast_to(codes, (size,))
+
+
+_ROUNDING = 1e-4

@@ -326,6 +326,9 @@ def test_protocols_that_are_not_there_are_refused(fitted, key):
             fitted.predict(x, protocol=protocol)
     with pytest.raises(DataError, match="2 numbers, or 3"):
         fitted.predict(x, protocol_weights=[1.0])
+    for weights, message in (([0.5, 0.9], "sum to 1.4"), ([-0.5, 1.5], "negative")):
+        with pytest.raises(DataError, match=message):
+            fitted.predict(x, protocol_weights=weights)
     with pytest.raises(DataError, match="not both"):
         fitted.predict(x, protocol=0, protocol_weights=[1.0, 0.0])
     plain = BayesianLinear().fit(dataset(x, y), key=key)
