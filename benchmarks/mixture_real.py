@@ -184,9 +184,9 @@ def flags_between_sets(folder: Path) -> dict[str, float]:
     table = np.load(folder / "severson" / "capacity.npz")
     capacity = table["capacity"] * float(table["scale"])
     rows, split = [], pack["split"][table["row"]]
-    for own in capacity:
+    for cycle, own in zip(table["cycle"], capacity, strict=True):
         there = own > 0
-        rows.append(fade_shape(table["cycle"][there].astype(float), own[there]))
+        rows.append(fade_shape(cycle[there].astype(float), own[there]))
     x, y = np.array(rows), np.log(pack["cycle_life"][table["row"]])
     train = split == "train"
     detector = bp.evaluate.OutOfDistribution().fit(
