@@ -8,7 +8,7 @@ import numpy as np
 from battprob._errors import DataError
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
-from battprob.models.base import Rows, Scaling, prepare, standardise
+from battprob.models._scaling import Rows, Scaling, prepare, standardise
 from battprob.noise import Constant
 from battprob.transforms import Identity
 

@@ -17,7 +17,7 @@ from jax.scipy.stats import norm
 from battprob._padding import bucket
 from battprob._typing import Array, Float, Int
 from battprob.dataset import LOWER_BOUND, UPPER_BOUND, Dataset
-from battprob.models.base import Scaling
+from battprob.models._scaling import Scaling
 from battprob.priors.base import exponential
 
 _NO_ROW = np.iinfo(np.int32).max

@@ -41,7 +41,7 @@ from battprob._numerics import (
 )
 from battprob._typing import Array, Bool, Float
 from battprob.kernels import AbstractKernel
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.noise import AbstractNoise
 from battprob.noise.latent import split
 

@@ -25,7 +25,7 @@ from battprob.models._products import (
     pivots,
     product,
 )
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 
 
 class Data(NamedTuple):

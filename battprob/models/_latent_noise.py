@@ -30,7 +30,7 @@ from jax.flatten_util import ravel_pytree
 from battprob._numerics import cholesky, cholesky_solve, triangular_inverse
 from battprob._typing import Array, Float, Int
 from battprob.models._replicates import Sites, pool
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.noise import AbstractNoise
 from battprob.noise.latent import has_weights, split
 

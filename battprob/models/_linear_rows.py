@@ -12,7 +12,7 @@ from battprob.inference import MAP, NUTS
 from battprob.models import _conjugate
 from battprob.models._effects import GroupEffects, effect_columns
 from battprob.models._hidden_labels import HiddenLabels
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.noise import AbstractNoise, Constant
 from battprob.priors import AbstractPrior
 

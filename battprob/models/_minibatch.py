@@ -23,7 +23,7 @@ from battprob.models._inducing import (
     beliefs_of_rows,
     bound_of_batch,
 )
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.noise import AbstractNoise
 
 CHUNK = 50  # steps between checkpoints

@@ -23,7 +23,7 @@ from battprob._normal import normal_nodes
 from battprob._numerics import cholesky_inverse, safe_sqrt
 from battprob._typing import Array, Float
 from battprob.models._replicates import Sites, pool
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.noise import AbstractNoise
 from battprob.noise.latent import split
 

@@ -7,7 +7,7 @@ import numpy as np
 from battprob._numerics import cholesky, default_jitter
 from battprob._random import generator
 from battprob._typing import Array, Float, PRNGKey
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 
 
 def some_rows(rows: Rows, most: int, key: PRNGKey) -> Rows | None:

@@ -23,7 +23,7 @@ import numpy as np
 from battprob._numerics import default_jitter
 from battprob._padding import bucket, pad_rows
 from battprob._typing import Array, Bool, Float, Int
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 
 
 class Sites(NamedTuple):

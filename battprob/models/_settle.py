@@ -17,7 +17,7 @@ from battprob.models._inducing import (
     bound_of_batch,
 )
 from battprob.models._noise_level import covariance_of, flat_head, relative_slope
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.noise import AbstractNoise
 from battprob.noise.latent import has_weights, split
 

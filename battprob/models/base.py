@@ -2,7 +2,6 @@
 
 import math
 import os
-import warnings
 from abc import abstractmethod
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -13,52 +12,16 @@ import numpy as np
 from jax.core import Tracer
 from jax.scipy.special import logsumexp
 
-from battprob._errors import DataError, PrecisionWarning
+from battprob._errors import DataError
 from battprob._padding import bucket, pad_rows
 from battprob._serialise import save
-from battprob._typing import Array, ArrayLike, Bool, Float, Int, PRNGKey
+from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
 from battprob.class_predictive import ClassPredictive
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
 from battprob.models._protocols import on_protocols
-from battprob.noise import AbstractNoise
-from battprob.noise.student import students
+from battprob.models._scaling import Scaling, has_exact_labels, standard_inputs
 from battprob.predictive import Predictive
-
-
-class Rows(NamedTuple):
-    """A dataset as models see it: standardised, padded, masked."""
-
-    x: Float[Array, "n d"]
-    y: Float[Array, " n"]
-    known: Float[Array, " n"]
-    mask: Bool[Array, " n"]
-
-
-class Scaling(eqx.Module):
-    """Mean and scale of features and (transformed) target, taken from training rows.
-
-    A column that never varies keeps scale one: a new value of it is then far away. A
-    target that never varies (one row) is scaled by its own size.
-    """
-
-    x_mean: Float[Array, " d"]
-    x_scale: Float[Array, " d"]
-    y_mean: Float[Array, ""]
-    y_scale: Float[Array, ""]
-
-    def features(self, x: Float[Array, "n d"]) -> Float[Array, "n d"]:
-        """Standardised features."""
-        return (x - self.x_mean[None]) / self.x_scale[None]
-
-    def rows(self, padded: Dataset) -> Rows:
-        """A padded dataset standardised; masked targets are zero."""
-        z = padded.transform.inverse(padded.y)
-        y = jnp.where(padded.mask, (z - self.y_mean) / self.y_scale, 0.0)
-        known = padded.noise_variance
-        known = jnp.zeros_like(y) if known is None else known / self.y_scale**2
-        return Rows(self.features(padded.x), y, known, padded.mask)
-
 
 Answer = TypeVar("Answer", Predictive, ClassPredictive)
 
@@ -110,7 +73,7 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
         Raises:
             DataError: labels are censored: their draws are no data.
         """
-        if not _has_exact_labels(self.dataset):
+        if not has_exact_labels(self.dataset):
             raise DataError(
                 "the evidence of censored labels is not computed: compare models by the "
                 "density of held-out rows (evaluate.cross_validate)"
@@ -161,7 +124,7 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
         if noise_variance is not None:
             known = known.at[:size].set(jnp.asarray(noise_variance, x.dtype))
         codes = self._codes(groups, size, len(x))
-        inputs = _standard_inputs(x, known, self.scaling)
+        inputs = standard_inputs(x, known, self.scaling)
         pred: Any = self._standardised_predict(*inputs, codes)
         # A probability has no unit to be given back.
         if isinstance(pred, Predictive):
@@ -291,51 +254,6 @@ class AbstractModel(eqx.Module):
         """
 
 
-def prepare(
-    dataset: Dataset, noise: AbstractNoise, *, row_parameters: bool = False
-) -> tuple[Scaling, Rows]:
-    """Check a dataset against a noise head, and standardise it.
-
-    Raises:
-        DataError: measured variances are missing, or given and not used; or labels are
-            censored, or noise is Student-t, and the model has no `row_parameters`.
-    """
-    if dataset.x.dtype == jnp.float32:
-        warnings.warn(
-            "fitting in float32: call battprob.enable_x64() first for float64",
-            PrecisionWarning,
-            stacklevel=3,
-        )
-    if noise.uses_known() and dataset.noise_variance is None:
-        raise DataError("noise.Known() needs Dataset(noise_variance=...)")
-    if dataset.noise_variance is not None and not noise.uses_known():
-        raise DataError(
-            "the dataset has noise_variance but the noise head does not use it: add "
-            "noise.Known() + to the head, or leave noise_variance out"
-        )
-    if not row_parameters:
-        _require_exact_labels(dataset)
-        if students(noise):
-            raise DataError(
-                "this model cannot take Student-t noise, which needs a parameter of every "
-                "row: use BayesianLinear, or another head"
-            )
-    return _standardised(dataset.padded())
-
-
-def standardise(
-    dataset: Dataset, scaling: Scaling, *, row_parameters: bool = False
-) -> Rows:
-    """Rows of a dataset on a scaling found before.
-
-    Raises:
-        DataError: labels are censored and the model has no `row_parameters`.
-    """
-    if not row_parameters:
-        _require_exact_labels(dataset)
-    return _rows(dataset.padded(), scaling)
-
-
 def bound(parts: tuple, dataset: Dataset) -> tuple:
     """Kernels and heads bound to the features of a dataset, in its precision."""
     parts = tuple(part.bind(dataset.feature_names) for part in parts)
@@ -357,41 +275,6 @@ def mixture(
     )
 
 
-def _has_exact_labels(dataset):
-    return np.all(np.asarray(dataset.censored) == 0) and dataset.y_upper is None
-
-
-def _require_exact_labels(dataset):
-    if not _has_exact_labels(dataset):
-        raise DataError(
-            "the dataset has censored or interval labels, which this model cannot take "
-            "in; dropping them would bias the fit towards short lives"
-        )
-
-
-@eqx.filter_jit
-def _standardised(padded):
-    x_mean, x_scale, still = _mean_and_scale(padded.x, padded.mask)
-    x_scale = jnp.where(still, 1.0, x_scale)
-    z = padded.transform.inverse(padded.y)
-    y_mean, y_scale, still = (
-        stat[0] for stat in _mean_and_scale(z[:, None], padded.mask)
-    )
-    y_scale = jnp.where(still, _own_size(y_mean, padded.transform), y_scale)
-    scaling = Scaling(x_mean, x_scale, y_mean, y_scale)
-    return scaling, scaling.rows(padded)
-
-
-@eqx.filter_jit
-def _standard_inputs(x, known, scaling):
-    return scaling.features(x), known / scaling.y_scale**2
-
-
-@eqx.filter_jit
-def _rows(padded, scaling):
-    return scaling.rows(padded)
-
-
 @eqx.filter_jit
 def _restored(pred, scaling, transform):
     """A predictive of the standardised target as one of the target."""
@@ -404,23 +287,3 @@ def _restored(pred, scaling, transform):
         transform,
         shared_function=pred.shared_function,
     )
-
-
-def _mean_and_scale(values, mask):
-    weight = mask.astype(values.dtype)[:, None]
-    weight = weight / jnp.maximum(weight.sum(), 1)
-    mean = (weight * values).sum(0)
-    scale = jnp.sqrt((weight * (values - mean[None]) ** 2).sum(0))
-    # Relative to its size a column that varies by rounding alone does not vary.
-    still = scale <= 8 * jnp.finfo(values.dtype).eps * jnp.abs(mean)
-    return mean, scale, still
-
-
-def _own_size(z, transform):
-    """Change of the model's z that doubles the target: |y| for Identity, 1 for Log.
-
-    To first order; the one scale that a target which never varied still tells.
-    """
-    y = transform.forward(z)
-    size = jnp.abs(y) * jnp.exp(transform.log_slope(y))
-    return jnp.where(size > 0, size, 1.0)

@@ -22,16 +22,13 @@ from battprob.models._joint_density import (
 from battprob.models._noise_level import head_covariance, noise_levels
 from battprob.models._process import draw_functions, root_of_rest, some_rows
 from battprob.models._replicates import Sites, find_sites
+from battprob.models._scaling import Rows, Scaling, prepare, standardise
 from battprob.models.base import (
     AbstractGaussianPosterior,
     AbstractModel,
     FunctionMoments,
-    Rows,
-    Scaling,
     bound,
     mixture,
-    prepare,
-    standardise,
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import anchored, has_weights, split

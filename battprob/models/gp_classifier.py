@@ -28,14 +28,8 @@ from battprob.kernels import AbstractKernel, Matern52
 from battprob.models._classes import class_rows, log_likelihood, require_outcomes
 from battprob.models._gaussian import log_density, solve
 from battprob.models._process import draw_functions, root_of_rest, some_rows
-from battprob.models.base import (
-    AbstractModel,
-    AbstractPosterior,
-    Rows,
-    Scaling,
-    bound,
-    standardise,
-)
+from battprob.models._scaling import Rows, Scaling, standardise
+from battprob.models.base import AbstractModel, AbstractPosterior, bound
 
 
 class GaussianProcessClassifier(AbstractModel):

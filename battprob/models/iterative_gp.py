@@ -33,16 +33,13 @@ from battprob.models._noise_level import (
 )
 from battprob.models._process import draw_functions, root_of_rest, some_rows
 from battprob.models._products import Preconditioner, conjugate_gradients
+from battprob.models._scaling import Rows, Scaling, prepare, standardise
 from battprob.models.base import (
     AbstractGaussianPosterior,
     AbstractModel,
     FunctionMoments,
-    Rows,
-    Scaling,
     bound,
     mixture,
-    prepare,
-    standardise,
 )
 from battprob.models.gp import mode_of_rows
 from battprob.noise import AbstractNoise, Constant

@@ -27,15 +27,13 @@ from battprob.models._hidden_labels import (
 )
 from battprob.models._leave_one_out import LeaveOneOut, left_out
 from battprob.models._linear_rows import LinearParameters, LinearRows
+from battprob.models._scaling import Scaling, prepare, standardise
 from battprob.models.base import (
     AbstractGaussianPosterior,
     AbstractModel,
     FunctionMoments,
-    Scaling,
     bound,
     mixture,
-    prepare,
-    standardise,
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import has_weights

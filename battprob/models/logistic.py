@@ -18,7 +18,8 @@ from battprob.inference import AbstractInference, FitReport
 from battprob.models import _linear_rows as parts
 from battprob.models._classes import class_rows, log_likelihood, require_outcomes
 from battprob.models._effects import GroupEffects, start_effects
-from battprob.models.base import AbstractModel, AbstractPosterior, Scaling, standardise
+from battprob.models._scaling import Scaling, standardise
+from battprob.models.base import AbstractModel, AbstractPosterior
 from battprob.priors import AbstractPrior, Ridge
 from battprob.priors.base import standard_normal
 

@@ -24,7 +24,8 @@ from battprob.models._mixture.gates import AbstractGate, ConstantGate
 from battprob.models._mixture.posterior import ProtocolMixturePosterior
 from battprob.models._mixture.report import joined, report_of
 from battprob.models._mixture.search import initial, search
-from battprob.models.base import AbstractModel, prepare
+from battprob.models._scaling import prepare
+from battprob.models.base import AbstractModel
 from battprob.models.gp import GaussianProcess
 from battprob.models.linear import BayesianLinear
 from battprob.noise import AbstractNoise

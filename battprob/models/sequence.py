@@ -14,16 +14,13 @@ from battprob.inference import MAP, AbstractInference, FitReport
 from battprob.kernels import AbstractKernel, Matern12, Matern32, Matern52
 from battprob.models._noise_level import covariance_of, flat_head, noise_levels
 from battprob.models._process import some_rows
+from battprob.models._scaling import Rows, Scaling, prepare, standardise
 from battprob.models.base import (
     AbstractGaussianPosterior,
     AbstractModel,
     FunctionMoments,
-    Rows,
-    Scaling,
     bound,
     mixture,
-    prepare,
-    standardise,
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import has_weights

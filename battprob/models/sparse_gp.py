@@ -36,16 +36,14 @@ from battprob.models._noise_level import noise_levels
 from battprob.models._process import draw_functions, root_of_rest, some_rows
 from battprob.models._products import pivots
 from battprob.models._replicates import find_sites
+from battprob.models._scaling import Scaling, prepare, standardise
 from battprob.models._settle import first_beliefs, settle
 from battprob.models.base import (
     AbstractGaussianPosterior,
     AbstractModel,
     FunctionMoments,
-    Scaling,
     bound,
     mixture,
-    prepare,
-    standardise,
 )
 from battprob.models.gp import mode_of_rows
 from battprob.noise import AbstractNoise, Constant

@@ -14,7 +14,7 @@ from battprob.kernels import RBF, Linear, Matern12, Matern32, Matern52
 from battprob.models import GaussianProcess
 from battprob.models._joint_density import log_joint
 from battprob.models._replicates import find_sites
-from battprob.models.base import prepare
+from battprob.models._scaling import prepare
 from tests.models.gaussian import fixed, standardised
 
 RNG = np.random.default_rng(0)

@@ -22,7 +22,7 @@ from battprob.models._hidden_labels import (
     is_hidden,
     scaled_beyond_bounds,
 )
-from battprob.models.base import prepare, standardise
+from battprob.models._scaling import prepare, standardise
 from battprob.noise import Constant
 from battprob.priors import Ridge
 

@@ -10,7 +10,7 @@ from battprob import Dataset, noise
 from battprob.models import IterativeGaussianProcess, gp, iterative_gp
 from battprob.models._joint_density import log_joint
 from battprob.models._replicates import find_sites
-from battprob.models.base import standardise
+from battprob.models._scaling import standardise
 from battprob.noise.latent import split
 
 RNG = np.random.default_rng(0)

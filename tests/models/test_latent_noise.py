@@ -16,7 +16,8 @@ from battprob.kernels import RBF
 from battprob.models import GaussianProcess
 from battprob.models._joint_density import log_joint, searched
 from battprob.models._replicates import find_sites
-from battprob.models.base import bound, prepare
+from battprob.models._scaling import prepare
+from battprob.models.base import bound
 from battprob.noise.latent import anchored, split
 from tests.models.gaussian import fixed, standardised
 

@@ -23,7 +23,7 @@ from battprob.models._mixture.bound import MixtureData, log_joint, log_prior, sh
 from battprob.models._mixture.common import Common
 from battprob.models._mixture.experts import LinearExpert, ProcessExpert
 from battprob.models._mixture.search import initial
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.priors import Ridge
 
 NAMES = ("rate", "temperature_c")

@@ -10,8 +10,8 @@ from battprob.design import IntegratedVariance
 from battprob.models import GaussianProcess, sparse_gp
 from battprob.models._inducing import Hyper
 from battprob.models._minibatch import in_batches
+from battprob.models._scaling import standardise
 from battprob.models._settle import first_beliefs, settle
-from battprob.models.base import standardise
 from battprob.noise.latent import split
 
 RNG = np.random.default_rng(0)

@@ -16,7 +16,7 @@ from battprob.inference import MAP, NUTS
 from battprob.kernels import RBF
 from battprob.models._joint_density import log_joint
 from battprob.models._replicates import find_sites
-from battprob.models.base import Scaling
+from battprob.models._scaling import Scaling
 from battprob.models.gp import _posterior
 from battprob.noise import Constant
 from battprob.noise.latent import split

@@ -25,7 +25,7 @@ from battprob.models import _linear_rows as parts
 from battprob.models._effects import GroupEffects
 from battprob.models._hidden_labels import _NO_ROW, HiddenLabels
 from battprob.models._linear_rows import LinearParameters
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 
 pytestmark = pytest.mark.slow
 NUM, NUM_GROUPS, SETS, DRAWS, THINNING, BINS = 20, 4, 200, 99, 5, 10

@@ -15,7 +15,7 @@ from battprob.models._mixture.bound import MixtureData
 from battprob.models._mixture.common import Common
 from battprob.models._mixture.experts import LinearExpert
 from battprob.models._mixture.search import initial
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.priors import Ridge
 
 pytestmark = pytest.mark.slow

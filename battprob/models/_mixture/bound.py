@@ -25,7 +25,7 @@ from battprob.models._mixture.experts import (
     noise_variance,
 )
 from battprob.models._mixture.gates import AbstractGate, log_probabilities
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.priors.base import standard_normal
 
 

@@ -17,7 +17,8 @@ from battprob.models._mixture.experts import (
     LinearExpert,
     ProcessExpert,
 )
-from battprob.models.base import Rows, bound
+from battprob.models._scaling import Rows
+from battprob.models.base import bound
 from battprob.models.gp import GaussianProcess
 from battprob.models.linear import BayesianLinear
 

@@ -25,7 +25,7 @@ from battprob.kernels import AbstractKernel
 from battprob.models import _conjugate, _gaussian
 from battprob.models._mixture.common import Common
 from battprob.models._process import root_of_rest
-from battprob.models.base import Rows
+from battprob.models._scaling import Rows
 from battprob.noise import AbstractNoise
 
 

@@ -27,7 +27,8 @@ from battprob.models._mixture.data import (
 )
 from battprob.models._mixture.search import around
 from battprob.models._protocols import checked_weights
-from battprob.models.base import AbstractPosterior, Scaling, standardise
+from battprob.models._scaling import Scaling, standardise
+from battprob.models.base import AbstractPosterior
 from battprob.predictive import Predictive
 
 
