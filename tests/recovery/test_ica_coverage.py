@@ -36,7 +36,7 @@ def test_bands_peaks_and_errors(noise_v):
     curve = bp.features.differential_capacity(*readings, GRID, quantum_v=QUANTUM)
     low, high = (np.asarray(a) for a in curve.interval(0.9))
     truth = slope(GRID)
-    assert 0.85 < np.mean((low <= truth) & (truth <= high)) < 0.97
+    assert 0.85 < np.mean((low <= truth) & (truth <= high)) < 0.95
 
     on_grid = np.asarray(bp.features.capacity_on_grid(*readings, GRID))
     best = min(
@@ -53,5 +53,5 @@ def test_bands_peaks_and_errors(noise_v):
     for top in TOPS:
         nearest = np.nanargmin(np.abs(place - top), axis=1)[:, None]
         score = np.take_along_axis((place - top) / sd, nearest, 1)
-        assert np.mean(np.abs(score) < 1.645) > 0.8
-        assert 0.4 < score.std() < 1.3  # wide rather than narrow: the truth is smooth
+        assert 0.8 < np.mean(np.abs(score) < 1.645) < 0.98
+        assert 0.6 < score.std() < 1.3
