@@ -94,7 +94,8 @@ print(campaign.advice(epsilon=50.0))
 
 # %% [markdown]
 # What each test was expected to give when it was asked for, and what it gave. Below, the two standard deviations: the
-# noise stays, what is not known falls. That is the moment to stop.
+# noise stays; what is not known is large where a test explores, and at the end far below the noise. That is the moment
+# to stop.
 
 # %%
 bp.plots.closed_loop(campaign.results, target="life", unit="cycles")
