@@ -16,6 +16,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import jax
 import numpy as np
+from tqdm import tqdm
 
 import battprob as bp
 from battprob import data
@@ -29,7 +30,7 @@ def _severson(folder):
     cells = data.read_pack(
         folder / "severson/severson.npz", capacity_path=folder / "severson/capacity.npz"
     )
-    return [cell for cell in cells if len(cell.cycle) > 120], 0.88
+    return cells, 0.88
 
 
 def _baumhofer(folder):
@@ -49,7 +50,9 @@ SETS = {f.__name__[1:]: f for f in (_severson, _baumhofer, _sunwoda, _xjtu)}
 
 
 def true_life(cell, threshold):
-    """First crossing of the medians of three readings; NaN where there is none."""
+    """The stated life, or the first crossing of medians of three; NaN where none."""
+    if np.isfinite(cell.cycle_life):
+        return cell.cycle_life
     known = np.isfinite(cell.capacity_ah)
     cycle, capacity = cell.cycle[known], cell.capacity_ah[known].copy()
     if len(cycle) > 100:
@@ -84,10 +87,11 @@ def _one_cell(cells, lives, i, threshold, *, with_process):
     after = SHARE * life
     start = time.process_time()
     others = [other for j, other in enumerate(cells) if j != i]
-    posterior = bp.models.FadeTrajectory().fit(others, key=key)
+    posterior = bp.models.FadeTrajectory(progress=False).fit(others, key=key)
     forecast = posterior.forecast(cell, after_cycle=after)
     later = np.flatnonzero((cell.cycle > after) & np.isfinite(cell.capacity_ah))
     later = later[np.linspace(0, len(later) - 1, min(24, len(later))).astype(int)]
+    later = later[cell.cycle[later] <= forecast.horizon]
     low, high = forecast.capacity(cell.cycle[later]).interval(0.9)
     inside = (cell.capacity_ah[later] >= low) & (cell.capacity_ah[later] <= high)
     pred = forecast.life(threshold)
@@ -139,7 +143,7 @@ def _main():
             _one_cell(
                 cells, lives, i, threshold, with_process=not options.without_process
             )
-            for i in left_out
+            for i in tqdm(left_out, name, disable=None)
         ]
         results[name] = rows
         columns = ("capacity_coverage", "life_covered", "crps", "crps_process")

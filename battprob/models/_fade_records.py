@@ -12,6 +12,7 @@ BINS = 48
 _MAD_TO_SD = 1.4826
 _QUANTUM = 2e-4  # readings are rounded: no noise is known to be less than this fraction
 _FIRST = 3
+_USUAL = 20
 _LEAST_CELLS = 3
 _MOST_LOSS = 0.2
 
@@ -59,13 +60,17 @@ def readings(
     return cycle, capacity
 
 
-def start_ah(cell: Cell, *, until: int | float | None = None) -> float:
-    """Capacity that fractions of this cell are of: the median of its first readings.
+def start_ah(cell: Cell, window: float, *, until: int | float | None = None) -> float:
+    """Capacity that fractions of this cell are of: the median of its first cycles.
+
+    Args:
+        window: how many cycles count as the first; one reading at least does.
 
     Raises:
         DataError: it is not positive.
     """
-    first = float(np.median(readings(cell, until=until)[1][:_FIRST]))
+    cycle, capacity = readings(cell, until=until)
+    first = float(np.median(capacity[cycle <= cycle[0] + window]))
     if first <= 0:
         raise DataError(
             f"cell {cell.name!r} starts with a capacity of {first:g} Ah; expected a "
@@ -74,12 +79,10 @@ def start_ah(cell: Cell, *, until: int | float | None = None) -> float:
     return first
 
 
-def thin(cycle: np.ndarray, fraction: np.ndarray) -> Record:
+def thin(cycle: np.ndarray, fraction: np.ndarray, white: float) -> Record:
     """At most `BINS` medians of readings in a row: few numbers, glitches without a say."""
-    white = max(_white_variance(fraction), _QUANTUM**2)
     bins = np.array_split(np.arange(len(cycle)), min(BINS, len(cycle)))
-    place = np.array([np.median(cycle[b]) for b in bins])
-    median = np.array([np.median(fraction[b]) for b in bins])
+    place, median = medians(cycle, fraction, BINS)
     # The median of many normal readings has π/2 times the variance of their mean.
     count = np.array([1.0 if len(b) < 3 else 2 * len(b) / np.pi for b in bins])
     pad = BINS - len(bins)
@@ -94,12 +97,30 @@ def thin(cycle: np.ndarray, fraction: np.ndarray) -> Record:
     )
 
 
-def _white_variance(fraction):
-    """From second differences, which a smooth path hardly has; robust to glitches."""
+def medians(
+    cycle: np.ndarray, fraction: np.ndarray, most: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles and capacities as medians of readings in a row, at most so many."""
+    bins = np.array_split(np.arange(len(cycle)), min(most, len(cycle)))
+    place = np.array([np.median(cycle[b]) for b in bins])
+    return place, np.array([np.median(fraction[b]) for b in bins])
+
+
+def white_variance(fraction: np.ndarray, usual: float | None = None) -> float:
+    """Noise of a reading from second differences, which a smooth path hardly has.
+
+    Args:
+        usual: what other cells have, which counts as `_USUAL` differences.
+    """
     second = np.diff(fraction, n=2)
-    if len(second) < _FIRST * 2:
-        return 0.0
-    return float((_MAD_TO_SD * np.median(np.abs(second))) ** 2 / 6)
+    own = 0.0
+    if len(second) >= _FIRST * 2:
+        own = float((_MAD_TO_SD * np.median(np.abs(second))) ** 2 / 6)
+    elif usual is not None:
+        own = usual
+    if usual is not None:
+        own = (len(second) * own + _USUAL * usual) / (len(second) + _USUAL)
+    return max(own, _QUANTUM**2)
 
 
 def reference_loss(records: Sequence[Record]) -> float:

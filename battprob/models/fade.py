@@ -8,66 +8,73 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.linalg import solve_triangular
+from tqdm import tqdm
 
 from battprob._errors import DataError
+from battprob._random import generator
 from battprob._serialise import save
 from battprob._typing import Array, PRNGKey
 from battprob.data.records import Cell
 from battprob.inference import MAP, FitReport
+from battprob.models import _fade_condition as condition
+from battprob.models import _fade_landmark as landmark
 from battprob.models import _fade_population as people
 from battprob.models import _fade_records as records
-from battprob.models._fade_forecast import Forecast, Setting, impute, look_ahead
-from battprob.models._fade_shape import Roughness, curves, plain, principal
+from battprob.models._fade_condition import Setting
+from battprob.models._fade_forecast import Forecast, look_ahead
+from battprob.models._fade_shape import Roughness, Shape, curves, plain
 
-_COMPONENTS = 3
-_LOOSE = 2.0  # prior sd of the components, of unit variance over cells, for roughness
+_WINDOW = 0.01  # of a record: the cycles whose capacity is the unit
+_MEDIANS = 1024
+_PATHS = 32
+_LOOSE = 1.0  # prior sd of the coefficients of φ, for roughness
 _SPREADS = (1.5, 1.0, 1.5)  # prior sd of the logarithms of roughness
 
 
 class FadeTrajectory(eqx.Module):
     r"""Capacity against cycle of a cell that has not reached its end, from cells that have.
 
-    Hierarchical over cells: on the axis of a latent life $L_i$, a mean curve, the cell's
-    departure from it, a rough path and noise,
+    How long a cell lives is foretold from what the others' lives were after like records
+    (`_fade_landmark`: a Gaussian process of early losses, residuals of cells left out).
+    Given a life $L_i$, where the cell has lost a reference share of its capacity, its curve
+    is hierarchical over cells: a mean, the cell's departure from it, a rough path and noise,
 
     $$Q_i(n) / Q_i(0) = m(n/L_i) + \sum_k x_{ik} \psi_k(n/L_i) + r_i(n) + \varepsilon.$$
 
-    $L_i$ is where the cell has lost a reference share of its capacity; $\psi_k$ are principal
-    components of the curves, so that a knee is where the cells show one; r is a Wiener
-    process, whose variance grows with time, and bumps that pass. The population of
-    $(\log L_i, x_i)$ is a mixture of neighbourhoods with heavy tails: cells of one protocol
-    may lie together, and a new one apart. A cell that has not lost the reference share
-    counts by a draw of its life and shape given its record (one imputation a draw).
+    Departures go with the life as they do over the population; a knee is where the cells
+    show one; r is a Wiener process, whose variance grows with time, and bumps that pass. A
+    cell that has not lost the reference share counts by draws of its life (one imputation
+    a draw).
 
     Capacities are thinned to medians of readings in a row, which glitches do not move, and
-    taken as fractions of the median of the first three readings.
-
-    Of synthetic cells (forty to learn from, thirty foretold at 30 % of life) the 90 %
-    interval of life held 63 %: where lives differ by more than the population's shape
-    tells, it is too narrow. Check it on cells of your own before you rely on it.
+    taken as fractions of the median of the first cycles. A protocol or temperature that
+    no cell of the population had is not known to be one: intervals are then too narrow.
 
     Args:
         num_draws: draws of what is not known of the population (epistemic).
         monotone: what is lost is lost: paths never rise. Lives are the same; without it,
             rest and bumps bring capacity back for a while.
+        progress: show a bar on terminals: curves, then each cell that has not aged.
 
     Example:
         >>> import jax
         >>> from battprob import data
         >>> cells = data.population(12, seed=0).cells
-        >>> posterior = FadeTrajectory().fit(cells[1:], key=jax.random.key(0))
+        >>> posterior = FadeTrajectory(progress=False).fit(cells[1:], key=jax.random.key(0))
         >>> forecast = posterior.forecast(cells[0], after_cycle=60)
         >>> forecast.life(threshold_ah=0.88).shape
         ()
 
     References:
-        Ramsay and Silverman, Functional Data Analysis (2nd ed., 2005), ch. 7-8 (landmarks,
-        components); Ye and Xie, Appl. Stoch. Models Bus. Ind. 31 (2015) 16,
+        van Houwelingen, Scand. J. Stat. 34 (2007) 70,
+        doi:10.1111/j.1467-9469.2006.00529.x (landmarks); Ramsay and Silverman, Functional
+        Data Analysis (2nd ed., 2005), ch. 7 (curves on a common axis); Ye and Xie, Appl. Stoch. Models Bus. Ind. 31 (2015) 16,
         doi:10.1002/asmb.2063 (Wiener processes of degradation).
     """
 
     num_draws: int = eqx.field(default=32, static=True)
     monotone: bool = eqx.field(default=False, static=True)
+    progress: bool = eqx.field(default=True, static=True)
 
     def __check_init__(self):
         if self.num_draws < 1:
@@ -85,28 +92,40 @@ class FadeTrajectory(eqx.Module):
                 same name, or one has no capacities or a start that is not positive.
         """
         _require_names(cells)
-        thinned = [_record(cell)[0] for cell in cells]
+        window = _WINDOW * float(np.median([cell.cycle[-1] for cell in cells]))
+        seen = [_read(cell, window)[:2] for cell in cells]
+        white = float(np.median([records.white_variance(q) for _, q in seen]))
+        thinned = [_thin(n, q, white) for n, q in seen]
         loss = records.reference_loss(thinned)
         life = np.array([records.crossing(r, 1 - loss) for r in thinned])
         known, unknown = np.flatnonzero(~np.isnan(life)), np.flatnonzero(np.isnan(life))
-        log_life = jnp.asarray(np.log(life[known]))
-        key_shape, key_people, key_impute, key_again, key_forecast = jax.random.split(
-            key, 5
+        key_shape, key_people, key_forecast = jax.random.split(key, 3)
+        rng = generator(key_people)
+        bar = tqdm(
+            total=1 + len(unknown), desc="fade", disable=None if self.progress else True
         )
-        setting, theta, report = _learn_shape(
-            [thinned[i] for i in known], log_life, 1 - loss, key_shape
+        setting, learned, report = _learn_shape(
+            [thinned[i] for i in known],
+            life[known],
+            1 - loss,
+            (window, white),
+            key_shape,
         )
-        population = people.sample(theta, key_people, num=self.num_draws)
-        if len(unknown):
-            keys = jax.random.split(key_impute, len(unknown))
-            imputed = [
-                impute(setting, population, setting.aged(thinned[i]), keys[k])
-                for k, i in enumerate(unknown)
-            ]
-            population = people.sample_each(theta, jnp.stack(imputed, 1), key_again)
+        bar.update()
+        log_life = np.log(life)
+        population = people.sample(learned, log_life[known], self.num_draws, rng)
+        finished = _landmarks(seen, np.tile(log_life, (self.num_draws, 1)), known)
+        drawn = np.tile(log_life, (self.num_draws, 1))
+        for i in unknown:
+            drawn[:, i] = landmark.lives(
+                finished, *seen[i], seen[i][0][-1], rng, num=1
+            )[:, 0]
+            bar.update()
+        bar.close()
         return FadeTrajectoryPosterior(
-            population=population,
+            population=jax.tree.map(jnp.asarray, population),
             setting=setting,
+            landmarks=_landmarks(seen, drawn, np.arange(len(cells))),
             num_cells=len(cells),
             report=report,
             monotone=self.monotone,
@@ -119,6 +138,7 @@ class FadeTrajectoryPosterior(eqx.Module):
 
     population: people.Population
     setting: Setting
+    landmarks: landmark.Landmarks
     key_data: Array
     num_cells: int = eqx.field(static=True)
     report: FitReport = eqx.field(static=True)
@@ -141,11 +161,26 @@ class FadeTrajectoryPosterior(eqx.Module):
                 f"cell {cell.name!r} ends at cycle {cell.cycle[-1]}, before after_cycle="
                 f"{after_cycle:g}: leave after_cycle out to forecast from its end"
             )
-        record, start_ah = _record(cell, after_cycle)
-        record = self.setting.aged(record)
-        key = jax.random.wrap_key_data(self.key_data)
+        setting = self.setting
+        cycle, fraction, start_ah = _read(cell, float(setting.window), after_cycle)
+        record = setting.aged(_thin(cycle, fraction, float(setting.white)))
+        rng = generator(jax.random.wrap_key_data(self.key_data))
+        life = records.crossing(jax.tree.map(np.asarray, record), float(setting.level))
+        if np.isnan(life):
+            until = float(cycle[-1] if after_cycle is None else after_cycle)
+            log_life = landmark.lives(
+                self.landmarks, cycle, fraction, until, rng, num=_PATHS
+            )
+        else:
+            log_life = np.full((len(self.population.mean), _PATHS), np.log(life))
         return look_ahead(
-            self.setting, self.population, record, start_ah, key, monotone=self.monotone
+            setting,
+            self.population,
+            record,
+            start_ah,
+            log_life,
+            rng,
+            monotone=self.monotone,
         )
 
     def save(self, path: str | os.PathLike) -> None:
@@ -160,29 +195,53 @@ def _require_names(cells):
         raise DataError(f"several cells are called {twice[0]!r}: names must differ")
 
 
-def _record(cell, until=None):
+def _read(cell, window, until=None):
+    """Cycles, capacities as fractions of the start, and the start."""
     cycle, capacity = records.readings(cell, until=until)
-    start = records.start_ah(cell, until=until)
-    return records.thin(cycle, capacity / start), start
+    start = records.start_ah(cell, window, until=until)
+    return cycle, capacity / start, start
 
 
-def _learn_shape(thinned, log_life, level, key):
-    """Mean curve, components and roughness from cells of known life; their (log L, x)."""
-    data = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *thinned)
+def _thin(cycle, fraction, white):
+    return records.thin(cycle, fraction, records.white_variance(fraction, white))
+
+
+def _landmarks(seen, log_life, rows):
+    """Cells `rows` of the population as others are compared with them."""
+    pairs = [records.medians(seen[i][0], seen[i][1], _MEDIANS) for i in rows]
+    longest = max(len(cycle) for cycle, _ in pairs)
+
+    def padded(arrays, end):
+        widths = [(0, longest - len(array)) for array in arrays]
+        each = zip(arrays, widths, strict=True)
+        return np.stack([np.pad(a, w, constant_values=end) for a, w in each])
+
+    cycle = padded([cycle for cycle, _ in pairs], np.inf)
+    fraction = padded([fraction for _, fraction in pairs], 0.0)
+    last = np.array([seen[i][0][-1] for i in rows])
+    return landmark.Landmarks(cycle, fraction, last, log_life[:, rows])
+
+
+def _learn_shape(thinned, life, level, units, key):
+    """Mean curve, its spread and roughness from cells of known life."""
+    log_life = jnp.asarray(np.log(life))
     typical = jnp.exp(jnp.mean(log_life))
-    longest = np.quantile(np.asarray(data.last) / np.exp(np.asarray(log_life)), 0.9)
-    basis = curves(float(longest))
-    first = Setting(plain(basis), _start(), jnp.asarray(level), typical)
+    data = records.Record(
+        *(jnp.asarray(np.stack(leaves)) for leaves in zip(*thinned, strict=True))
+    )
     data = data._replace(age=data.age / typical)
-    z = _ridge(data, log_life, first)
-    shape = principal(basis, z, min(_COMPONENTS, len(thinned) - 1))
-    setting = first._replace(shape=shape)
+    basis = curves(float(np.quantile(np.asarray(data.last) / life, 0.9)))
+    units = [jnp.asarray(unit) for unit in units]
+    setting = Setting(plain(basis), _start(), jnp.asarray(level), typical, *units)
     draws, report = MAP(num_starts=1).run(
         _log_joint, setting.roughness, (data, log_life, setting), key=key
     )
     setting = setting._replace(roughness=jax.tree.map(lambda leaf: leaf[0], draws))
-    x = _ridge(data, log_life, setting)
-    return setting, jnp.concatenate([log_life[:, None], x], axis=1), report
+    said = _evidence(data, log_life, setting)
+    learned = people.learn(np.asarray(said.matrix), np.asarray(said.vector))
+    root = np.linalg.cholesky(learned.covariance)
+    shape = Shape(basis, jnp.asarray(learned.mean), jnp.asarray(root))
+    return setting._replace(shape=shape), learned, report
 
 
 def _start():
@@ -207,14 +266,8 @@ def _log_joint(roughness, data):
 
 
 @eqx.filter_jit
-def _ridge(record, log_life, setting):
-    said = _evidence(record, log_life, setting)
-    eye = jnp.eye(said.vector.shape[-1])[None]
-    return jnp.linalg.solve(said.matrix + eye, said.vector[..., None])[..., 0]
-
-
 def _evidence(record, log_life, setting):
-    known = jax.vmap(people.seen, (0, None))(record, setting.roughness)
-    return jax.vmap(people.evidence, (0, 0, None, None))(
+    known = jax.vmap(condition.seen, (0, None))(record, setting.roughness)
+    return jax.vmap(condition.evidence, (0, 0, None, None))(
         known, log_life, setting.shape, setting.level
     )

@@ -12,8 +12,8 @@ from battprob import DataError, data
 from battprob._modules import replace
 from battprob.data import Cell
 from battprob.models import FadeTrajectory
-from battprob.models import _fade_forecast as ahead
-from battprob.models._fade_shape import Roughness, clock
+from battprob.models import _fade_paths as roads
+from battprob.models._fade_shape import Roughness, clock, rough_covariance
 
 THRESHOLD_AH = 0.88
 CELLS = data.population(13, seed=0).cells
@@ -22,7 +22,7 @@ AFTER = 0.4 * NEW.cycle_life
 
 
 def fit(cells, **settings):
-    return FadeTrajectory(**settings).fit(cells, key=jax.random.key(0))
+    return FadeTrajectory(progress=False, **settings).fit(cells, key=jax.random.key(0))
 
 
 @pytest.fixture(scope="module")
@@ -103,9 +103,12 @@ def test_a_cell_that_is_not_at_its_end_counts(posterior):
     oldest = max(OLD, key=lambda cell: cell.cycle_life)
     others = [cell for cell in OLD if cell is not oldest]
     longer = fit([*others, until(oldest, 0.7 * oldest.cycle_life)])
-    assert longer.population.centre.shape == posterior.population.centre.shape
-    log_lives = [p.population.centre[..., 0].mean() for p in (longer, fit(others))]
-    assert log_lives[0] > log_lives[1]
+    drawn = np.asarray(longer.landmarks.log_life[:, -1])
+    assert np.all(np.exp(drawn) > 0.69 * oldest.cycle_life)
+    assert drawn.std() > 0
+    known = longer.landmarks.log_life[:, :-1]
+    np.testing.assert_allclose(known.std(0), 0.0, atol=1e-12)
+    assert longer.landmarks.log_life.shape == posterior.landmarks.log_life.shape
 
 
 def test_glitches_and_missing_values_change_little(posterior, forecast):
@@ -127,13 +130,13 @@ def test_first_passage_of_a_wiener_process_is_inverse_gaussian():
     """Level 1 falling by drift: mean and variance of the crossing time in closed form."""
     drift, sd, distance = 1.0, 0.15, 0.4
     rough = Roughness(*(jnp.asarray(np.log(v)) for v in (1e-9, 1.0, sd)))
-    ages = jnp.linspace(1e-3, 3.0, 3000)
-    keys = jax.random.split(jax.random.key(1), 2000)
-    wiener = jax.jit(jax.vmap(lambda key: ahead._rough(ages, rough, key)))(keys)
+    ages = jnp.linspace(1e-3, 1.6, 2000)
+    root = np.linalg.cholesky(np.asarray(rough_covariance(rough, ages, ages)))
+    wiener = np.random.default_rng(1).standard_normal((2000, len(ages))) @ root.T
     paths = 1 - drift * clock(ages)[None] + wiener
-    crossed = clock(ahead._first_crossing(paths[None], ages, 1 - distance)[0])
+    crossed = clock(roads.first_crossing(paths[None], ages, 1 - distance)[0])
     mean, variance = distance / drift, distance * sd**2 / drift**3
-    # Seen at 3000 ages only, a path crosses a little late.
+    # Seen at 2000 ages only, a path crosses a little late.
     np.testing.assert_allclose(crossed.mean(), mean, rtol=0.02)
     np.testing.assert_allclose(crossed.var(), variance, rtol=0.15)
 
@@ -156,20 +159,20 @@ def test_what_cannot_be_answered_is_refused(call, message, posterior, forecast):
         call(posterior, forecast)
 
 
-@pytest.mark.xfail(reason="lives are foretold too surely here: 0.63 for 0.90")
 @pytest.mark.slow
-def test_coverage_and_sharpness_on_a_population():
-    """Thirty cells foretold from 30 % of life by forty others."""
-    cells = data.population(70, seed=3).cells
-    posterior = fit(cells[:40])
+def test_coverage_and_sharpness_on_populations():
+    """Thirty cells foretold from 30 % of life by forty others, four times over."""
     hits, scores, base = [], [], []
-    lives = np.array([cell.cycle_life for cell in cells])
-    for cell, life in zip(cells[40:], lives[40:], strict=True):
-        pred = posterior.forecast(cell, after_cycle=0.3 * life).life(THRESHOLD_AH)
-        low, high = pred.interval(0.9)
-        hits.append(low <= life <= high)
-        scores.append(pred.crps(life))
+    for seed in (3, 4, 5, 6):
+        cells = data.population(70, seed=seed).cells
+        posterior = fit(cells[:40])
+        lives = np.array([cell.cycle_life for cell in cells])
         pairs = np.abs(lives[:40, None] - lives[None, :40]).mean()
-        base.append(np.abs(lives[:40] - life).mean() - 0.5 * pairs)
-    assert 0.75 <= np.mean(hits) <= 1.0
-    assert np.mean(scores) < np.mean(base)
+        for cell, life in zip(cells[40:], lives[40:], strict=True):
+            pred = posterior.forecast(cell, after_cycle=0.3 * life).life(THRESHOLD_AH)
+            low, high = pred.interval(0.9)
+            hits.append(low <= life <= high)
+            scores.append(pred.crps(life))
+            base.append(np.abs(lives[:40] - life).mean() - 0.5 * pairs)
+    assert 0.85 <= np.mean(hits) <= 0.97
+    assert np.mean(scores) < 0.6 * np.mean(base)
