@@ -8,7 +8,9 @@ from battprob.plots._style import ALEATORIC, EPISTEMIC, REFERENCE, TOTAL, axes_o
 from battprob.predictive import Predictive
 
 _LEVELS = (0.5, 0.8, 0.95)
-_HEIGHT = 0.25  # of the axes, for the density of life
+_HEIGHT = 0.3  # of the density of life, in what lies above the threshold
+_ABOVE, _BELOW = 1.05, 0.3  # ends of the view: below, a fan is of no more use
+_TAILS = np.array([1e-3, 1 - 1e-3])
 
 
 def trajectory(
@@ -27,7 +29,7 @@ def trajectory(
         cycles: of the predicted capacities, increasing.
         capacity: predictions at these cycles.
         observed: cycles and capacities measured so far.
-        threshold: end of life, drawn as a line.
+        threshold: end of life, drawn as a line; what lies far below it is not shown.
         life: its first crossing, drawn as a density that stands on the line.
         unit: of capacity.
         ax: where to draw; default a new figure.
@@ -45,21 +47,29 @@ def trajectory(
         low, high = (np.asarray(end) for end in capacity.interval(level))
         ax.fill_between(cycles, low, high, color=ALEATORIC, alpha=0.3, lw=0)
     ax.plot(cycles, np.asarray(capacity.quantile(0.5)), color=EPISTEMIC, label="median")
+    highest = high.max()
     if observed is not None:
-        ax.plot(
-            *map(np.asarray, observed), ".", ms=3, color=REFERENCE, label="measured"
-        )
+        places, values = map(np.asarray, observed)
+        ax.plot(places, values, ".", ms=3, color=REFERENCE, label="measured")
+        highest = max(highest, np.nanmax(values))
     if threshold is not None:
-        ax.axhline(threshold, color=TOTAL, lw=1)
-    if threshold is not None and life is not None:
-        places = np.asarray(life.quantile(np.linspace(0.005, 0.995, 100)))
+        _stand(ax, threshold, highest - threshold, life)
+    ax.set_xlabel("cycle")
+    ax.set_ylabel(f"capacity ({unit})")
+    ax.legend(loc="lower left", frameon=False)
+    return ax
+
+
+def _stand(ax, threshold, above, life):
+    """The threshold, and the density of life on it, in units of what lies above."""
+    ax.axhline(threshold, color=TOTAL, lw=1)
+    if above <= 0:
+        return
+    ax.set_ylim(threshold - _BELOW * above, threshold + _ABOVE * above)
+    if life is not None:
+        places = np.linspace(*np.asarray(life.quantile(_TAILS)), 200)
         density = np.exp(np.asarray(life.log_prob(places)))
-        low, high = ax.get_ylim()
-        top = threshold + _HEIGHT * (high - low) * density / density.max()
+        top = threshold + _HEIGHT * above * density / density.max()
         ax.fill_between(
             places, threshold, top, color=EPISTEMIC, alpha=0.4, label="life"
         )
-    ax.set_xlabel("cycle")
-    ax.set_ylabel(f"capacity ({unit})")
-    ax.legend()
-    return ax
