@@ -80,7 +80,8 @@ class Forecast(eqx.Module):
         Raises:
             DataError: the threshold is not positive, or the record is below it already.
         """
-        life = roads.first_crossing(self.paths, self.ahead, self._level(threshold_ah))
+        level = jnp.asarray(self._level(threshold_ah))
+        life = roads.first_crossing(self.paths, self.ahead, level)
         location, bandwidth = _smoothed(life)
         zero = jnp.zeros_like(location)
         return Predictive(location, bandwidth + zero, zero, zero, Log())

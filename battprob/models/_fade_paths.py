@@ -92,7 +92,7 @@ def between(
 def first_crossing(
     paths: Float[Array, "s p h"],
     ahead: Float[Array, " h"],
-    level: float | Float[Array, ""],
+    level: Float[Array, ""],
 ) -> Float[Array, "s p"]:
     """On the line between the last step above and the first below."""
     below = paths <= level

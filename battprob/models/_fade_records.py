@@ -101,9 +101,16 @@ def medians(
     cycle: np.ndarray, fraction: np.ndarray, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Cycles and capacities as medians of readings in a row, at most so many."""
-    bins = np.array_split(np.arange(len(cycle)), min(most, len(cycle)))
-    place = np.array([np.median(cycle[b]) for b in bins])
-    return place, np.array([np.median(fraction[b]) for b in bins])
+    num = min(most, len(cycle))
+    size, longer = divmod(len(cycle), num)
+    split = longer * (size + 1)  # the first are one reading longer
+
+    def each(values):
+        first = values[:split].reshape(longer, size + 1)
+        rest = values[split:].reshape(num - longer, size)
+        return np.concatenate([np.median(first, axis=1), np.median(rest, axis=1)])
+
+    return each(cycle), each(fraction)
 
 
 def white_variance(fraction: np.ndarray, usual: float | None = None) -> float:

@@ -11,6 +11,7 @@ from jax.scipy.linalg import solve_triangular
 from tqdm import tqdm
 
 from battprob._errors import DataError
+from battprob._padding import bucket, pad_rows
 from battprob._random import generator
 from battprob._serialise import save
 from battprob._typing import Array, PRNGKey
@@ -224,13 +225,17 @@ def _landmarks(seen, log_life, rows):
 
 def _learn_shape(thinned, life, level, units, key):
     """Mean curve, its spread and roughness from cells of known life."""
-    log_life = jnp.asarray(np.log(life))
-    typical = jnp.exp(jnp.mean(log_life))
+    num, size = len(life), bucket(len(life))
+    typical = jnp.asarray(np.exp(np.log(life).mean()))
+    log_life = pad_rows(np.log(life), size)
     data = records.Record(
-        *(jnp.asarray(np.stack(leaves)) for leaves in zip(*thinned, strict=True))
+        *(pad_rows(np.stack(leaves), size) for leaves in zip(*thinned, strict=True))
     )
-    data = data._replace(age=data.age / typical)
-    basis = curves(float(np.quantile(np.asarray(data.last) / life, 0.9)))
+    # Rows that fill the bucket have no reading: what they say is nought.
+    data = data._replace(
+        age=data.age / typical, mask=data.mask & (jnp.arange(size) < num)[:, None]
+    )
+    basis = curves(float(np.quantile(np.asarray(data.last)[:num] / life, 0.9)))
     units = [jnp.asarray(unit) for unit in units]
     setting = Setting(plain(basis), _start(), jnp.asarray(level), typical, *units)
     draws, report = MAP(num_starts=1).run(
@@ -238,7 +243,7 @@ def _learn_shape(thinned, life, level, units, key):
     )
     setting = setting._replace(roughness=jax.tree.map(lambda leaf: leaf[0], draws))
     said = _evidence(data, log_life, setting)
-    learned = people.learn(np.asarray(said.matrix), np.asarray(said.vector))
+    learned = people.learn(np.asarray(said.matrix)[:num], np.asarray(said.vector)[:num])
     root = np.linalg.cholesky(learned.covariance)
     shape = Shape(basis, jnp.asarray(learned.mean), jnp.asarray(root))
     return setting._replace(shape=shape), learned, report

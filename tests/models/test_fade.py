@@ -11,9 +11,16 @@ import battprob
 from battprob import DataError, data
 from battprob._modules import replace
 from battprob.data import Cell
-from battprob.models import FadeTrajectory
+from battprob.models import FadeTrajectory, fade
 from battprob.models import _fade_paths as roads
-from battprob.models._fade_shape import Roughness, clock, rough_covariance
+from battprob.models import _fade_records as records
+from battprob.models._fade_shape import (
+    Roughness,
+    clock,
+    curves,
+    plain,
+    rough_covariance,
+)
 
 THRESHOLD_AH = 0.88
 CELLS = data.population(13, seed=0).cells
@@ -126,6 +133,31 @@ def test_a_file_gives_the_same_forecast(posterior, forecast, tmp_path):
     np.testing.assert_array_equal(again.paths, forecast.paths)
 
 
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 16, 100])
+def test_medians_are_those_of_readings_in_a_row(length):
+    values = np.random.default_rng(length).standard_normal(length)
+    bins = np.array_split(values, min(8, length))
+    expected = [np.median(part) for part in bins]
+    np.testing.assert_array_equal(records.medians(values, values, 8)[1], expected)
+
+
+def test_rows_that_fill_a_bucket_say_nothing():
+    """Evidence of one cell and of the same beside an empty record."""
+    cycle, capacity = records.readings(NEW)
+    record = records.thin(cycle, capacity / capacity[0], 1e-6)
+    data = records.Record(*(jnp.asarray(np.stack([leaf] * 2)) for leaf in record))
+    data = data._replace(mask=data.mask & jnp.asarray([[True], [False]]))
+    setting = fade.Setting(
+        plain(curves(1.1)), fade._start(), *map(jnp.asarray, (0.8, 500.0, 5.0, 1e-6))
+    )
+    data = data._replace(age=data.age / setting.typical)
+    log_life = jnp.log(jnp.asarray([NEW.cycle_life] * 2))
+    padded = fade._log_joint(setting.roughness, (data, log_life, setting))
+    one = jax.tree.map(lambda leaf: leaf[:1], (data, log_life))
+    alone = fade._log_joint(setting.roughness, (*one, setting))
+    np.testing.assert_allclose(padded, alone, rtol=1e-12)
+
+
 def test_first_passage_of_a_wiener_process_is_inverse_gaussian():
     """Level 1 falling by drift: mean and variance of the crossing time in closed form."""
     drift, sd, distance = 1.0, 0.15, 0.4
@@ -134,7 +166,9 @@ def test_first_passage_of_a_wiener_process_is_inverse_gaussian():
     root = np.linalg.cholesky(np.asarray(rough_covariance(rough, ages, ages)))
     wiener = np.random.default_rng(1).standard_normal((2000, len(ages))) @ root.T
     paths = 1 - drift * clock(ages)[None] + wiener
-    crossed = clock(roads.first_crossing(paths[None], ages, 1 - distance)[0])
+    crossed = clock(
+        roads.first_crossing(paths[None], ages, jnp.asarray(1 - distance))[0]
+    )
     mean, variance = distance / drift, distance * sd**2 / drift**3
     # Seen at 2000 ages only, a path crosses a little late.
     np.testing.assert_allclose(crossed.mean(), mean, rtol=0.02)
