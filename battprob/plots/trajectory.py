@@ -42,12 +42,12 @@ def trajectory(
         'capacity (Ah)'
     """
     ax = axes_or_new(ax)
-    cycles = np.asarray(cycles)
+    cycles, highest = np.asarray(cycles), -np.inf
     for level in _LEVELS:
         low, high = (np.asarray(end) for end in capacity.interval(level))
+        highest = max(highest, high.max())
         ax.fill_between(cycles, low, high, color=ALEATORIC, alpha=0.3, lw=0)
     ax.plot(cycles, np.asarray(capacity.quantile(0.5)), color=EPISTEMIC, label="median")
-    highest = high.max()
     if observed is not None:
         places, values = map(np.asarray, observed)
         ax.plot(places, values, ".", ms=3, color=REFERENCE, label="measured")
@@ -67,7 +67,8 @@ def _stand(ax, threshold, above, life):
         return
     ax.set_ylim(threshold - _BELOW * above, threshold + _ABOVE * above)
     if life is not None:
-        places = np.linspace(*np.asarray(life.quantile(_TAILS)), 200)
+        first, last = np.asarray(life.quantile(_TAILS))
+        places = np.linspace(first, last, 200)
         density = np.exp(np.asarray(life.log_prob(places)))
         top = threshold + _HEIGHT * above * density / density.max()
         ax.fill_between(
