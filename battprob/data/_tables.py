@@ -161,7 +161,8 @@ def _delimited(path, lines):
     counts = {mark: lines[0].count(mark) for mark in "\t;,"}
     delimiter = max(counts, key=lambda mark: counts[mark])
     fields = lines[0].split(delimiter)
-    plain = all(_is_number(field, delimiter) for field in fields)
+    comma = delimiter != ","
+    plain = all(is_number(field, decimal_comma=comma) for field in fields)
     return _table(
         path, lines, None if plain else 0, 0 if plain else 1, len(lines), delimiter
     )
@@ -184,18 +185,23 @@ def _fields(line, delimiter):
     return tuple(next(csv.reader([line], delimiter=delimiter, skipinitialspace=True)))
 
 
-def _is_number(text, delimiter):
+def is_number(text: str, *, decimal_comma: bool) -> bool:
+    """Whether a field holds a number."""
     try:
-        float(text if delimiter == "," else text.replace(",", "."))
+        _parsed(text, decimal_comma)
     except ValueError:
         return False
     return True
 
 
+def _parsed(text, decimal_comma):
+    return float(text.replace(",", ".") if decimal_comma else text)
+
+
 def _number(table, row, column):
     text = table.cell(row, column)
     try:
-        return float(text.replace(",", ".") if table.decimal_comma else text)
+        return _parsed(text, table.decimal_comma)
     except ValueError:
         name = table.header[column] if table.header else f"column {column + 1}"
         raise DataError(

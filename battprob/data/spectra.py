@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from battprob._errors import DataError
 from battprob.data._columns import Columns, chosen_columns, known_columns
-from battprob.data._tables import Table, find_table, numbers
+from battprob.data._tables import Table, find_table, is_number, numbers
 
 _SWEEP = "cycle number"  # EC-Lab counts repeated sweeps of one file in this column
 
@@ -173,7 +173,10 @@ def _told_apart(table: Table, frequency):
         return (), ()
     for label in filter(None, table.header):
         groups = _row_groups(table, (label,))
-        if not any(_is_number(key) for (key,) in groups) and all(
+        text = not any(
+            is_number(key, decimal_comma=table.decimal_comma) for (key,) in groups
+        )
+        if text and all(
             _most_frequent(table, rows, frequency)[1] == 1 for rows in groups.values()
         ):
             return (label,), (f"{len(groups)} spectra, told apart by column {label!r}",)
@@ -185,14 +188,6 @@ def _told_apart(table: Table, frequency):
 
 def _most_frequent(table, rows, column):
     return Counter(table.cell(row, column) for row in rows).most_common(1)[0]
-
-
-def _is_number(text):
-    try:
-        float(text.replace(",", "."))
-    except ValueError:
-        return False
-    return True
 
 
 def _row_groups(table: Table, labels):
