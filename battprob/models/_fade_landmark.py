@@ -70,7 +70,8 @@ class Landmarks(NamedTuple):
 
 def features(cycle: np.ndarray, fraction: np.ndarray, until: float) -> np.ndarray:
     """Losses in each fifth of a record, of which nothing after `until` is looked at."""
-    size = np.searchsorted(cycle, until, side="right")
+    # Medians may begin later than a short record ends: the first is the start.
+    size = max(1, np.searchsorted(cycle, until, side="right"))
     cycle, fraction = cycle[:size], fraction[:size]
     ends = _PLACES * until
     values = [_level(cycle, fraction, end) for end in ends]

@@ -61,6 +61,13 @@ def test_life_is_foretold_with_both_uncertainties(forecast):
     assert forecast.horizon > 2 * NEW.cycle_life
 
 
+def test_one_reading_tells_about_what_the_population_does(posterior):
+    first = posterior.forecast(NEW, after_cycle=int(NEW.cycle[0]))
+    lives = np.array([cell.cycle_life for cell in OLD])
+    life = float(first.life(threshold_ah=THRESHOLD_AH).mean)
+    assert lives.min() < life < lives.max()
+
+
 def test_a_lower_threshold_is_crossed_later(forecast):
     lives = [forecast.life(threshold).mean for threshold in (1.0, 0.9, 0.8)]
     assert lives[0] < lives[1] < lives[2]
