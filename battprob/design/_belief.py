@@ -46,10 +46,14 @@ class AbstractBelief(eqx.Module):
         """Predictive distribution on the model's scale."""
 
     @abstractmethod
-    def function_moments(
-        self, x: Float[Array, "m d"], at: Float[Array, "r d"]
-    ) -> FunctionMoments:
+    def places(self, rows: Float[Array, "r d"]) -> Any:
         """As of `AbstractGaussianPosterior`."""
+
+    @abstractmethod
+    def function_moments(
+        self, x: Float[Array, "m d"], at: Float[Array, "r d"] | Any
+    ) -> FunctionMoments:
+        """As of `AbstractGaussianPosterior`; `at` are rows or what `places` answers."""
 
 
 class Law(NamedTuple):

@@ -14,7 +14,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.linalg import solve_triangular
+from jax.scipy.linalg import cho_solve, solve_triangular
 
 from battprob._padding import bucket, pad_rows
 from battprob._random import generator
@@ -26,14 +26,14 @@ from battprob.design._belief import (
     noise_variance,
     require_gaussian,
 )
-from battprob.models.base import FunctionMoments
+from battprob.models.base import FunctionMoments, Places
 from battprob.predictive import Predictive
 
 
 class Given(NamedTuple):
     """Draws, for every draw s of the posterior z common ones, at padded places."""
 
-    places: Float[Array, "r d"]
+    places: Places
     mask: Bool[Array, " r"]
     factor: Float[Array, "s r r"]
     alpha: Float[Array, "s z r"]
@@ -42,6 +42,13 @@ class Given(NamedTuple):
     def best(self) -> Float[Array, "s z"]:
         """Largest value of the function at the places, in every draw."""
         return jnp.where(self.mask[None, None], self.function, -jnp.inf).max(-1)
+
+
+class AfterPlaces(NamedTuple):
+    """Places of a posterior, and C⁻¹ c(P, r): how far what is drawn speaks there."""
+
+    own: Any
+    weights: Float[Array, "s r a"]
 
 
 class AfterTests(AbstractBelief):
@@ -58,20 +65,26 @@ class AfterTests(AbstractBelief):
     def scaling(self):
         return self.posterior.scaling
 
+    def places(self, rows):
+        own, given = self.posterior.places(rows), self.given
+        if len(rows) == 0:
+            return AfterPlaces(own, given.factor[:, :, :0])
+        cross = self.posterior.function_moments(rows, given.places).covariance
+        masked = jnp.where(given.mask[None, None], cross, 0.0)
+        inverse = jax.vmap(lambda factor, c: cho_solve((factor, True), c.T))
+        return AfterPlaces(own, inverse(given.factor, masked))
+
     def function_moments(self, x, at):
-        places, mask, factor, alpha, _ = self.given
-        everywhere = jnp.concatenate([places, at])
-        prior = self.posterior.function_moments(x, everywhere)
-        cross, covariance = jnp.split(prior.covariance, [len(places)], axis=2)
-        cross = jnp.where(mask[None, None], cross, 0.0)
-        mean = prior.mean[:, None] + jnp.einsum("smr,szr->szm", cross, alpha)
-        v = _solve(factor, cross)
-        variance = jnp.maximum(prior.variance - jnp.sum(v**2, axis=1), 0.0)
-        if len(at) > 0:
-            cross_at = self.posterior.function_moments(at, places).covariance
-            v_at = _solve(factor, jnp.where(mask[None, None], cross_at, 0.0))
-            covariance = covariance - jnp.einsum("srm,sra->sma", v, v_at)
-        num = alpha.shape[1]
+        given = self.given
+        own, weights = at if isinstance(at, AfterPlaces) else self.places(at)
+        prior = self.posterior.function_moments(x, given.places.joined(own))
+        cross, covariance = jnp.split(prior.covariance, [len(given.mask)], axis=2)
+        cross = jnp.where(given.mask[None, None], cross, 0.0)
+        mean = prior.mean[:, None] + jnp.einsum("smr,szr->szm", cross, given.alpha)
+        taken = jnp.sum(_solve(given.factor, cross) ** 2, axis=1)
+        variance = jnp.maximum(prior.variance - taken, 0.0)
+        covariance = covariance - jnp.einsum("smr,sra->sma", cross, weights)
+        num = given.alpha.shape[1]
         return FunctionMoments(
             mean.reshape(-1, len(x)),
             jnp.repeat(variance, num, axis=0),
@@ -93,6 +106,20 @@ class AfterTests(AbstractBelief):
 def after(posterior: Any, given: Given | None) -> Any:
     """The posterior given draws, or as it is."""
     return posterior if given is None else AfterTests(posterior, given)
+
+
+def ready(
+    posterior: Any, rows: ArrayLike, given: Given | None
+) -> tuple[Any, Float[Array, "s r"]]:
+    """Rows made ready to be compared with many others, and the means there by draw."""
+    dtype = posterior.scaling.x_mean.dtype
+    return _ready(lean(posterior), jnp.asarray(as_rows(rows), dtype), given)
+
+
+@eqx.filter_jit
+def _ready(posterior, rows, given):
+    belief = after(posterior, given)
+    return belief.places(rows), belief.function_moments(rows, rows[:0]).mean
 
 
 def draw_function(
@@ -158,7 +185,7 @@ def _given(posterior, places, mask, normals, noisy):
         return factor, alpha, mean[None] + alpha @ covariance
 
     drawn = jax.lax.map(lambda own: one(*own), (moments.mean, moments.covariance))
-    return Given(places, mask, *drawn)
+    return Given(posterior.places(places), mask, *drawn)
 
 
 def _solve(factor, cross):

@@ -71,7 +71,7 @@ def draw_targets(
 def _draw(posterior, rows, key):
     key_function, key_chosen = jax.random.split(key)
     given = draw_function(posterior, rows, key=key_function, num=_DRAWS)
-    places = given.places[:1]
+    places = given.places.rows[:1]
     log_weight = lean(posterior).function_moments(places, places).log_weight
     return Drawn(given, jax.random.categorical(key_chosen, log_weight, shape=(_DRAWS,)))
 

@@ -94,7 +94,7 @@ class Thompson(AbstractAcquisition):
         key_draw, key_function = jax.random.split(key)
         rows = np.unique(as_rows(reference), axis=0)
         given = draw_function(posterior, rows, key=key_function, num=1)
-        places = given.places[:1]
+        places = given.places.rows[:1]
         log_weight = lean(posterior).function_moments(places, places).log_weight
         return Thompson(given, jax.random.categorical(key_draw, log_weight))
 

@@ -155,9 +155,14 @@ def best_of_all(best: Float[Array, ""], given: Given | None) -> Float[Array, " t
 def likeliest(
     posterior: Any, rows: Float[np.ndarray, "n d"], *, key: PRNGKey, most: int
 ) -> Float[np.ndarray, "k d"]:
-    """The rows that are the best of all in most joint draws; all where they are few."""
+    """The rows that are the best of all in most joint draws; all where they are few.
+
+    Joint draws are of those that may be the best by themselves, by their upper bound.
+    """
     if len(rows) <= most:
         return rows
+    reach = np.asarray(UCB(_REACH)(posterior, rows))
+    rows = rows[np.sort(np.argsort(-reach)[:_MOST_DRAWN])]
     given = draw_function(posterior, rows, key=key, num=_DRAWS_TO_RANK)
     drawn = np.asarray(given.function)[..., : len(rows)].reshape(-1, len(rows))
     wins = np.bincount(np.argmax(drawn, axis=1), minlength=len(rows))
@@ -171,5 +176,6 @@ def log_expected(law: Law, best: Float[Array, " s"]) -> Float[Array, "s m"]:
     return jnp.log(scale) + log_mean_excess((law.mean - best[:, None]) / scale)
 
 
-_MOST_ROWS = 32
+_MOST_ROWS, _MOST_DRAWN = 32, 128
+_REACH = 3.0  # standard deviations
 _DRAWS, _DRAWS_TO_RANK = 128, 256

@@ -27,7 +27,7 @@ from battprob.design._belief import (
     tested,
     with_running,
 )
-from battprob.design._given import Given, after, draw_running, run_tests, sobol
+from battprob.design._given import Given, after, draw_running, ready, run_tests, sobol
 from battprob.design.acquisition import prepared
 from battprob.design.improvement import likeliest
 
@@ -176,24 +176,25 @@ class JointIntegratedVariance(AbstractJointAcquisition):
         doi:10.1080/00401706.2018.1469433.
     """
 
-    reference: Float[Array, "r d"] | None = None
+    places: Any = None
     given: Given | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
         del key
         require_gaussian(posterior, "JointIntegratedVariance")
-        rows = jnp.asarray(as_rows(reference))
-        return JointIntegratedVariance(rows, run_tests(posterior, pending))
+        given = run_tests(posterior, pending)
+        places, _ = ready(posterior, reference, given)
+        return JointIntegratedVariance(places, given)
 
     def values(self, posterior, x):
-        reference, belief = prepared(self.reference, self), after(posterior, self.given)
+        places, belief = prepared(self.places, self), after(posterior, self.given)
 
         def one(batch):
             joint = belief.function_moments(batch, batch)
-            cross = belief.function_moments(batch, reference).covariance
+            cross = belief.function_moments(batch, places).covariance
             noise = jnp.diag(noise_variance(posterior, batch))
             taken = jax.vmap(_explained)(joint.covariance + noise[None], cross)
-            return jnp.exp(joint.log_weight) @ taken / len(reference)
+            return jnp.exp(joint.log_weight) @ taken / cross.shape[2]
 
         return jax.vmap(one)(x)
 

@@ -8,11 +8,14 @@ and takes the square of that factor off its variance, whatever comes out. A row 
 been tested may be tested again: the same formula says what that is worth.
 """
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
 
+from battprob._modules import replace
 from battprob._normal import log_mean_excess
 from battprob._typing import Array, ArrayLike, Float
 from battprob.design._belief import (
@@ -21,7 +24,7 @@ from battprob.design._belief import (
     require_gaussian,
     tested,
 )
-from battprob.design._given import Given, after, draw_tests, run_tests
+from battprob.design._given import Given, after, draw_tests, ready, run_tests
 from battprob.design.acquisition import (
     AbstractAcquisition,
     AbstractLogAcquisition,
@@ -47,25 +50,28 @@ class IntegratedVariance(AbstractAcquisition):
     """
 
     reference: Float[Array, "r d"] | None
+    places: Any
     given: Given | None
 
-    def __init__(
-        self, reference: ArrayLike | None = None, *, given: Given | None = None
-    ):
+    def __init__(self, reference: ArrayLike | None = None):
         rows = None if reference is None else as_rows(reference)
         self.reference = None if rows is None else jnp.asarray(rows)
-        self.given = given
+        self.places = None
+        self.given = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
         del key
         require_gaussian(posterior, "IntegratedVariance")
-        own = reference if self.reference is None else self.reference
-        return IntegratedVariance(own, given=run_tests(posterior, pending))
+        own = as_rows(reference) if self.reference is None else self.reference
+        given = run_tests(posterior, pending)
+        places, _ = ready(posterior, own, given)
+        return replace(self, places=places, given=given)
 
     def values(self, posterior, x):
-        reference = prepared(self.reference, self)
         require_gaussian(posterior, "IntegratedVariance")
-        moments = after(posterior, self.given).function_moments(x, reference)
+        places = self.reference if self.places is None else self.places
+        places = prepared(places, self)
+        moments = after(posterior, self.given).function_moments(x, places)
         noisy = moments.variance + noise_variance(posterior, x)[None]
         taken = jnp.mean(moments.covariance**2, axis=2) / _positive(noisy)
         return jnp.exp(moments.log_weight) @ taken
@@ -85,7 +91,8 @@ class KnowledgeGradient(AbstractLogAcquisition):
         doi:10.1287/ijoc.1080.0314.
     """
 
-    rows: Float[Array, "r d"] | None = None
+    means: Float[Array, "s r"] | None = None
+    places: Any = None
     given: Given | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
@@ -94,17 +101,16 @@ class KnowledgeGradient(AbstractLogAcquisition):
         rows = np.unique(rows, axis=0)
         rows = likeliest(posterior, rows, key=key, most=_MOST_ROWS)
         given = draw_tests(posterior, pending, key=key, num=_DRAWS)
-        return KnowledgeGradient(jnp.asarray(rows), given)
+        places, means = ready(posterior, rows, given)
+        return KnowledgeGradient(means, places, given)
 
     def values(self, posterior, x):
-        rows = prepared(self.rows, self)
-        belief = after(posterior, self.given)
-        at = belief.function_moments(rows, rows[:0])
-        here = belief.function_moments(x, rows)
+        means, places = prepared(self.means, self), prepared(self.places, self)
+        here = after(posterior, self.given).function_moments(x, places)
         noisy = here.variance + noise_variance(posterior, x)[None]
         root = jnp.sqrt(_positive(noisy))[..., None]
         shape = here.covariance.shape
-        means = jnp.broadcast_to(at.mean[:, None], shape)
+        means = jnp.broadcast_to(means[:, None], shape)
         means = jnp.concatenate([means, here.mean[..., None]], axis=2)
         slopes = jnp.concatenate([here.covariance, here.variance[..., None]], axis=2)
         gains = jax.vmap(jax.vmap(log_gain_of_largest))(means, slopes / root)

@@ -98,6 +98,9 @@ class Utility(AbstractBelief):
             shared_function=pred.shared_function,
         )
 
+    def places(self, rows):
+        return self.posterior.places(rows)
+
     def function_moments(self, x, at):
         moments = self.posterior.function_moments(x, at)
         pred = self.posterior.predict(x)

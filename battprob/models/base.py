@@ -203,17 +203,48 @@ class FunctionMoments(NamedTuple):
     log_weight: Float[Array, " s"]
 
 
+class Places(NamedTuple):
+    """Rows that many others are to be compared with, and how far training rows speak there.
+
+    Of a Gaussian process the weights are $K^{-1}k(X, r)$ by draw, found once, so that each
+    further row costs no triangular solve; None where a model has no such short cut.
+    """
+
+    rows: Float[Array, "r d"]
+    weights: Float[Array, "s u r"] | None
+
+    def joined(self, other: "Places") -> "Places":
+        """These rows and behind them the others."""
+        rows = jnp.concatenate([self.rows, other.rows])
+        if self.weights is None or other.weights is None:
+            return Places(rows, None)
+        return Places(rows, jnp.concatenate([self.weights, other.weights], axis=2))
+
+
 class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
     """A posterior whose function is, draw by draw, a Gaussian process."""
 
     @abstractmethod
     def _standardised_moments(
-        self, x: Float[Array, "m d"], at: Float[Array, "r d"]
+        self,
+        x: Float[Array, "m d"],
+        at: Float[Array, "r d"],
+        weights: Float[Array, "s u r"] | None,
     ) -> FunctionMoments:
         """Moments of the noise-free standardised target."""
 
+    @abstractmethod
+    def _standardised_weights(
+        self, at: Float[Array, "r d"]
+    ) -> Float[Array, "s u r"] | None:
+        """Weights of training rows at places, where they save work later."""
+
+    def places(self, rows: Float[Array, "r d"]) -> Places:
+        """Rows made ready for `function_moments(x, at=places)` of many x."""
+        return Places(rows, self._standardised_weights(self.scaling.features(rows)))
+
     def function_moments(
-        self, x: Float[Array, "m d"], at: Float[Array, "r d"]
+        self, x: Float[Array, "m d"], at: Float[Array, "r d"] | Places
     ) -> FunctionMoments:
         """What is believed of the function, noise apart: its law at rows `x`, given draws.
 
@@ -223,11 +254,14 @@ class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
 
         Args:
             x: features [m d].
-            at: places [r d] with which the covariance of the function is asked for; with
-                `at=x` it is the joint law, with no rows the marginal ones.
+            at: rows [r d] with which the covariance of the function is asked for, or
+                `places` of them; with `at=x` it is the joint law, with no rows the
+                marginal ones.
         """
-        x, at = self.scaling.features(x), self.scaling.features(at)
-        mean, variance, covariance, log_weight = self._standardised_moments(x, at)
+        rows, weights = at if isinstance(at, Places) else Places(at, None)
+        x, rows = self.scaling.features(x), self.scaling.features(rows)
+        moments = self._standardised_moments(x, rows, weights)
+        mean, variance, covariance, log_weight = moments
         scale = self.scaling.y_scale
         return FunctionMoments(
             mean * scale + self.scaling.y_mean,

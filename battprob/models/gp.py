@@ -168,8 +168,12 @@ class GaussianProcessPosterior(AbstractGaussianPosterior):
         draws = (self.kernel, self.factor, self.alpha)
         return _sample_functions(draws, self.sites, x, key, num)
 
-    def _standardised_moments(self, x, at):
-        return _moments((self.kernel, self.factor, self.alpha), self.sites, x, at)
+    def _standardised_weights(self, at):
+        return _weights((self.kernel, self.factor), self.sites, at)
+
+    def _standardised_moments(self, x, at, weights):
+        draws = (self.kernel, self.factor, self.alpha, weights)
+        return _moments(draws, self.sites, x, at)
 
 
 def mode_of_rows(
@@ -263,9 +267,14 @@ def _factorise_each(modes, data):
     return jax.lax.map(one, (modes, data))
 
 
+def _cross(kernel, sites, x):
+    """Covariance of training rows and `x`."""
+    return jnp.where(sites.mask[:, None], kernel.gram(sites.x, x), 0.0)
+
+
 def _function(kernel, sites, factor, alpha, x):
     """Mean of f at `x`, and V with Var f = k(x, x) - VᵀV."""
-    cross = jnp.where(sites.mask[:, None], kernel.gram(sites.x, x), 0.0)
+    cross = _cross(kernel, sites, x)
     v = jax.scipy.linalg.solve_triangular(factor, cross, lower=True)
     return alpha @ cross, v
 
@@ -285,13 +294,27 @@ def _predict(draws, sites, x, known):
 
 
 @eqx.filter_jit
+def _weights(draws, sites, at):
+    def one(draw):
+        kernel, factor = draw
+        cross = _cross(kernel, sites, at)
+        return jax.scipy.linalg.cho_solve((factor, True), cross)
+
+    return jax.lax.map(one, draws)
+
+
+@eqx.filter_jit
 def _moments(draws, sites, x, at):
     def one(draw):
-        kernel, factor, alpha = draw
-        mean, v = _function(kernel, sites, factor, alpha, x)
+        kernel, factor, alpha, weights = draw
+        cross = _cross(kernel, sites, x)
+        v = jax.scipy.linalg.solve_triangular(factor, cross, lower=True)
         variance = jnp.maximum(kernel.diagonal(x) - jnp.sum(v**2, axis=0), 0.0)
-        v_at = _function(kernel, sites, factor, alpha, at)[1]
-        return mean, variance, kernel.gram(x, at) - v.T @ v_at
+        if weights is None:  # V'V keeps a joint law symmetric
+            explained = v.T @ _function(kernel, sites, factor, alpha, at)[1]
+        else:
+            explained = cross.T @ weights
+        return alpha @ cross, variance, kernel.gram(x, at) - explained
 
     mean, variance, covariance = jax.lax.map(one, draws)
     return FunctionMoments(mean, variance, covariance, jnp.zeros_like(mean[:, 0]))

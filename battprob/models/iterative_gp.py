@@ -172,7 +172,11 @@ class IterativeGaussianProcessPosterior(AbstractGaussianPosterior):
         del groups
         return _sample_functions((self.kernel, self.kept), self.data, x, key, num)
 
-    def _standardised_moments(self, x, at):
+    def _standardised_weights(self, at):
+        del at
+
+    def _standardised_moments(self, x, at, weights):
+        del weights
         return _moments((self.kernel, self.kept), self.data, x, at)
 
 

@@ -257,7 +257,11 @@ class BayesianLinearPosterior(AbstractGaussianPosterior):
         num_groups = _num_groups(self.dataset)
         return _sample_functions(draws, self.rows, num_groups, x, groups, key, num)
 
-    def _standardised_moments(self, x, at):
+    def _standardised_weights(self, at):
+        del at
+
+    def _standardised_moments(self, x, at, weights):
+        del weights
         draws = (self.parameters, self.weights, self.log_weight)
         return _moments(draws, self.rows, _num_groups(self.dataset), x, at)
 

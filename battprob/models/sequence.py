@@ -120,7 +120,11 @@ class SequenceGaussianProcessPosterior(AbstractGaussianPosterior):
         draws = (self.kernel, self.noise)
         return _sample_functions(draws, self.rows, x, key, num, self.parallel)
 
-    def _standardised_moments(self, x, at):
+    def _standardised_weights(self, at):
+        del at
+
+    def _standardised_moments(self, x, at, weights):
+        del weights
         return _moments((self.kernel, self.noise), self.rows, x, at, self.parallel)
 
 

@@ -187,7 +187,11 @@ class SparseGaussianProcessPosterior(AbstractGaussianPosterior):
         draw = (self.hyper, self.root, self.function)
         return _sample_functions(draw, x, key, num)
 
-    def _standardised_moments(self, x, at):
+    def _standardised_weights(self, at):
+        del at
+
+    def _standardised_moments(self, x, at, weights):
+        del weights
         return _moments((self.hyper, self.root, self.function), x, at)
 
 

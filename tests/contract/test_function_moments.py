@@ -47,6 +47,16 @@ def test_marginal_laws_are_those_of_predict(name):
 
 
 @each_model
+def test_places_made_ready_give_what_their_rows_give(name):
+    posterior = zoo.fitted(name)
+    plain = posterior.function_moments(X, AT)
+    ready = posterior.function_moments(X, posterior.places(AT))
+    size = np.max(np.asarray(plain.variance))
+    for expected, found in zip(plain, ready, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * size)
+
+
+@each_model
 def test_covariances_are_those_of_joint_draws(name):
     posterior = zoo.fitted(name)
     moments, at = jax.tree.map(

@@ -22,7 +22,10 @@ KEY = jax.random.key(0)
 @functools.cache
 def posterior():
     y = np.sin(6 * X[:, 0]) + 0.2 * np.random.default_rng(1).normal(size=10)
-    own = GaussianProcess().fit(Dataset(X, y), key=KEY)
+    return of_known_noise(GaussianProcess().fit(Dataset(X, y), key=KEY))
+
+
+def of_known_noise(own):
     # Conditioning takes the noise at its mode, look-ahead as it is expected to be: the
     # same where its level is known.
     known = jnp.zeros_like(own.noise_covariance)
@@ -37,6 +40,16 @@ def test_variance_taken_off_is_what_a_test_takes_off():
         after = own.condition(Dataset(row[None], [0.3])).predict(NEW).epistemic.mean()
         found = acquisition(own, row[None])[0]
         np.testing.assert_allclose(found, before - after, rtol=1e-6)
+
+
+def test_tests_still_running_count_as_done():
+    own, running = posterior(), NEW[2:4]
+    acquisition = design.IntegratedVariance().prepare(
+        own, NEW, key=KEY, pending=running
+    )
+    after = of_known_noise(own.condition(Dataset(running, [0.1, 0.2])))
+    expected = design.IntegratedVariance(NEW)(after, NEW)
+    np.testing.assert_allclose(acquisition(own, NEW), expected, rtol=1e-6)
 
 
 def lines(kind):
@@ -74,7 +87,7 @@ def test_knowledge_gradient_is_the_mean_of_the_best_after_a_test():
     """Outcomes drawn, the posterior moved by each; noise as it is expected to be."""
     own = posterior()
     acquisition = design.KnowledgeGradient().prepare(own, NEW, key=KEY)
-    rows = np.asarray(acquisition.rows)
+    rows = np.asarray(acquisition.places.rows)
     assert len(rows) == 18
     x = NEW[[3]]
     everywhere = jnp.asarray(np.concatenate([rows, x]))
@@ -91,7 +104,7 @@ def test_running_tests_are_averaged_over_what_they_may_say(monkeypatch):
     monkeypatch.setattr(lookahead, "_DRAWS", 1024)
     own, running, x = posterior(), NEW[[2]], NEW[[3]]
     acquisition = design.KnowledgeGradient().prepare(own, NEW, key=KEY, pending=running)
-    rows = np.asarray(acquisition.rows)
+    rows = np.asarray(acquisition.places.own.rows)
     everywhere = jnp.asarray(np.concatenate([rows, x, running]))
     moments = own.function_moments(everywhere, everywhere)
     mean, joint = np.asarray(moments.mean[0]), np.asarray(moments.covariance[0])
