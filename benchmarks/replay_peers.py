@@ -1,6 +1,6 @@
 """Peers that search a measured table: reads what is known as JSON, writes the rows they test.
 
-Run by campaign.py with the peers' Python; see there. A task has the features of all rows
+Run by replay.py with the peers' Python; see there. A task has the features of all rows
 in the unit cube, and for every run the results (one for each row) and the rows tested
 first.
 """

@@ -49,6 +49,11 @@ class Trial:
         """Whether neither a result nor a failure has been told."""
         return self.y is None and self.failed is None
 
+    @property
+    def says_something(self) -> bool:
+        """Whether there is a result, or a prediction of one that is still to come."""
+        return self.y is not None or (self.is_open and self.early is not None)
+
 
 @dataclasses.dataclass(frozen=True)
 class History:

@@ -117,9 +117,9 @@ class Campaign:
     def ask(self, num: int = 1) -> Suggestions:
         """The next tests, why each was chosen, and what is expected of it.
 
-        Until `initial` results are told they are spread evenly over the space. Tests that
-        are running (see `running`) are taken into account; asked twice without a word
-        about them, the campaign answers the same twice.
+        Until `initial` results, or predictions of them, are told they are spread evenly
+        over the space. Tests that are running (see `running`) are taken into account;
+        asked twice without a word about them, the campaign answers the same twice.
 
         Raises:
             DataError: all candidates have been tested.
@@ -127,7 +127,7 @@ class Campaign:
         """
         first = self.history.next_id
         ids = tuple(range(first, first + num))
-        if len(self._numbers(lambda trial: trial.y is not None)) < self.initial:
+        if len(self._numbers(lambda trial: trial.says_something)) < self.initial:
             key = self._key(_INITIAL)
             rows = self.space.sample(first - 1 + num, key=key)[first - 1 :]
             if len(rows) < num:  # fewer candidates than that

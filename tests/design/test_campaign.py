@@ -112,6 +112,16 @@ def test_early_predictions_count_until_the_result_is_in(campaign):
     assert final.num_rows == data.num_rows
 
 
+def test_predictions_alone_end_the_first_tests():
+    suggestions = started().ask(6)
+    early = Predictive.gaussian(told(suggestions.points), np.full(6, 900.0))
+    campaign = started().tell_early(suggestions, early)
+    assert np.isfinite(campaign.ask().value).all()
+    failed = campaign.fail([1], "lost contact")
+    with pytest.raises(TypeError):  # five of six: spread again, not yet explained
+        np.isfinite(failed.ask().value)
+
+
 def test_bias_of_early_predictions_is_learned():
     """Assert that predictions of tests that have both show the bias of those that do not."""
     campaign, rng = started(), np.random.default_rng(0)
