@@ -142,6 +142,81 @@ class BoTorch:
         return self.best(PosteriorMean(self.fit(x, y)[0]))
 
 
+class Replicates(BoTorch):
+    """Each point tested four times: a process of the mean, and one of the log variance.
+
+    What is improved is the mean plus a standard deviation of the noise, both to be small.
+    Of the points that all methods begin with, the best two are repeated first.
+    """
+
+    def __init__(self, x, seed):
+        super().__init__(x, seed, None)
+
+    def ask(self, x, y):
+        from botorch.acquisition.logei import qLogExpectedImprovement
+
+        rows, means, variances, counts = self.pooled(x, y)
+        begun = (counts > 1) & (counts < _REPEATS)
+        if begun.any():
+            return rows[np.argmax(begun)].tolist()
+        if np.sum(counts == _REPEATS) < 2:
+            return rows[np.argmin(np.where(counts == 1, means, np.inf))].tolist()
+        model = self.models(rows, means, variances, counts)
+        utility = self.utility(model, self.torch.tensor(rows))
+        acquisition = qLogExpectedImprovement(
+            model, best_f=utility.max(), objective=self.objective()
+        )
+        return self.best(acquisition)
+
+    def recommend(self, x, y):
+        model = self.models(*self.pooled(x, y))
+        dimension = len(x[0])
+        grid = self.torch.quasirandom.SobolEngine(dimension, seed=0).draw(8192)
+        utility = self.utility(model, grid.double())
+        return grid[int(utility.argmax())].tolist()
+
+    def pooled(self, x, y):
+        """Different points: their mean results, variances, and how often each was tested."""
+        rows, place = np.unique(np.array(x), axis=0, return_inverse=True)
+        own = [np.array(y)[place.ravel() == i] for i in range(len(rows))]
+        means, counts = (
+            np.array([v.mean() for v in own]),
+            np.array([len(v) for v in own]),
+        )
+        variances = np.array([v.var(ddof=1) if len(v) > 1 else np.nan for v in own])
+        return rows, means, variances, counts
+
+    def models(self, rows, means, variances, counts):
+        from botorch.fit import fit_gpytorch_mll
+        from botorch.models import ModelListGP, SingleTaskGP
+        from gpytorch.mlls import ExactMarginalLogLikelihood
+
+        known = counts == _REPEATS
+
+        def fitted(x, y):
+            model = SingleTaskGP(self.torch.tensor(x), self.torch.tensor(y)[:, None])
+            fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
+            return model
+
+        return ModelListGP(
+            fitted(rows, -means), fitted(rows[known], np.log(variances[known]))
+        )
+
+    def objective(self):
+        from botorch.acquisition.objective import GenericMCObjective
+
+        def utility(z, X=None):
+            del X
+            return z[..., 0] - (0.5 * z[..., 1]).exp()
+
+        return GenericMCObjective(utility)
+
+    def utility(self, model, rows):
+        with self.torch.no_grad():
+            mean = model.posterior(rows).mean
+        return mean[:, 0] - (0.5 * mean[:, 1]).exp()
+
+
 class BayBE:
     """Its default recommender, on a continuous space."""
 
@@ -182,8 +257,12 @@ METHODS = {  # of points, a seed, and whether results are exact
     "optuna_gp": lambda x, seed, exact: Optuna(x, seed, "gp", exact=exact),
     "botorch_logei": lambda x, seed, _: BoTorch(x, seed, "logei"),
     "botorch_qlognei": lambda x, seed, _: BoTorch(x, seed, "qlognei"),
+    "botorch_replicates": lambda x, seed, _: Replicates(x, seed),
     "baybe": lambda x, seed, _: BayBE(x, seed),
 }
+
+
+_REPEATS = 4
 
 
 def main() -> None:
