@@ -4,6 +4,7 @@ Every import is read from the sources, those inside of functions too.
 """
 
 import ast
+import graphlib
 import pathlib
 import sys
 
@@ -119,6 +120,11 @@ def _names(path):
     return [name for node in ast.walk(tree) for name in _imported(node)]
 
 
+def _names_at_top(path):
+    top = ast.parse(path.read_text()).body
+    return [name for node in top for name in _imported(node)]
+
+
 def _covers(allowed, module):
     return allowed in ("", module) or module.startswith(f"{allowed}.")
 
@@ -131,6 +137,21 @@ def test_imports_go_downwards(module):
     for other in _inside(_names(FILES[module])):
         known = any(_covers(one, other) for one in allowed)
         assert known, f"battprob.{module} may not import battprob.{other}"
+
+
+def test_files_of_a_part_have_an_order_too():
+    """Assert that what loads with a file never leads back to it, parts aside."""
+    loads = {
+        module: set(_inside(_names_at_top(path))) - {module}
+        for module, path in FILES.items()
+    }
+    order = list(graphlib.TopologicalSorter(loads).static_order())
+    for below, above in [
+        ("design.dimensions._values", "design.dimensions.simplex"),
+        ("design.dimensions.simplex", "design.dimensions"),
+        ("design.dimensions", "design.space"),
+    ]:
+        assert order.index(below) < order.index(above)
 
 
 @pytest.mark.parametrize("module", FILES)
@@ -146,8 +167,7 @@ def test_light_parts_stay_light(module):
 @pytest.mark.parametrize("module", FILES)
 def test_heavy_libraries_are_imported_where_they_are_used(module):
     """At the top of a file they would load with it, used or not."""
-    top = ast.parse(FILES[module].read_text()).body
-    names = {name.split(".")[0] for node in top for name in _imported(node)}
+    names = {name.split(".")[0] for name in _names_at_top(FILES[module])}
     meant = {
         lib for one, libs in MADE_OF.items() if _covers(one, module) for lib in libs
     }
