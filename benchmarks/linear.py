@@ -1,30 +1,26 @@
-"""Bayesian linear models beside their peers: unfinished tests, batches, sparsity, speed.
+"""Bayesian linear models beside their peers: unfinished tests, batches, curves, sparsity.
 
     OMP_NUM_THREADS=1 python benchmarks/linear.py [--pack PACK.npz] [--peer PYTHON]
-        [--only censored batches curve sparse ridge horseshoe cold] --json OUT.json
+        [--only censored batches curve sparse] --json OUT.json
 
-The peer's Python has lifelines (benchmarks/requirements.txt); scikit-learn and NumPyro are
-battprob's own. Seconds are of the CPU, one thread, compilation apart unless said.
+The peer's Python has lifelines (benchmarks/requirements.txt); scikit-learn is battprob's
+own. How long fits take is asked by `linear_speed.py`.
 """
 
 import argparse
 import json
-import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.stats import norm
-from sklearn.linear_model import BayesianRidge, LassoCV
+from sklearn.linear_model import LassoCV
 from sklearn.model_selection import KFold, LeaveOneGroupOut, cross_val_predict
 
 import battprob as bp
-from battprob.inference import MAP, NUTS
 
 AFT = """
 import json, sys, warnings
@@ -37,15 +33,6 @@ model = LogNormalAFTFitter().fit(frame, "life", "event")
 new = pd.DataFrame({"x": task["new"]})
 quantile = [np.asarray(model.predict_percentile(new, p=p)) for p in (0.95, 0.5, 0.05)]
 print(json.dumps([q.ravel().tolist() for q in quantile]))
-"""
-COLD = """
-import numpy as np, jax, battprob as bp
-bp.enable_x64()
-rng = np.random.default_rng(0)
-x = rng.normal(size=(41, 6))
-data = bp.Dataset(x, x[:, 0] + 0.3 * rng.normal(size=41))
-model = bp.models.BayesianLinear(prior=bp.priors.Horseshoe())
-print(model.fit(data, key=jax.random.key(0)).predict(x[:5]).interval(0.9)[0])
 """
 KEY = jax.random.key(0)
 
@@ -98,54 +85,42 @@ def censored(options):
     """Severson: tests stopped at 700 or 500 cycles, log10 variance of ΔQ alone."""
     cells = cells_of(options.pack)
     column = cells["names"].index("delta_q_log10_variance")
-    x, life = cells["table"][:, [column]], cells["life"]
+    x, life, batch = cells["table"][:, [column]], cells["life"], cells["batch"]
     train, test = cells["split"] == "train", cells["split"] == "test1"
-    log = bp.transforms.Log()
     answer = {}
     for stop in (700, 500):
-        beyond, seen = life > stop, np.minimum(life, stop)
-
-        def fit(rows, y, flags=None, groups=None, **settings):
-            data = bp.Dataset(
-                x[rows],
-                y[rows],
-                transform=log,
-                censored=None if flags is None else flags[rows],
-                groups=None if groups is None else groups[rows],
-            )
-            model = bp.models.BayesianLinear(**settings)
-            return model.fit(data, key=KEY)
-
-        batch = cells["batch"]
-        exact = fit(train, seen, flags=beyond)
-        mixed = fit(train, seen, flags=beyond, groups=batch, random_effects=True)
-        known = mixed.predict(x[test], groups=batch[test])
-        found = {
-            "events": int((train & ~beyond).sum()),
-            "exact": score_of(exact.predict(x[test]), life[test]),
-            "exact, batches known": score_of(known, life[test]),
-            "exact, batches new": score_of(mixed.predict(x[test]), life[test]),
-            "dropped": score_of(
-                fit(train & ~beyond, life).predict(x[test]), life[test]
-            ),
-            "last cycle + 1": score_of(
-                fit(train, np.where(beyond, stop + 1.0, life)).predict(x[test]),
-                life[test],
-            ),
-            "report": exact.report.message,
+        running, seen = life > stop, np.minimum(life, stop)
+        ended, late = train & ~running, np.where(running, stop + 1.0, life)
+        exact = fit_lives(x, seen, train, flags=running)
+        mixed = fit_lives(x, seen, train, flags=running, batch=batch)
+        predictives = {
+            "exact": exact.predict(x[test]),
+            "exact, batches known": mixed.predict(x[test], groups=batch[test]),
+            "exact, batches new": mixed.predict(x[test]),
+            "dropped": fit_lives(x, life, ended).predict(x[test]),
+            "last cycle + 1": fit_lives(x, late, train).predict(x[test]),
         }
+        found = {name: score_of(own, life[test]) for name, own in predictives.items()}
+        found |= {"events": int(ended.sum()), "report": exact.report.message}
         if options.peer:
-            quantile = peer_answer(
-                options.peer,
-                AFT,
-                x=x[train, 0],
-                life=seen[train],
-                event=~beyond[train],
-                new=x[test, 0],
-            )
+            arrays = {"x": x[train, 0], "life": seen[train], "event": ~running[train]}
+            quantile = peer_answer(options.peer, AFT, **arrays, new=x[test, 0])
             found["lifelines log-normal AFT"] = score(*quantile, life[test])
         answer[f"stopped at {stop}"] = found
     return answer
+
+
+def fit_lives(x, life, rows, flags=None, batch=None):
+    """A model of log lives, with those flagged as lower bounds and effects of batches."""
+    data = bp.Dataset(
+        x[rows],
+        life[rows],
+        transform=bp.transforms.Log(),
+        censored=None if flags is None else flags[rows],
+        groups=None if batch is None else batch[rows],
+    )
+    model = bp.models.BayesianLinear(random_effects=batch is not None)
+    return model.fit(data, key=KEY)
 
 
 def batches(options):
@@ -231,101 +206,11 @@ def sparse(options):
     return {"won both": sum(won), "of": len(won), "seeds": rows}
 
 
-def ridge(options):
-    """Conjugate fit of 100 000 rows and 100 features, beside BayesianRidge."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(100_000 // options.shrink, 100))
-    y = x @ rng.normal(size=100) / 10 + 0.5 * rng.normal(size=len(x))
-    data = bp.Dataset(x, y)
-    seconds = {"ours": [], "sklearn": []}
-    for repeat in range(6):
-        start = time.process_time()
-        bp.models.BayesianLinear().fit(data, key=jax.random.key(repeat))
-        middle = time.process_time()
-        BayesianRidge().fit(x, y)
-        seconds["ours"].append(middle - start)
-        seconds["sklearn"].append(time.process_time() - middle)
-    first = seconds["ours"].pop(0)
-    answer = {name: float(np.median(values)) for name, values in seconds.items()}
-    return answer | {"ours, first with compilation": first}
-
-
-def horseshoe(options):
-    """Horseshoe, n = 100, d = 30: 4 chains of 1000 + 1000, beside NumPyro's."""
-    import numpyro
-    import numpyro.distributions as dist
-    from numpyro.diagnostics import summary
-    from numpyro.infer import MCMC
-    from numpyro.infer import NUTS as PlainNUTS
-
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(100, 30))
-    y = x[:, :4] @ [1.0, -0.7, 0.5, 0.3] + 0.5 * rng.normal(size=100)
-    z, t = (x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std()
-
-    def plain(z, t):
-        tau = numpyro.sample("tau", dist.HalfCauchy(3 / 27 / 100**0.5))
-        slab = numpyro.sample("slab", dist.InverseGamma(2.0, 2.0))
-        local = numpyro.sample("local", dist.HalfCauchy(1.0).expand([30]))
-        unit = numpyro.sample("unit", dist.Normal(0, 1).expand([30]))
-        intercept = numpyro.sample("intercept", dist.Normal(0, 1))
-        log_noise = numpyro.sample("log_noise", dist.Normal(-2, 2))
-        wide = tau * local
-        weights = unit * wide / jnp.sqrt(1 + wide**2 / slab)
-        sd = jnp.exp(0.5 * log_noise)
-        numpyro.sample("y", dist.Normal(intercept + z @ weights, sd), obs=t)
-
-    num = 1000 // options.shrink
-    sampler = NUTS(num_samples=4 * num, num_warmup=num, mode=MAP(num_starts=1))
-    model = bp.models.BayesianLinear(prior=bp.priors.Horseshoe(), inference=sampler)
-    chains = {"num_warmup": num, "num_samples": num, "num_chains": 4}
-    answer = {}
-    for repeat in range(2):  # the second finds its programs compiled
-        key = jax.random.key(repeat)
-        start = time.process_time()
-        report = model.fit(bp.Dataset(x, y), key=key).report
-        ours = time.process_time() - start
-        mcmc = MCMC(
-            PlainNUTS(plain), chain_method="sequential", progress_bar=False, **chains
-        )
-        start = time.process_time()
-        mcmc.run(key, z, t)
-        theirs = time.process_time() - start
-        stats = summary(mcmc.get_samples(group_by_chain=True)).values()
-        diverged = mcmc.get_extra_fields()["diverging"].sum()
-        answer["compiled" if repeat else "cold"] = {
-            "seconds": ours,
-            "r_hat": report.r_hat,
-            "ess": report.ess,
-            "divergences": report.divergences,
-            "numpyro seconds": theirs,
-            "numpyro r_hat": max(float(np.max(s["r_hat"])) for s in stats),
-            "numpyro ess": min(float(np.min(s["n_eff"])) for s in stats),
-            "numpyro divergences": int(diverged),
-        }
-    return answer
-
-
-def cold(options):
-    """CPU-seconds of a new process with one default fit by NUTS, nothing cached."""
-    del options
-    environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
-    before = os.times()
-    command = [sys.executable, "-c", COLD]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
-    after = os.times()
-    used = after.children_user + after.children_system
-    return {"seconds": used - before.children_user - before.children_system}
-
-
 QUESTIONS = {
     "censored": censored,
     "batches": batches,
     "curve": curve,
     "sparse": sparse,
-    "ridge": ridge,
-    "horseshoe": horseshoe,
-    "cold": cold,
 }
 ON_PACK = ("censored", "batches", "curve")
 
@@ -337,7 +222,6 @@ def main() -> None:
     parser.add_argument("--peer", help="a Python with lifelines")
     parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=QUESTIONS)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--shrink", type=int, default=1, help="for a quick look")
     parser.add_argument("--json", type=pathlib.Path, required=True)
     options = parser.parse_args()
     bp.enable_x64()
