@@ -150,6 +150,8 @@ def test_files_of_a_part_have_an_order_too():
         ("design.dimensions._values", "design.dimensions.simplex"),
         ("design.dimensions.simplex", "design.dimensions"),
         ("design.dimensions", "design.space"),
+        ("models._linear_rows", "models._linear_draws"),
+        ("models._linear_draws", "models.linear"),
     ]:
         assert order.index(below) < order.index(above)
 

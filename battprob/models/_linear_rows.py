@@ -25,6 +25,11 @@ class LinearParameters(eqx.Module):
     effects: GroupEffects | None
     hidden: Float[Array, "..."] | None
 
+    @property
+    def slopes(self) -> tuple[int, ...] | None:
+        """Features whose slopes vary between groups; None without effects."""
+        return None if self.effects is None else self.effects.slopes
+
 
 class LinearRows(eqx.Module):
     """Columns of weights without their prior's scale, targets, and what noise depends on.

@@ -3,22 +3,20 @@
 from collections.abc import Sequence
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
-from battprob._normal import normal_nodes
-from battprob._numerics import safe_sqrt
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
 from battprob.inference import AbstractInference, FitReport
 from battprob.inference.quadrature import MOST_PARAMETERS, quadrature
-from battprob.models import _conjugate
+from battprob.models import _linear_draws as by_draw
 from battprob.models import _linear_rows as parts
 from battprob.models._coefficients import Coefficients
+from battprob.models._conjugate import Weights
 from battprob.models._effects import start_effects
 from battprob.models._hidden_labels import (
     find_hidden_labels,
@@ -31,14 +29,12 @@ from battprob.models._scaling import Scaling, prepare, standardise
 from battprob.models.base import (
     AbstractGaussianPosterior,
     AbstractModel,
-    FunctionMoments,
     bound,
     mixture,
 )
 from battprob.noise import AbstractNoise, Constant
 from battprob.noise.latent import has_weights
-from battprob.noise.student import levels, students, with_precision
-from battprob.predictive import Predictive
+from battprob.noise.student import students, with_precision
 from battprob.priors import AbstractPrior, Ridge
 
 
@@ -136,7 +132,7 @@ class BayesianLinearPosterior(AbstractGaussianPosterior):
 
     parameters: LinearParameters
     rows: LinearRows
-    weights: _conjugate.Weights
+    weights: Weights
     log_weight: Float[Array, " s"]
     log_mass: Float[Array, " s"]
     log_evidences: Float[Array, " s"]
@@ -159,7 +155,7 @@ class BayesianLinearPosterior(AbstractGaussianPosterior):
         standard = standardise(together, self.scaling, row_parameters=True)
         hidden = self.rows.hidden
         rows = _rows(together, standard, self.parameters, hidden, self.parameters.noise)
-        weights, log_evidences = _factorise(self.parameters, rows)
+        weights, log_evidences = by_draw.factorise(self.parameters, rows)
         return BayesianLinearPosterior(
             parameters=self.parameters,
             rows=rows,
@@ -233,7 +229,7 @@ class BayesianLinearPosterior(AbstractGaussianPosterior):
             )
         standard = standardise(data, self.scaling, row_parameters=True)
         rows = _rows(data, standard, self.parameters, None, None)
-        densities = _leave_one_out(self.parameters, rows, self.weights)
+        densities = by_draw.leave_one_out(self._draws, rows)
         log_density, pareto_k = left_out(densities[:, : data.num_rows], self.log_weight)
         slope = data.transform.log_slope(data.y) - jnp.log(self.scaling.y_scale)
         return LeaveOneOut(log_density + slope, pareto_k)
@@ -242,51 +238,48 @@ class BayesianLinearPosterior(AbstractGaussianPosterior):
         """Combinations of intercept and weights as rows of columns, in target units."""
         others = self.rows.base.shape[1] - rows.shape[1]
         rows = jnp.pad(rows, ((0, 0), (0, others)))
-        mean, spread = _functions(self.parameters, self.rows, self.weights, rows)
+        mean, spread = by_draw.functions(self._draws, self.rows, rows)
         unit = self.scaling.y_scale
         weight = jnp.broadcast_to(self.log_weight[:, None], mean.shape)
         none = jnp.zeros_like(mean)
         return mixture(mean * unit, none, spread * unit**2, weight)
 
+    @property
+    def _draws(self):
+        return by_draw.Draws(self.parameters, self.weights, self.log_weight)
+
     def _standardised_predict(self, x, known, groups):
-        draws = (self.parameters, self.weights, self.log_weight)
-        return _predict(draws, self.rows, _num_groups(self.dataset), x, known, groups)
+        num_groups = len(self.dataset.group_names)
+        return by_draw.predict(self._draws, self.rows, num_groups, x, known, groups)
 
     def _standardised_functions(self, x, groups, key, num):
-        draws = (self.parameters, self.weights, self.log_weight)
-        num_groups = _num_groups(self.dataset)
-        return _sample_functions(draws, self.rows, num_groups, x, groups, key, num)
+        num_groups = len(self.dataset.group_names)
+        return by_draw.sample_functions(
+            self._draws, self.rows, num_groups, x, groups, key, num
+        )
 
     def _standardised_weights(self, at):
         del at
 
     def _standardised_moments(self, x, at, weights):
         del weights
-        draws = (self.parameters, self.weights, self.log_weight)
-        return _moments(draws, self.rows, _num_groups(self.dataset), x, at)
-
-
-def _num_groups(dataset):
-    return len(dataset.group_names)
-
-
-def _slopes(parameters):
-    return None if parameters.effects is None else parameters.effects.slopes
+        num_groups = len(self.dataset.group_names)
+        return by_draw.moments(self._draws, self.rows, num_groups, x, at)
 
 
 def _rows(dataset, standard, parameters, hidden, noise):
     return parts.linear_rows(
         standard,
         parts.group_codes(dataset, parameters.effects, len(standard.y)),
-        _slopes(parameters),
-        _num_groups(dataset) if parameters.effects is not None else 0,
+        parameters.slopes,
+        len(dataset.group_names) if parameters.effects is not None else 0,
         hidden,
         noise,
     )
 
 
 def _posterior(draws, rows, scaling, dataset, report, log_joints=None):
-    weights, log_evidences = _factorise(draws, rows)
+    weights, log_evidences = by_draw.factorise(draws, rows)
     num = len(log_evidences)
     if log_joints is None:
         log_weight = log_mass = jnp.zeros_like(log_evidences)
@@ -304,117 +297,3 @@ def _posterior(draws, rows, scaling, dataset, report, log_joints=None):
         dataset=dataset,
         report=report,
     )
-
-
-@eqx.filter_jit
-def _factorise(draws, rows):
-    def one(parameters):
-        y, _ = parts.targets(parameters, rows)
-        columns = parts.columns(parameters, rows.base)
-        variance = parts.variance(parameters, rows)
-        weights = _conjugate.posterior(columns, y, variance)
-        return weights, parts.log_evidence(parameters, rows)
-
-    # One draw at a time: memory stays that of the answer.
-    return jax.lax.map(one, draws)
-
-
-@eqx.filter_jit
-def _leave_one_out(draws, rows, weights):
-    def one(draw):
-        parameters, weights = draw
-        columns = parts.columns(parameters, rows.base)
-        variance = parts.variance(parameters, rows)
-        return _conjugate.leave_one_out(weights, columns, rows.y, variance)
-
-    return jax.lax.map(one, (draws, weights))
-
-
-@eqx.filter_jit
-def _functions(draws, rows, weights, base):
-    """Mean and variance, by draw, of the function at rows of unscaled columns."""
-
-    def one(draw):
-        parameters, weights = draw
-        new = parts.columns(parameters, base)
-        return _conjugate.function(weights, parts.columns(parameters, rows.base), new)
-
-    return jax.lax.map(one, (draws, weights))
-
-
-@eqx.filter_jit
-def _predict(draws, rows, num_groups, x, known, groups):
-    parameters, weights, log_weight = draws
-    base = parts.base_columns(x, groups, _slopes(parameters), num_groups)
-    mean, spread = _functions(parameters, rows, weights, base)
-    noise, level = jax.vmap(lambda draw: levels(draw.noise, x, known))(parameters)
-    num_levels = level.shape[1]
-    weight = jnp.broadcast_to((log_weight[:, None] + level)[..., None], noise.shape)
-    # Every draw is one function under several levels of the noise.
-    noise, weight = (a.reshape(-1, len(x)) for a in (noise, weight))
-    mean, spread = (jnp.repeat(a, num_levels, axis=0) for a in (mean, spread))
-    if parameters.effects is None:
-        return mixture(mean, noise, spread, weight)
-    between = jax.vmap(lambda effects: effects.new_group_variance(x))(
-        parameters.effects
-    )
-    between = jnp.where(groups[None] < 0, between, 0.0)
-    between = jnp.repeat(between, num_levels, axis=0)
-    # Where a new group may lie, in standard deviations between groups.
-    offset, share = (
-        jnp.asarray(values, x.dtype)[None, :, None]
-        for values in normal_nodes(_GROUP_NODES)
-    )
-    return Predictive(
-        mean[:, None] + offset * safe_sqrt(between)[:, None],
-        noise[:, None],
-        spread[:, None],
-        weight[:, None] + share,
-        shared_function=True,
-    )
-
-
-@eqx.filter_jit
-def _moments(draws, rows, num_groups, x, at):
-    """Moments of the function of an average new group."""
-    parameters, weights, log_weight = draws
-
-    def base(features):
-        new = jnp.full(len(features), -1)
-        return parts.base_columns(features, new, _slopes(parameters), num_groups)
-
-    def one(draw):
-        parameters, weights = draw
-        columns, new, other = (
-            parts.columns(parameters, own) for own in (rows.base, base(x), base(at))
-        )
-        mean, variance = _conjugate.function(weights, columns, new)
-        return mean, variance, _conjugate.covariance(weights, columns, new, other)
-
-    mean, variance, covariance = jax.lax.map(one, (parameters, weights))
-    return FunctionMoments(mean, variance, covariance, log_weight)
-
-
-@eqx.filter_jit
-def _sample_functions(draws, rows, num_groups, x, groups, key, num):
-    parameters, weights, log_weight = draws
-    base = parts.base_columns(x, groups, _slopes(parameters), num_groups)
-    key_draw, *keys = jax.random.split(key, 3)
-    chosen = jax.random.categorical(key_draw, log_weight, shape=(num,))
-    shapes = ((num, rows.base.shape[1]), (num, len(rows.y)))
-    normals = [
-        jax.random.normal(k, s, x.dtype) for k, s in zip(keys, shapes, strict=True)
-    ]
-
-    def one(number):
-        place, normals = number
-        draw, own = jax.tree.map(lambda leaf: leaf[place], (parameters, weights))
-        columns = parts.columns(draw, rows.base)
-        variance = parts.variance(draw, rows)
-        drawn = _conjugate.draw(own, columns, variance, normals)
-        return parts.columns(draw, base) @ drawn
-
-    return jax.lax.map(one, (chosen, tuple(normals)))
-
-
-_GROUP_NODES = 9
