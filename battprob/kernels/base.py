@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import equinox as eqx
 
+from battprob._modules import require_parts
 from battprob._typing import Array, Float
 
 
@@ -14,6 +15,9 @@ class AbstractKernel(eqx.Module):
     To write your own: hold unconstrained parameters as arrays, and define `bind` (give
     them their shapes), `log_prior`, `gram` and `diagonal`.
     """
+
+    def __check_init__(self):
+        require_parts(self)
 
     @abstractmethod
     def bind(self, feature_names: Sequence[str]) -> "AbstractKernel":

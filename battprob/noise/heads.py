@@ -9,7 +9,7 @@ import numpy as np
 from jax.scipy.stats import norm
 
 from battprob._columns import pick, resolve_columns
-from battprob._modules import replace
+from battprob._modules import replace, require_parts
 from battprob._typing import Array, Float
 
 CENTRE, SPREAD = -2.0, 2.0
@@ -22,6 +22,9 @@ class AbstractNoise(eqx.Module):
     To write your own: hold unconstrained parameters as arrays, and define `bind`,
     `log_prior`, `variance` and `uses_known`.
     """
+
+    def __check_init__(self):
+        require_parts(self)
 
     @abstractmethod
     def bind(self, feature_names: Sequence[str]) -> "AbstractNoise":
