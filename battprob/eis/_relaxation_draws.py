@@ -19,6 +19,7 @@ References:
     Res. 15 (2014) 2087 (Gaussian approximations in place of the prior).
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import equinox as eqx
@@ -66,6 +67,15 @@ class _Place(NamedTuple):
     white: Float[Array, "s p"]
 
 
+class _Ellipses(NamedTuple):
+    """The Gaussian that each chain moves on: its centre, and maps of standard normals."""
+
+    centre: _Place
+    to_f: Float[Array, "s g p"]
+    to_ends: Float[Array, "s 2 p"]
+    to_z: Float[Array, "s p p"]
+
+
 def draws(
     grid: Grid,
     seen: Seen,
@@ -80,23 +90,8 @@ def draws(
     """`num` chains of one spectrum, the last state of each."""
     key_mode, key_start, key_chain = jax.random.split(key, 3)
     mode = jax.random.categorical(key_mode, modes.log_weight, shape=(num,))
-    # What is added costs steps, not exactness: the ratio below knows this Gaussian.
-    least = _JITTER * jnp.finfo(modes.z.dtype).eps
-    eye = least * jnp.eye(modes.z.shape[1], dtype=modes.z.dtype)
-    root = _WIDER * jax.vmap(jnp.linalg.cholesky)(modes.covariance + eye[None])
-    f = jax.vmap(lambda own: basis(grid.at_node, grid.node_offset, own))(modes.scale)
-    to_f = (f.slopes @ root[:, :-2])[mode]
-    to_ends, to_z = root[mode, -2:], root[mode]
-    centre_f = jnp.einsum("bgp,bp->bg", f.slopes, modes.z[:, :-2]) + f.constant
-    centre = _Place(
-        centre_f[mode], modes.z[mode, -2:], modes.z[mode], jnp.zeros_like(to_z[:, 0])
-    )
-
-    def away(white):
-        f, end, z = (
-            jnp.einsum("sop,sp->so", to, white) for to in (to_f, to_ends, to_z)
-        )
-        return _Place(f, end, z, white)
+    ellipses = _ellipses(grid, modes, mode)
+    centre, away = ellipses.centre, partial(_away, ellipses)
 
     def residual(move):
         at = jax.tree.map(jnp.add, centre, move)
@@ -122,7 +117,7 @@ def draws(
         return (move, node, level, precision), None
 
     start = (
-        away(jax.random.normal(key_start, to_z[:, 0].shape, to_z.dtype)),
+        away(jax.random.normal(key_start, centre.white.shape, centre.white.dtype)),
         jnp.zeros(num, int),
         modes.level[mode],
         jnp.broadcast_to(modes.precision, (num, modes.precision.size)),
@@ -134,6 +129,29 @@ def draws(
     line = line.at[:, -1].add(modes.log_size)
     ohm, henry = to_ohm_and_henry(z, seen.impedance_size, frequency_hz)
     return RelaxationDraws(line, ohm, henry, level, modes.shape[node])
+
+
+def _ellipses(grid, modes, mode):
+    """That of the mode of each chain, widened."""
+    # What is added costs steps, not exactness: the ratio of a step knows this Gaussian.
+    least = _JITTER * jnp.finfo(modes.z.dtype).eps
+    eye = least * jnp.eye(modes.z.shape[1], dtype=modes.z.dtype)
+    root = _WIDER * jax.vmap(jnp.linalg.cholesky)(modes.covariance + eye[None])
+    f = jax.vmap(lambda own: basis(grid.at_node, grid.node_offset, own))(modes.scale)
+    to_f = (f.slopes @ root[:, :-2])[mode]
+    to_ends, to_z = root[mode, -2:], root[mode]
+    centre_f = jnp.einsum("bgp,bp->bg", f.slopes, modes.z[:, :-2]) + f.constant
+    centre = _Place(
+        centre_f[mode], modes.z[mode, -2:], modes.z[mode], jnp.zeros_like(to_z[:, 0])
+    )
+    return _Ellipses(centre, to_f, to_ends, to_z)
+
+
+def _away(ellipses, white):
+    """The move away from the centres that standard normals stand for."""
+    _, *maps = ellipses
+    f, end, z = (jnp.einsum("sop,sp->so", to, white) for to in maps)
+    return _Place(f, end, z, white)
 
 
 def _slice(move, away, ratio, key):

@@ -83,16 +83,47 @@ def modes(
 ) -> Modes:
     """Fit one spectrum, frequencies ascending."""
     log_size = jnp.log(_USUAL_HEIGHT * resistance_scale(impedance))
-    dtype, turned = seen.target.dtype, impedance * seen.turn
-    count = grid.knot.size + len(seen.ends) + 3
+    count, dtype = grid.knot.size + len(seen.ends) + 3, seen.target.dtype
     prior = Prior(jnp.zeros(count, dtype), jnp.ones(count, dtype))
-    even = SeenVariance(law, seen.turn, jnp.ones_like(frequency_hz))
-    box = shape_box(even, turned, frequency_hz)
-    middle = relative_variance(even, 0.5 * (box[0] + box[1]), turned, frequency_hz)
 
     def misfit(scale, weight):
         model = partial(_spectrum, grid, seen, log_size, scale)
         return Misfit(model, seen.target, weight, prior)
+
+    turned = impedance * seen.turn
+    held = _noise_held(
+        misfit, prior.mean, grid, seen, law, likelihood, frequency_hz, turned
+    )
+
+    def each(state, bend):
+        z, scale = _rescaled(grid, state[0], state[1], bend)
+        problem = misfit(scale, held.weight)
+        z = levenberg(problem, z, _STEPS).z
+        z_new, covariance, level, _, evidence = _gaussian(problem, z, law)
+        return (z, scale), (z_new, level * covariance, scale, evidence, level)
+
+    bends = jnp.asarray(BENDS, dtype)
+    _, found = jax.lax.scan(each, (held.z, held.scale), bends)
+    relative = held.relative.reshape(len(held.shape), -1)
+    return Modes(*found, held.shape, relative, held.precision, log_size)
+
+
+class _Held(NamedTuple):
+    """Where the first fits ended, and the noise that they leave."""
+
+    z: Float[Array, " p"]
+    scale: Float[Array, " m"]
+    weight: Float[Array, " r"]
+    precision: Float[Array, " f"]
+    shape: Float[Array, "k q"]
+    relative: Float[Array, "k 2 f"]
+
+
+def _noise_held(misfit, z, grid, seen, law, likelihood, frequency_hz, turned):
+    """Fit while the bends grow, the noise weighed anew at each fitted spectrum."""
+    even = SeenVariance(law, seen.turn, jnp.ones_like(frequency_hz))
+    box = shape_box(even, turned, frequency_hz)
+    middle = relative_variance(even, 0.5 * (box[0] + box[1]), turned, frequency_hz)
 
     def first(state, inputs):
         z, scale, weight, inner, precision = state
@@ -111,26 +142,14 @@ def modes(
         return (fit.z, scale, weight, narrower, precision), (found.shape, mean)
 
     scale = jnp.full_like(grid.knot, _FIRST[0, 1])
-    start = (
-        jnp.zeros(count, dtype), scale, 1 / middle.ravel(), box, even.precision
-    )  # fmt: skip
-    inputs = jnp.asarray(_FIRST, dtype), jnp.array(_FIRST_STEPS)
+    start = (z, scale, 1 / middle.ravel(), box, even.precision)
+    inputs = jnp.asarray(_FIRST, z.dtype), jnp.array(_FIRST_STEPS)
     (z, scale, weight, _, precision), (shape, mean) = jax.lax.scan(first, start, inputs)
     shape, mean = shape[-1], mean[-1]
     relative = jax.vmap(lambda own: relative_variance(even, own, mean, frequency_hz))(
         shape
     )
-
-    def each(state, bend):
-        z, scale = _rescaled(grid, state[0], state[1], bend)
-        problem = misfit(scale, weight)
-        z = levenberg(problem, z, _STEPS).z
-        z_new, covariance, level, _, evidence = _gaussian(problem, z, law)
-        return (z, scale), (z_new, level * covariance, scale, evidence, level)
-
-    _, found = jax.lax.scan(each, (z, scale), jnp.asarray(BENDS, dtype))
-    relative = relative.reshape(len(shape), -1)
-    return Modes(*found, shape, relative, precision, log_size)
+    return _Held(z, scale, weight, precision, shape, relative)
 
 
 def usual_precision(
