@@ -26,11 +26,11 @@ from jax.scipy.special import logsumexp
 from battprob._errors import FitError
 from battprob._modules import replace
 from battprob._padding import bucket, pad_rows
-from battprob._typing import Array, Bool, Int, PRNGKey
+from battprob._typing import Array, Bool, Complex, Float, Int, PRNGKey
 from battprob.eis._identify import decade_cost
 from battprob.eis._joint import laplace_batch
-from battprob.eis._levenberg import Misfit, levenberg
-from battprob.eis._marginal import levels, marginal, narrowed
+from battprob.eis._levenberg import Fit, Misfit, levenberg
+from battprob.eis._marginal import Marginal, levels, marginal, narrowed
 from battprob.eis._nodes import Nodes
 from battprob.eis._problem import Problem, placed
 from battprob.eis._scales import prior, slopes_of_values, to_values
@@ -85,6 +85,16 @@ class _Found(NamedTuple):
     nodes: Nodes
     converged: Bool[Array, " n"]
     steps: Int[Array, " n"]
+
+
+class _Round(NamedTuple):
+    """A polished fit, and the noise weighed there, its shape in a box."""
+
+    fit: Fit
+    found: Marginal
+    box: tuple[Float[Array, " q"], Float[Array, " q"]]
+    weight: Float[Array, " r"]
+    mean: Complex[Array, " f"]
 
 
 def _fit_batch(task, key, num_starts):
@@ -145,16 +155,23 @@ def _fit_one(task, impedance, guess, *, key, num_starts):
         h = relative_variance(law, shape, mean, frequency)
         weight = 1 / h.ravel()
         lanes = jnp.broadcast_to(z, lanes.shape)
-        return (lanes, weight, narrower), (fit, found, inner, weight, mean)
+        return (lanes, weight, narrower), _Round(fit, found, inner, weight, mean)
 
     max_steps = jnp.array([_SEARCH_STEPS] + [_POLISH_STEPS] * _POLISHES)
     _, rounds = jax.lax.scan(round_, (lanes, misfit.weight, box), max_steps)
-    steps = rounds[0].steps.sum()
-    fit, found, inner, weight, mean = jax.tree.map(lambda leaf: leaf[-1], rounds)
+    last = jax.tree.map(lambda leaf: leaf[-1], rounds)
+    nodes = _nodes(circuit, omega, misfit, last, box)
+    converged = last.fit.converged & jnp.isfinite(nodes.log_evidence)
+    return _Found(nodes, converged, rounds.fit.steps.sum())
+
+
+def _nodes(circuit, omega, misfit, last, box):
+    """The posterior that the last round leaves, as a mixture over shape and level."""
+    fit, found, inner, weight, mean = last
     level, log_weight = levels(found)
     share = jnp.sum(jnp.log(inner[1] - inner[0]) - jnp.log(box[1] - box[0]))
     log_evidence = logsumexp(found.log_weight) - jnp.log(len(found.log_weight)) + share
-    nodes = Nodes(
+    return Nodes(
         location=found.location,
         covariance=found.covariance,
         shape=found.shape,
@@ -170,7 +187,6 @@ def _fit_one(task, impedance, guess, *, key, num_starts):
         ),
         residual_correlation=_lag_one(misfit.target - _stack(mean), weight),
     )
-    return _Found(nodes, fit.converged & jnp.isfinite(log_evidence), steps)
 
 
 def _profile(misfit, weight, circuit, omega, z):
