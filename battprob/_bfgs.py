@@ -95,11 +95,16 @@ def minimise(
         chosen = jax.tree.map(lambda a, b: jnp.where(accept, a, b), near, far)
         return chosen._replace(steps=state.steps + 1)
 
-    # The first pass evaluates the start itself: any finite value beats infinity.
-    zero = jnp.zeros_like(x)
     if inverse_hessian is None:
         inverse_hessian = jnp.eye(x.size, dtype=x.dtype)
-    start = _State(
+    start = _start(x, inverse_hessian, memory)
+    return _minimum(jax.lax.while_loop(running, step, start), value_tolerance)
+
+
+def _start(x, inverse_hessian, memory):
+    """The first pass evaluates the start itself: any finite value beats infinity."""
+    zero = jnp.zeros_like(x)
+    return _State(
         x=x,
         value=jnp.asarray(jnp.inf, x.dtype),
         gradient=zero,
@@ -111,8 +116,10 @@ def minimise(
         steps=jnp.zeros((), int),
         done=jnp.zeros((), bool),
     )
-    end = jax.lax.while_loop(running, step, start)
-    # A line search may fail for want of digits, but not with a large decrease ahead.
+
+
+def _minimum(end, value_tolerance):
+    """A line search may fail for want of digits, but not with a large decrease ahead."""
     stuck = end.shrinks > _MAX_SHRINKS
     ahead = -jnp.dot(end.gradient, end.direction)
     near = ahead <= value_tolerance**0.5 * jnp.maximum(1.0, jnp.abs(end.value))
