@@ -13,6 +13,7 @@ from jax.core import Tracer
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
+from battprob._modules import require_parts
 from battprob._padding import bucket, pad_rows
 from battprob._serialise import save
 from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
@@ -273,6 +274,9 @@ class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
 
 class AbstractModel(eqx.Module):
     """A specification: settings only, no data."""
+
+    def __check_init__(self):
+        require_parts(self)
 
     @abstractmethod
     def fit(self, dataset: Dataset, *, key: PRNGKey) -> AbstractPosterior:

@@ -1,4 +1,4 @@
-"""What is no kernel or noise head is refused where it is given, not in a fit."""
+"""What is no kernel, noise head or inference is refused where it is given, not in a fit."""
 
 import dataclasses
 import subprocess
@@ -9,16 +9,28 @@ import pytest
 
 from battprob._modules import replace
 from battprob.kernels import RBF, Arrhenius, Matern52
+from battprob.models import (
+    BayesianLinear,
+    BayesianLogistic,
+    GaussianProcess,
+    GaussianProcessClassifier,
+    ProtocolMixture,
+    Stack,
+)
 from battprob.noise import Constant, Known, StudentT
+from tests.contract import zoo
 
 MADE = {
+    **zoo.MODELS,
+    "classifier": GaussianProcessClassifier(),
+    "logistic": BayesianLogistic(),
     "kernels": RBF() + Matern52(),
     "product": RBF() * Matern52(),
     "arrhenius": Arrhenius(RBF(features=[0, 1]), 1),
     "heads": Known() + Constant(),
     "student": StudentT(),
 }
-PARTS = ("first", "second", "kernel", "head")
+PARTS = ("kernel", "noise", "prior", "inference", "expert", "gate", "first", "head")
 GIVEN = [
     (name, field.name)
     for name, made in MADE.items()
@@ -46,23 +58,35 @@ def test_a_number_is_no_part(name, part):
 
 
 def test_a_class_is_not_yet_a_part():
-    wrong = replace(RBF() + Matern52(), second=Matern52)
+    wrong = replace(GaussianProcess(), kernel=Matern52)
     with pytest.raises(TypeError, match=r"got the class itself: write Matern52\(\)"):
         _check(wrong)
 
 
-def test_arrays_are_left_alone():
-    """Assert that tracers may stand for numbers."""
+def test_what_may_be_given_is_said():
+    wrong = replace(BayesianLinear(), inference="nuts")
+    with pytest.raises(TypeError, match="AbstractInference or None; got 'nuts'"):
+        _check(wrong)
+    wrong = replace(ProtocolMixture(BayesianLinear()), expert=RBF())
+    with pytest.raises(TypeError, match="BayesianLinear or GaussianProcess; got RBF"):
+        _check(wrong)
+
+
+def test_arrays_and_containers_are_left_alone():
+    """Assert that tracers may stand for numbers, and models in a dictionary."""
     eqx.filter_eval_shape(lambda x: RBF(x, 1.0) * Matern52(x), 1.0)
+    _check(Stack({"line": BayesianLinear()}, splits=None))
 
 
 def test_users_meet_it_where_they_make_a_mistake():
     """In a process without the type checker of these tests."""
     code = """
-from battprob import kernels, noise
+from battprob import kernels, models
+from battprob.design import default_model
 for mistake in (
-    lambda: noise.Known() + 3,
-    lambda: noise.StudentT(3),
+    lambda: default_model(noise=3),
+    lambda: default_model(noise=3, known_noise=True),
+    lambda: models.IterativeGaussianProcess(noise=3),
     lambda: kernels.RBF() * 2.0,
 ):
     try:
@@ -77,7 +101,8 @@ for mistake in (
         check=True,
     )
     assert out.stdout.splitlines() == [
+        "noise of GaussianProcess must be an instance of AbstractNoise; got 3",
         "second of Sum must be an instance of AbstractNoise; got 3",
-        "head of StudentT must be an instance of AbstractNoise; got 3",
+        "noise of IterativeGaussianProcess must be an instance of AbstractNoise; got 3",
         "second of Product must be an instance of AbstractKernel; got 2.0",
     ]
