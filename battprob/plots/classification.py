@@ -44,15 +44,25 @@ def reliability_curve(
     ax.plot([0, 1], [0, 1], color=REFERENCE, linewidth=0.8)
     ax.plot(curve.predicted, curve.observed, color=EPISTEMIC, linewidth=1)
     size = 20 + 300 * curve.rows / curve.rows.sum()
-    ax.scatter(curve.predicted, curve.observed, s=size, color=EPISTEMIC, alpha=0.7)
+    ax.scatter(
+        curve.predicted,
+        curve.observed,
+        s=size,
+        color=EPISTEMIC,
+        alpha=0.7,
+        clip_on=False,  # the largest points often lie in the corners
+    )
     ax.set(
         xlim=(0, 1),
         ylim=(0, 1),
         aspect="equal",
         xlabel="probability said",
         ylabel="share that came true",
-        title=f"miscalibration {curve.miscalibration:.3f}, "
+    )
+    ax.set_title(
+        f"miscalibration {curve.miscalibration:.3f}, "
         f"discrimination {curve.discrimination:.3f}",
+        fontsize="medium",
     )
     return ax
 

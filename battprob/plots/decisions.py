@@ -27,6 +27,7 @@ def cost_curve(curve: CostCurve, *, unit: str = "", ax: Axes | None = None) -> A
         curve.threshold[lowest],
         curve.cost[lowest],
         "v",
+        zorder=3,  # often close to the other, which is larger
         color=ALEATORIC,
         label=f"least on these cells: {curve.cost[lowest]:.3g} at {curve.threshold[lowest]:.3g}",
     )
@@ -34,6 +35,7 @@ def cost_curve(curve: CostCurve, *, unit: str = "", ax: Axes | None = None) -> A
         curve.bayes_threshold,
         curve.bayes_cost,
         "o",
+        markersize=10,
         color=EPISTEMIC,
         label=f"by the costs alone: {curve.bayes_cost:.3g} at {curve.bayes_threshold:.3g}",
     )

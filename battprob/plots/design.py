@@ -6,6 +6,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from battprob._typing import ArrayLike
 from battprob.plots._style import (
@@ -73,7 +74,11 @@ def closed_loop(
     )
     bottom.set(xlabel="test", ylabel=labelled("standard deviation", unit))
     bottom.set_ylim(bottom=0)
-    bottom.legend(frameon=False)
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if np.all(np.isnan(epistemic)):
+        bottom.set_title("no test yet was chosen by a model", fontsize="medium", y=0.5)
+    else:
+        bottom.legend(frameon=False)
     return [top, bottom]
 
 

@@ -70,7 +70,7 @@ def parity(
         color=EPISTEMIC,
         linewidth=4,
         alpha=0.7,
-        label="mean ± epistemic s.d.",
+        label="mean ± epistemic sd",
     )
     ax.plot(y, mean, "o", color=REFERENCE, markersize=4, label="mean")
     ends = [min(y.min(), low.min()), max(y.max(), high.max())]

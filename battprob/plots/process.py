@@ -116,6 +116,6 @@ def noise_level(
     ):
         ax.plot(x, np.sqrt(np.asarray(variance)[order]), color=colour, label=label)
     ax.set(xlabel=feature, ylabel=labelled("standard deviation", unit))
-    ax.set_ylim(bottom=0)
-    ax.legend(frameon=False)
+    ax.set_ylim(0, 1.25 * ax.get_ylim()[1])  # room for the legend above the lines
+    ax.legend(frameon=False, loc="upper left")
     return ax

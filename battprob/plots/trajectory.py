@@ -8,6 +8,7 @@ from battprob.plots._style import ALEATORIC, EPISTEMIC, REFERENCE, TOTAL, axes_o
 from battprob.predictive import Predictive
 
 _LEVELS = (0.5, 0.8, 0.95)
+_BANDS = "50, 80, 95 % of capacities"
 _HEIGHT = 0.3  # of the density of life, in what lies above the threshold
 _ABOVE, _BELOW = 1.05, 0.3  # ends of the view: below, a fan is of no more use
 _TAILS = np.array([1e-3, 1 - 1e-3])
@@ -46,7 +47,10 @@ def trajectory(
     for level in _LEVELS:
         low, high = (np.asarray(end) for end in capacity.interval(level))
         highest = max(highest, high.max())
-        ax.fill_between(cycles, low, high, color=ALEATORIC, alpha=0.3, lw=0)
+        label = _BANDS if level == _LEVELS[-1] else None
+        ax.fill_between(
+            cycles, low, high, color=ALEATORIC, alpha=0.3, lw=0, label=label
+        )
     ax.plot(cycles, np.asarray(capacity.quantile(0.5)), color=EPISTEMIC, label="median")
     if observed is not None:
         places, values = map(np.asarray, observed)

@@ -33,6 +33,16 @@ def test_the_best_so_far_and_the_split(maximise, best):
     np.testing.assert_allclose(_line(bottom, "epistemic"), [np.nan, 2, 0.5])
 
 
+def test_tests_are_whole_numbers_and_first_ones_are_said_to_lack_a_model():
+    _, bottom = plots.closed_loop(TRIALS)
+    assert all(tick == round(tick) for tick in bottom.get_xticks())
+    assert bottom.get_legend() is not None
+    assert not bottom.get_title()
+    _, bottom = plots.closed_loop(TRIALS[:1])
+    assert bottom.get_legend() is None
+    assert "no test yet" in bottom.get_title()
+
+
 def test_medians_of_regret():
     ax = plots.regret({"ours": [[3, 2], [5, 1], [9, 0]]}, unit="h")
     np.testing.assert_allclose(_line(ax, "ours"), [5, 1])

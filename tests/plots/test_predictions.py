@@ -40,7 +40,7 @@ def test_parity_draws_mean_interval_and_epistemic_apart(lives):
     total = _bars(ax, "90 % interval")
     np.testing.assert_allclose(total[:, :, 0], np.stack([y, y], 1))
     np.testing.assert_allclose(total[:, :, 1], np.stack(lives.interval(0.9), 1))
-    epistemic = _bars(ax, "mean ± epistemic s.d.")
+    epistemic = _bars(ax, "mean ± epistemic sd")
     np.testing.assert_allclose(epistemic[:, :, 1].mean(1), lives.mean)
     half = 0.5 * np.diff(epistemic[:, :, 1], axis=1)[:, 0]
     np.testing.assert_allclose(half**2, lives.epistemic)

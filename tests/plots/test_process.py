@@ -54,6 +54,14 @@ def test_noise_level_draws_both_standard_deviations():
         np.testing.assert_allclose(line.get_ydata(), np.sqrt(variance[ORDER]))
 
 
+def test_the_legend_of_noise_levels_stands_above_the_lines():
+    ax = plots.noise_level(X, PRED)
+    ax.figure.draw_without_rendering()
+    legend = ax.get_legend().get_window_extent()
+    for line in ax.lines:
+        assert ax.transData.transform(line.get_xydata())[:, 1].max() < legend.y0
+
+
 def test_another_number_of_places_is_refused():
     with pytest.raises(DataError, match=r"shape \(4,\); got \(3,\)"):
         plots.process(X[:3], PRED)
