@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pytest
 
-from battprob import cli
+from battprob import cli, life
 from battprob.data import population
 
 
@@ -118,6 +118,8 @@ def test_features_of_cells_feed_life(tmp_path, capsys):
     table = tmp_path / "features.csv"
     assert cli.main(["features", str(pack), "-o", str(table)]) == 0
     assert "16 rows" in capsys.readouterr().out
+    (source,) = life.read(table)  # the batches without being told of the column
+    assert source.table.groups == tuple(BATCHES)
     command = ["life", str(table), "--group", "group", "--features", COLUMNS]
     assert cli.main(command) == 0
     assert "held out" in capsys.readouterr().out

@@ -78,7 +78,8 @@ def _init(options):
     )
     campaign.save(options.campaign)
     print(
-        f"{options.campaign}: a campaign for {campaign.target}, {len(space.names)} names"
+        f"{options.campaign}: a campaign for {campaign.target}, over "
+        f"{', '.join(space.names)}"
     )
 
 

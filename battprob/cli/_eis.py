@@ -79,7 +79,8 @@ def _eis_fit(options):
         print(f"{spectrum.name}: {posterior.verdict}")
     if options.output is not None:
         eis.write_table(options.output, spectra, posteriors)
-        print(f"{len(spectra)} rows in {options.output}")
+        rows = "1 row" if len(spectra) == 1 else f"{len(spectra)} rows"
+        print(f"{rows} in {options.output}")
 
 
 def _eis_compare(options):

@@ -42,6 +42,7 @@ def _forecast(options):
         )
     cells = data.read_capacity_csv(options.file)
     posterior = FadeTrajectory().fit(cells, key=jax.random.key(0))
+    print(f"cycle at which {options.threshold:.0%} of the first capacity are left:")
     print(f"{'cell':<24}{'last cycle':>12}{'5 %':>8}{'median':>8}{'95 %':>8}")
     for cell in cells:
         forecast = posterior.forecast(cell)

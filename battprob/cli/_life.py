@@ -70,7 +70,8 @@ def _add_columns(command):
     command.add_argument(
         "--group",
         metavar="COLUMN",
-        help="column of a .csv that names the batch; folds then keep batches whole",
+        help="column of a .csv that names the batch; folds then keep batches whole "
+        "(default: the column 'group', if there is one and --features does not leave it out)",
     )
     command.add_argument(
         "--features",
@@ -90,7 +91,8 @@ def _demo(options):
     print(
         "\nThe same with your own cells, a pack or a table of features:\n"
         "  battprob life TRAIN.npz --test OTHER.npz --json lives.json --report report\n"
-        "  battprob life features.csv --target cycle_life --group batch"
+        "  battprob features CELLS.csv ... -o features.csv\n"
+        "  battprob life features.csv"
     )
 
 

@@ -108,8 +108,8 @@ def _print_folds(groups):
     if groups < _FEW_GROUPS:
         print(
             f"From {groups} groups no model learns how far another may lie: for a new one "
-            "these\nintervals are too narrow. To score cells of known groups, leave the "
-            "group out of the\ntable, or name the columns with --features."
+            "these\nintervals are too narrow. To score cells of these groups instead, make "
+            "a table\n(battprob features) and name its columns by --features, without --group."
         )
 
 
