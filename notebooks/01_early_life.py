@@ -85,20 +85,26 @@ fast = np.asarray(test.x[:, 2]) > 5
 for name, pred in predictions.items():
     scores = bp.evaluate.summary(pred, test.y, unit="cycles")
     inside = np.asarray(bp.evaluate.covered(pred, test.y))
+    low, high = map(np.asarray, pred.interval(0.9))
     print(f"{name}: NLPD {scores['nlpd']:.3f}, CRPS {scores['crps']:.1f} cycles")
-    print(
-        f"  coverage of the 90 % interval: slow {inside[~fast].mean():.2f}, fast {inside[fast].mean():.2f}"
-    )
+    for label, rows in {"all": fast | ~fast, "slow": ~fast, "fast": fast}.items():
+        ratio = np.median(high[rows] / low[rows])
+        print(
+            f"  {label:4} {rows.sum():2} cells: the 90 % interval holds "
+            f"{inside[rows].mean():.2f}, upper / lower end {ratio:.2f}"
+        )
 
 # %% [markdown]
-# Both cover about nine in ten overall; only the second does so for slow *and* for fast charging. Against the truth:
+# Nine in ten overall is easy. Constant noise buys it with intervals that are too wide for slow charging and too narrow
+# for fast charging; noise that follows the rate halves the former and widens the latter. Against the truth:
 
 # %%
 true_sd = population.log_life_sd[100:]
 for name, pred in predictions.items():
     learned = np.sqrt(np.asarray(pred.noise_variance).mean((0, 1)))  # on the log scale
     plt.scatter(true_sd, learned, label=name)
-plt.plot([0.05, 0.4], [0.05, 0.4], color="grey")
+plt.plot([0.05, 0.4], [0.05, 0.4], color="grey", label="as true", zorder=0)
+plt.gca().set_aspect("equal")
 plt.xlabel("true sd of log life")
 plt.ylabel("learned sd of log life")
 plt.legend()
@@ -114,18 +120,20 @@ plt.show()
 # %% [markdown]
 # ## Which cell to test next?
 #
-# Not the noisiest: the one whose *epistemic* variance is largest. Its result would teach the model most.
+# Not the noisiest: the one whose *epistemic* variance is largest. It is where the model itself knows least.
 
 # %%
-bp.plots.variance_split(pred.take(slice(30)), table.rows[100:130], unit="cycles")
+short_names = [name.removeprefix("synthetic/") for name in table.rows[100:]]
+bp.plots.variance_split(pred.take(slice(30)), short_names[:30], unit="cycles")
 plt.show()
-print("test next:", table.rows[100 + int(pred.epistemic.argmax())])
+print("test next:", short_names[int(pred.epistemic.argmax())])
 
 # %% [markdown]
 # ## The same on real cells
 #
 # The pack of Severson et al. (2019), where it is present (`BATTPROB_DATA`): the default pipeline learns from the 41
-# training cells and predicts the primary test cells.
+# training cells and predicts the 43 primary test cells. Most of the variance is now epistemic: 41 cells are few. The cell
+# that died after 148 cycles is like no cell of training, and its interval misses; several papers leave it out.
 
 # %%
 folder = Path(os.environ.get("BATTPROB_DATA", "../shared/data"))
@@ -138,5 +146,7 @@ if pack.is_file():
     posterior = life.model(dataset.feature_names).fit(dataset, key=key)
     pred = posterior.predict(test_source.aligned(train_source).x)
     print(bp.evaluate.summary(pred, test_source.life, unit="cycles"))
+    share = np.median(pred.epistemic / pred.variance)
+    print(f"epistemic part of the variance: {share:.0%} (median)")
     bp.plots.parity(pred, test_source.life, unit="cycles")
     plt.show()
