@@ -81,17 +81,20 @@ class Suggestions:
     def __str__(self) -> str:
         """A table: the points, and where they come from a model, why."""
         names = list(self.points[0])
-        why = (
-            [] if self.mean is None else ["mean", "± aleatoric", "± epistemic", "value"]
-        )
-        lines = [["test", *names, *why]]
+        numbered = ["test"] if any(self.ids) else []  # a recommendation is no test
+        why = []
+        if self.mean is not None:
+            why = [_title("mean", self.unit), "± aleatoric", "± epistemic", "value"]
+        lines = [[*numbered, *names, *why]]
         for record in self.records():
-            numbers = [record["point"][name] for name in names]
+            line = [str(record["id"])] if numbered else []
+            line += [_short(record["point"][name]) for name in names]
             if why:
-                numbers += [
-                    record[k] for k in ("mean", "aleatoric_sd", "epistemic_sd", "value")
-                ]
-            lines.append([str(record["id"]), *map(_short, numbers)])
+                spread = [record["aleatoric_sd"], record["epistemic_sd"]]
+                line.append(_short(record["mean"]))
+                line += [_short(sd, digits=3) for sd in spread]
+                line.append(_short(record["value"]))
+            lines.append(line)
         return "\n".join(aligned(lines))
 
 
@@ -119,7 +122,7 @@ def _number(column, place):
     return float(column[place])
 
 
-def _short(value):
+def _short(value, digits=5):
     if value is None:
         return ""
-    return f"{value:.5g}" if isinstance(value, float) else str(value)
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)

@@ -9,6 +9,7 @@ are made for.
 from battprob.kernels.arrhenius import Arrhenius
 from battprob.kernels.base import AbstractKernel, Product, Sum
 from battprob.kernels.categorical import Categorical
+from battprob.kernels.level import Level
 from battprob.kernels.linear import Linear
 from battprob.kernels.stationary import (
     RBF,
@@ -24,6 +25,7 @@ __all__ = [
     "AbstractStationary",
     "Arrhenius",
     "Categorical",
+    "Level",
     "Linear",
     "Matern12",
     "Matern32",

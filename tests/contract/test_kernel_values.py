@@ -11,6 +11,7 @@ from battprob.kernels import (
     RBF,
     Arrhenius,
     Categorical,
+    Level,
     Linear,
     Matern12,
     Matern32,
@@ -44,6 +45,29 @@ def test_stationary_kernels_are_tinygps(kind):
     x1, x2 = _rows(0), _rows(1)
     got = kind(LENGTHS, VARIANCE).bind(NAMES).gram(x1, x2)
     np.testing.assert_allclose(got, reference(x1, x2), rtol=1e-12)
+
+
+def test_a_wide_level_is_ordinary_kriging():
+    """Assert that the mean is found by generalised least squares, its error counted."""
+    x, new = _rows(0), _rows(1)
+    y = 5.0 + np.random.default_rng(2).normal(size=6)
+    kernel = Matern52(LENGTHS, VARIANCE).bind(NAMES)
+    matrix = np.asarray(kernel.gram(x, x)) + 0.1 * np.eye(6)
+    cross, one = np.asarray(kernel.gram(x, new)), np.ones(6)
+    weight = np.linalg.solve(matrix, cross)
+    precision = one @ np.linalg.solve(matrix, one)
+    mean = one @ np.linalg.solve(matrix, y) / precision
+    expected = mean + weight.T @ (y - mean)
+    left = VARIANCE - np.sum(weight * cross, axis=0)
+    variance = left + (1 - one @ weight) ** 2 / precision
+
+    whole = (Matern52(LENGTHS, VARIANCE) + Level(1e3)).bind(NAMES)
+    matrix = np.asarray(whole.gram(x, x)) + 0.1 * np.eye(6)
+    cross = np.asarray(whole.gram(x, new))
+    weight = np.linalg.solve(matrix, cross)
+    np.testing.assert_allclose(weight.T @ y, expected, rtol=1e-4)
+    left = np.asarray(whole.diagonal(new)) - np.sum(weight * cross, axis=0)
+    np.testing.assert_allclose(left, variance, rtol=1e-4)
 
 
 def test_stationary_kernels_have_their_formulas():

@@ -14,6 +14,7 @@ from battprob.kernels import (
     RBF,
     Arrhenius,
     Categorical,
+    Level,
     Linear,
     Matern12,
     Matern32,
@@ -28,6 +29,7 @@ KERNELS = {
     "matern32": lambda: Matern32(LENGTHS, 1.7),
     "matern52": lambda: Matern52(LENGTHS, 1.7),
     "linear": lambda: Linear(1.7),
+    "level": lambda: Level(1.3),
     "one lengthscale": lambda: RBF(0.8, ard=False),
     "named": lambda: Matern52([0.7, 2.0], features=["rate", "pressure"]),
     "by position": lambda: Linear(features=[2]),
@@ -38,6 +40,7 @@ KERNELS = {
     "sum of products": lambda: RBF() * Linear() + Matern32(ard=False) + Matern52(),
 }
 SEES = {
+    "level": [],
     "named": [0, 2],
     "categorical": [0, 2],
     "by position": [2],

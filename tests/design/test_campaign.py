@@ -56,7 +56,8 @@ def test_suggestions_say_why(campaign):
     np.testing.assert_allclose(suggestions.aleatoric, pred.aleatoric)
     np.testing.assert_allclose(suggestions.epistemic, pred.epistemic)
     assert np.isfinite(suggestions.value).all()
-    assert "epistemic" in str(suggestions)
+    assert str(suggestions).split()[:4] == ["test", "rate", "salt", "mean"]
+    assert str(campaign.recommend()).split()[0] == "rate"
     record = campaign.running(suggestions).open_tests[0]
     assert record.epistemic_sd == pytest.approx(float(pred.epistemic[0]) ** 0.5)
 

@@ -42,6 +42,20 @@ def test_results_of_pure_noise_are_found_to_be_noise_once_they_are_many():
     assert _span(default_model().fit(data, key=jax.random.key(0))) < 0.6
 
 
+def test_results_from_a_good_corner_do_not_make_all_the_rest_look_good():
+    """Assert that what lies far off is taken for the level, not for the mean of results."""
+    rng = np.random.default_rng(2)
+    good = 1 - 0.05 * rng.uniform(size=(30, 2))
+    x = np.concatenate([good, rng.uniform(0, 0.7, size=(6, 2))])
+    y = np.where(x[:, 0] > 0.9, 1.0, 0.0) + 0.02 * rng.normal(size=36)
+    data, key = Dataset(x, y), jax.random.key(0)
+    far = default_model().fit(data, key=key).predict(np.array([[-9.0, 9.0]])).mean[0]
+    model = GaussianProcess(Matern52(scale_spread=1.0), Constant(centre=-4.0))
+    naive = model.fit(data, key=key).predict(np.array([[-9.0, 9.0]])).mean[0]
+    assert abs(far - 0.5) < 0.15
+    assert naive > far + 0.1
+
+
 def test_priors_are_the_ones_that_are_named():
     names = ["a", "b"]
     wide, narrow = (
