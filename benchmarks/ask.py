@@ -6,8 +6,9 @@
 
 Seconds are of one CPU thread, the refit of the model included; ours are those of a
 campaign under way, whose programs are compiled. `--steps` times a hundred of them in a
-new process instead: set JAX_COMPILATION_CACHE_DIR, and run it twice, to see what the
-second process saves. The peers (see requirements.txt) are told the same results.
+new process instead: set JAX_COMPILATION_CACHE_DIR to a new folder, and
+JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0, and run it twice, to see what the second
+process saves. The peers (see requirements.txt) are told the same results.
 """
 
 import argparse
