@@ -15,13 +15,13 @@ import argparse
 import json
 import os
 import pathlib
-import subprocess
 import time
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import jax
 import numpy as np
+from peer import peer_says
 
 import battprob as bp
 from battprob import design
@@ -74,12 +74,7 @@ def seconds_of_peer(python, kind, cases):
         }
         for num, batch in cases
     ]
-    script = pathlib.Path(__file__).with_name("ask_peers.py")
-    command = [python, str(script), kind]
-    out = subprocess.run(
-        command, input=json.dumps(tasks), stdout=subprocess.PIPE, check=True, text=True
-    ).stdout
-    return json.loads(out.splitlines()[-1])
+    return peer_says(python, "ask_peers.py", kind, tasks)
 
 
 def asks(options):

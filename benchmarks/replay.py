@@ -13,7 +13,6 @@ import csv
 import json
 import os
 import pathlib
-import subprocess
 from typing import NamedTuple
 
 os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
@@ -21,6 +20,7 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 import jax
 import numpy as np
 from kept import kept
+from peer import peer_says
 
 import battprob as bp
 from battprob import design
@@ -134,12 +134,7 @@ def by_suggest(table, run, steps):
 def by_peer(python, kind, table, runs, steps):
     """Rows that a peer asks for, in all runs."""
     task = {"rows": table.unit.tolist(), "runs": runs, "steps": steps}
-    script = pathlib.Path(__file__).with_name("replay_peers.py")
-    command = [python, str(script), kind]
-    out = subprocess.run(
-        command, input=json.dumps(task), stdout=subprocess.PIPE, check=True, text=True
-    ).stdout
-    return json.loads(out.splitlines()[-1])
+    return peer_says(python, "replay_peers.py", kind, task)
 
 
 def orders(table, method, runs, steps, peer):

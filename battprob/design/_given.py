@@ -18,7 +18,7 @@ from jax.scipy.linalg import cho_solve, solve_triangular
 
 from battprob._padding import bucket, pad_rows
 from battprob._random import generator
-from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
+from battprob._typing import Array, ArrayLike, Bool, Float, Int, PRNGKey
 from battprob.design._belief import (
     AbstractBelief,
     as_rows,
@@ -127,6 +127,15 @@ def draw_function(
 ) -> Given:
     """`num` quasi-random joint draws of the noise-free function."""
     return _drawn(posterior, places, lambda size: sobol(key, num, size), noisy=False)
+
+
+def choose_draws(
+    posterior: Any, given: Given, *, key: PRNGKey, shape: tuple[int, ...] = ()
+) -> Int[Array, "..."]:
+    """Draws of the posterior, as often as their weights say."""
+    row = given.places.rows[:1]
+    log_weight = lean(posterior).function_moments(row, row).log_weight
+    return jax.random.categorical(key, log_weight, shape=shape)
 
 
 def draw_running(

@@ -50,9 +50,14 @@ class Trial:
         return self.y is None and self.failed is None
 
     @property
+    def is_foretold(self) -> bool:
+        """Whether a prediction stands for a result that is still to come."""
+        return self.is_open and self.early is not None
+
+    @property
     def says_something(self) -> bool:
-        """Whether there is a result, or a prediction of one that is still to come."""
-        return self.y is not None or (self.is_open and self.early is not None)
+        """Whether a model learns from it."""
+        return self.y is not None or self.is_foretold
 
 
 @dataclasses.dataclass(frozen=True)

@@ -116,7 +116,7 @@ def rows_of(
 ) -> tuple[list[Trial], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
     """Tests that say something, their model values, and known variances."""
     told = [trial for trial in trials if trial.y is not None]
-    foretold = [trial for trial in trials if trial.is_open and trial.early is not None]
+    foretold = [trial for trial in trials if trial.is_foretold]
     early = np.array([trial.early for trial in foretold])
     claimed = np.array([trial.early_variance for trial in foretold])
     z = scale.inverse([trial.y for trial in told]) if told else np.zeros(0)

@@ -10,8 +10,8 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
-from battprob.design._belief import Law, function_law, lean, tested
-from battprob.design._given import Given, after, draw_function
+from battprob.design._belief import Law, function_law, tested
+from battprob.design._given import Given, after, choose_draws, draw_function
 from battprob.design.confidence import UCB
 
 
@@ -71,9 +71,7 @@ def draw_targets(
 def _draw(posterior, rows, key):
     key_function, key_chosen = jax.random.split(key)
     given = draw_function(posterior, rows, key=key_function, num=_DRAWS)
-    places = given.places.rows[:1]
-    log_weight = lean(posterior).function_moments(places, places).log_weight
-    return Drawn(given, jax.random.categorical(key_chosen, log_weight, shape=(_DRAWS,)))
+    return Drawn(given, choose_draws(posterior, given, key=key_chosen, shape=(_DRAWS,)))
 
 
 def values_of(drawn, num_rows):

@@ -11,11 +11,10 @@ from battprob._typing import Array, ArrayLike, Float, Int
 from battprob.design._belief import (
     as_rows,
     function_law,
-    lean,
     noise_variance,
     require_gaussian,
 )
-from battprob.design._given import Given, after, draw_function, run_tests
+from battprob.design._given import Given, after, choose_draws, draw_function, run_tests
 from battprob.design.acquisition import AbstractAcquisition, prepared
 
 
@@ -94,9 +93,7 @@ class Thompson(AbstractAcquisition):
         key_draw, key_function = jax.random.split(key)
         rows = np.unique(as_rows(reference), axis=0)
         given = draw_function(posterior, rows, key=key_function, num=1)
-        places = given.places.rows[:1]
-        log_weight = lean(posterior).function_moments(places, places).log_weight
-        return Thompson(given, jax.random.categorical(key_draw, log_weight))
+        return Thompson(given, choose_draws(posterior, given, key=key_draw))
 
     def values(self, posterior, x):
         given, chosen = prepared(self.given, self), prepared(self.chosen, self)
