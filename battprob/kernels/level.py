@@ -1,5 +1,7 @@
 """A level that is not known."""
 
+import math
+
 import equinox as eqx
 import jax.numpy as jnp
 
@@ -17,12 +19,22 @@ class Level(AbstractKernel):
     Args:
         spread: c, in standard deviations of the target.
 
+    Raises:
+        ValueError: `spread` is not above 0, or not finite.
+
     Example:
         >>> from battprob.kernels import Matern52
         >>> kernel = Matern52() + Level()
     """
 
     spread: float = eqx.field(default=1.0, static=True)
+
+    def __check_init__(self):
+        if not (self.spread > 0 and math.isfinite(self.spread)):
+            raise ValueError(
+                "spread of Level must be above 0 and finite, in standard deviations of the "
+                f"target; got {self.spread}"
+            )
 
     def bind(self, feature_names):
         del feature_names

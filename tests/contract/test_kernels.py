@@ -132,6 +132,12 @@ def test_first_derivatives_are_those_of_differences_also_at_equal_rows(name):
     np.testing.assert_allclose(along(0.0)[1], expected, rtol=1e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("spread", [0.0, -1.0, np.nan, np.inf])
+def test_a_level_needs_a_spread(spread):
+    with pytest.raises(ValueError, match="spread of Level must be above 0 and finite"):
+        Level(spread)
+
+
 @each_kernel
 def test_gradients_are_finite_at_equal_rows(name):
     @jax.jit
