@@ -20,10 +20,9 @@ from battprob._errors import (
 )
 
 if TYPE_CHECKING:
-    from battprob._serialise import load
-    from battprob.class_predictive import ClassPredictive
+    from battprob._files.serialise import load
     from battprob.dataset import Dataset
-    from battprob.predictive import Predictive
+    from battprob.predictive import ClassPredictive, Predictive
 
 __version__ = version("battprob")
 
@@ -41,14 +40,15 @@ _SUBMODULES = frozenset(
         "plots",
         "priors",
         "targets",
+        "trajectories",
         "transforms",
     ]
 )
 _HOME_OF = {
-    "ClassPredictive": "class_predictive",
+    "ClassPredictive": "predictive",
     "Dataset": "dataset",
     "Predictive": "predictive",
-    "load": "_serialise",
+    "load": "_files.serialise",
 }
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "plots",
     "priors",
     "targets",
+    "trajectories",
     "transforms",
 ]
 

@@ -22,8 +22,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._normal import mean_absolute, normal_cdf_and_density
-from battprob._numerics import safe_sqrt
+from battprob._numerics.linear_algebra import safe_sqrt
+from battprob._numerics.normal import mean_absolute, normal_cdf_and_density
 from battprob._typing import Array, Float
 
 _NODES = 32

@@ -2,7 +2,7 @@
 
     python benchmarks/early_life.py --pack PACK.npz [--test-pack OTHER.npz ...] --json OUT.json
 
-fits the default pipeline (`battprob.life`) on the split `train` of PACK and writes a JSON list
+fits the default pipeline (`battprob.cli.life`) on the split `train` of PACK and writes a JSON list
 with one object for every other cell of all packs, in cycles: `row` (place in its pack), `split`,
 `mean`, `q05`, `q50`, `q95`, `aleatoric_sd`, `epistemic_sd`, `log_density` (of the true life, per
 cycle) and `crps`. A table of scores by split is printed.

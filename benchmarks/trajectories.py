@@ -87,7 +87,7 @@ def _one_cell(cells, lives, i, threshold, *, with_process):
     after = SHARE * life
     start = time.process_time()
     others = [other for j, other in enumerate(cells) if j != i]
-    posterior = bp.models.FadeTrajectory(progress=False).fit(others, key=key)
+    posterior = bp.trajectories.FadeTrajectory(progress=False).fit(others, key=key)
     forecast = posterior.forecast(cell, after_cycle=after)
     later = np.flatnonzero((cell.cycle > after) & np.isfinite(cell.capacity_ah))
     later = later[np.linspace(0, len(later) - 1, min(24, len(later))).astype(int)]

@@ -53,7 +53,7 @@ ax.legend(title="charging", frameon=False)
 plt.show()
 
 # %%
-posterior = bp.models.FadeTrajectory(progress=False).fit(cells, key=key)
+posterior = bp.trajectories.FadeTrajectory(progress=False).fit(cells, key=key)
 
 # %% [markdown]
 # ## One cell, seen for a tenth, a third and a half of its life
@@ -127,7 +127,7 @@ for share, life in zip(SHARES, lives, strict=True):
 NUMBERS = (8, 15, 30, 60)
 taught = []
 for num in NUMBERS:
-    fewer = bp.models.FadeTrajectory(progress=False).fit(cells[:num], key=key)
+    fewer = bp.trajectories.FadeTrajectory(progress=False).fit(cells[:num], key=key)
     taught.append(lives_at(fewer, new[:6], 0.3))
 figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
 aleatoric = np.array([np.mean(p.aleatoric / p.mean**2) for p in taught])
@@ -164,7 +164,7 @@ rows = []
 for seed in (3, 4, 5, 6):
     others = bp.data.population(90, seed=seed).cells
     known, tested = (cells, new[:30]) if seed == 3 else (others[:60], others[60:])
-    taught_by = bp.models.FadeTrajectory(progress=False).fit(known, key=key)
+    taught_by = bp.trajectories.FadeTrajectory(progress=False).fit(known, key=key)
     pred = lives_at(taught_by, tested, 0.3)
     rows.append([*told(pred, tested), crps_of_others(known, tested)])
     if seed == 3:
@@ -200,7 +200,7 @@ figure, axes = plt.subplots(
     1, 3, figsize=(13, 4.6), sharex=True, sharey=True, layout="constrained"
 )
 for ax, (title, known) in zip(axes, taught.items(), strict=True):
-    taught_by = bp.models.FadeTrajectory(progress=False).fit(known, key=key)
+    taught_by = bp.trajectories.FadeTrajectory(progress=False).fit(known, key=key)
     pred = lives_at(taught_by, strangers, 0.3)
     bp.plots.parity(pred, true, unit="cycles", ax=ax)
     covered, crps = told(pred, strangers)

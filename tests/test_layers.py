@@ -1,6 +1,7 @@
-"""Imports go downwards only: each part of the package knows what this table says.
+"""Imports point downwards only: the table says which part may import which.
 
-Every import is read from the sources, those inside of functions too.
+Every import is read from the sources, imports inside functions included. Each test lists
+all offenders at once.
 """
 
 import ast
@@ -13,59 +14,48 @@ import pytest
 ROOT = pathlib.Path(__file__).parent.parent / "battprob"
 
 LEAVES = {
-    "_atomic",
-    "_bfgs",
     "_columns",
     "_errors",
-    "_mixture",
     "_modules",
-    "_nested",
-    "_normal",
     "_numerics",
     "_padding",
-    "_psis",
     "_random",
-    "_stacking",
-    "_text",
     "_typing",
-    "_validation",
 }
-HUB = LEAVES | {"transforms", "dataset", "predictive", "class_predictive"}
+CENTRE = LEAVES | {"transforms", "dataset", "predictive", "_files"}
 RECORDS = {"data.records", "data.spectra"}
-PARTS = {"kernels", "noise", "priors", "inference", "state_space", "_serialise"}
-CONSUMED = HUB | {"models.base"}  # the two interfaces; never a concrete model
+PARTS = {"kernels", "noise", "priors", "inference", "state_space"}
+CONSUMED = CENTRE | {"models.base"}  # the two interfaces; never a concrete model
 EVERYTHING = {""}
 
 MAY_IMPORT = {
     **dict.fromkeys(LEAVES, LEAVES),
+    "_files": LEAVES,
     "transforms": LEAVES,
     "dataset": LEAVES | {"transforms"},
     "predictive": LEAVES | {"transforms"},
-    "class_predictive": LEAVES,
-    "_serialise": LEAVES,
     "data": {"_errors"},
     "kernels": LEAVES,
     "noise": LEAVES | {"kernels"},
     "priors": LEAVES,
     "inference": LEAVES,
     "state_space": LEAVES,
-    "targets": HUB | RECORDS | {"state_space"},
-    "features": HUB | {"data", "state_space", "targets"},
-    "models": HUB | PARTS | {"data.records"},
-    "eis": HUB | PARTS | {"data.spectra"},
+    "targets": CENTRE | RECORDS | {"state_space"},
+    "features": CENTRE | {"data", "state_space", "targets"},
+    "models": CENTRE | PARTS,
+    "trajectories": CENTRE | PARTS | {"data.records"},
+    "eis": CENTRE | PARTS | {"data.spectra"},
     "evaluate": CONSUMED,
-    "design": CONSUMED | {"_serialise"},
+    "design": CONSUMED,
     "design.defaults": CONSUMED
-    | {"models", "kernels", "noise", "inference"},  # for those who name no model
+    | {"models", "kernels", "noise", "inference"},  # the default model of a campaign
     "plots": CONSUMED | {"evaluate"},
-    "life": EVERYTHING,
-    "sklearn": EVERYTHING,
     "cli": EVERYTHING,
     "__main__": EVERYTHING,
-    "__init__": HUB | {"_serialise"},
+    "__init__": CENTRE,
 }
 
-# What else may be imported, by the parts that keep themselves light.
+# What else the parts may import that keep themselves light.
 OUTSIDE = {
     "data": {"numpy", "jaxtyping", "scipy", "h5py", "galvani", "pooch", "pandas"},
     "plots": {"numpy", "matplotlib", "scipy"},
@@ -74,14 +64,14 @@ OUTSIDE = {
 HEAVY = {"h5py", "pooch", "pandas", "matplotlib", "sklearn", "numpyro", "scipy"}
 MADE_OF = {
     "plots": {"matplotlib", "scipy"},
-    "life.figure": {"matplotlib"},
+    "cli.life.figure": {"matplotlib"},
     "eis.distributions": {"numpyro"},
 }
 HOME_OF = {
     "Dataset": "dataset",
     "Predictive": "predictive",
-    "ClassPredictive": "class_predictive",
-    "load": "_serialise",
+    "ClassPredictive": "predictive",
+    "load": "_files",
     "enable_x64": "__init__",
 }
 
@@ -129,58 +119,69 @@ def _covers(allowed, module):
     return allowed in ("", module) or module.startswith(f"{allowed}.")
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_imports_go_downwards(module):
-    part = module.split(".", maxsplit=1)[0]
-    assert part in MAY_IMPORT, f"give {part} a row in this file's table, and DESIGN's"
-    allowed = MAY_IMPORT.get(module, MAY_IMPORT[part]) | {part}
-    for other in _inside(_names(FILES[module])):
-        known = any(_covers(one, other) for one in allowed)
-        assert known, f"battprob.{module} may not import battprob.{other}"
+def _part(module):
+    return module.split(".", maxsplit=1)[0]
 
 
-def test_files_of_a_part_have_an_order_too():
-    """Assert that what loads with a file never leads back to it, parts aside."""
-    loads = {
-        module: set(_inside(_names_at_top(path))) - {module}
+def test_imports_point_downwards():
+    offenders = []
+    for module, path in FILES.items():
+        part = _part(module)
+        assert part in MAY_IMPORT, f"give {part} a row in this file's table"
+        allowed = MAY_IMPORT.get(module, MAY_IMPORT[part]) | {part}
+        offenders += [
+            f"battprob.{module} may not import battprob.{other}"
+            for other in _inside(_names(path))
+            if not any(_covers(one, other) for one in allowed)
+        ]
+    assert not offenders, "\n".join(offenders)
+
+
+@pytest.mark.xfail(strict=True, reason="circuits: eis._problem and eis.circuit")
+def test_no_circle_of_imports():
+    """Assert that no file leads back to itself, imports inside functions included.
+
+    The entries of packages only collect names; the package itself loads submodules late.
+    """
+    packages = {module for module, path in FILES.items() if path.stem == "__init__"}
+    imports = {
+        module: set(_inside(_names(path))) - {module} - packages
         for module, path in FILES.items()
+        if module not in packages
     }
-    order = list(graphlib.TopologicalSorter(loads).static_order())
-    for below, above in [
-        ("design.dimensions._values", "design.dimensions.simplex"),
-        ("design.dimensions.simplex", "design.dimensions"),
-        ("design.dimensions", "design.space"),
-        ("models._linear_rows", "models._linear_draws"),
-        ("models._linear_draws", "models.linear"),
-    ]:
-        assert order.index(below) < order.index(above)
+    list(graphlib.TopologicalSorter(imports).static_order())
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_light_parts_stay_light(module):
-    part = module.split(".", maxsplit=1)[0]
-    allowed = OUTSIDE.get(part)
-    names = {name.split(".")[0] for name in _names(FILES[module])}
-    strangers = names - {"battprob"} - sys.stdlib_module_names
-    if allowed is not None:
-        assert strangers <= allowed, f"battprob.{module} imports {strangers - allowed}"
+def test_light_parts_stay_light():
+    offenders = []
+    for module, path in FILES.items():
+        allowed = OUTSIDE.get(_part(module))
+        names = {name.split(".")[0] for name in _names(path)}
+        others = names - {"battprob"} - sys.stdlib_module_names
+        if allowed is not None and not others <= allowed:
+            offenders.append(f"battprob.{module} imports {others - allowed}")
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("module", FILES)
-def test_heavy_libraries_are_imported_where_they_are_used(module):
+def test_heavy_libraries_are_imported_where_they_are_used():
     """At the top of a file they would load with it, used or not."""
-    names = {name.split(".")[0] for name in _names_at_top(FILES[module])}
-    meant = {
-        lib for one, libs in MADE_OF.items() if _covers(one, module) for lib in libs
-    }
-    assert not names & HEAVY - meant
+    offenders = []
+    for module, path in FILES.items():
+        names = {name.split(".")[0] for name in _names_at_top(path)}
+        meant = {
+            lib for one, libs in MADE_OF.items() if _covers(one, module) for lib in libs
+        }
+        if names & HEAVY - meant:
+            offenders.append(f"battprob.{module} imports {names & HEAVY - meant}")
+    assert not offenders, "\n".join(offenders)
 
 
 def test_the_reader_of_imports_sees_them():
-    """A guard of this file: the names it must have found, or it holds nothing."""
-    assert set(_inside(_names(FILES["dataset"]))) >= {"_errors", "transforms"}
+    """Assert that the reader finds names it must find; else the tests above hold nothing."""
+    found = set(_inside(_names(FILES["dataset.dataset"])))
+    assert found >= {"_errors", "transforms"}
     lazy = ast.parse("def f():\n    from battprob import Dataset, kernels, FitError")
     names = [n for node in ast.walk(lazy) for n in _imported(node)]
     assert list(_inside(names)) == ["dataset", "kernels", "_errors"]
-    assert not any(_covers(one, "models.gp") for one in CONSUMED)
+    assert not any(_covers(one, "models.process") for one in CONSUMED)
     assert any(_covers(one, "inference.map") for one in PARTS)

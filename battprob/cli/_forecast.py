@@ -34,7 +34,7 @@ def _forecast(options):
     import numpy as np
 
     from battprob import DataError, data
-    from battprob.models import FadeTrajectory
+    from battprob.trajectories import FadeTrajectory
 
     if not 0 < options.threshold < 1:
         raise DataError(

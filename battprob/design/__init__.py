@@ -7,9 +7,16 @@ from battprob.design._advice import Advice
 from battprob.design._history import Trial
 from battprob.design.acquisition import AbstractAcquisition, AbstractLogAcquisition
 from battprob.design.batch import greedy
+from battprob.design.batch_acquisition import (
+    AbstractJointAcquisition,
+    JointIntegratedVariance,
+    JointLogNEI,
+    JointUCB,
+)
 from battprob.design.campaign import Campaign
 from battprob.design.chebyshev import LogChebyshevEI
 from battprob.design.confidence import UCB, Epistemic, Thompson
+from battprob.design.constrained import Constrained, PerCost
 from battprob.design.defaults import default_model
 from battprob.design.dimensions import (
     Categorical,
@@ -25,19 +32,12 @@ from battprob.design.information import (
     InformationGain,
     MaxValueEntropy,
 )
-from battprob.design.joint import (
-    AbstractJointAcquisition,
-    JointIntegratedVariance,
-    JointLogNEI,
-    JointUCB,
-)
 from battprob.design.lookahead import IntegratedVariance, KnowledgeGradient
 from battprob.design.replication import AugmentedEI, repeat_or_new
 from battprob.design.risk import RiskAverse, Utility
 from battprob.design.space import Space
 from battprob.design.suggest import suggest
 from battprob.design.suggestions import Suggestions
-from battprob.design.weighed import Constrained, PerCost
 
 __all__ = [
     "UCB",

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from battprob._typing import Float, PRNGKey
-from battprob.design._belief import tested
+from battprob.design._posterior_view import tested
 from battprob.design.space import Space
 
 

@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from battprob._atomic import locked, replace_text
 from battprob._errors import DataError
+from battprob._files.atomic import locked, replace_text
 
 _FORMAT, _VERSION = "battprob campaign", 1
 

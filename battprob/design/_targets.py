@@ -10,8 +10,8 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
-from battprob.design._belief import Law, function_law, tested
-from battprob.design._given import Given, after, choose_draws, draw_function
+from battprob.design._fantasies import Given, after, choose_draws, draw_function
+from battprob.design._posterior_view import Law, function_law, tested
 from battprob.design.confidence import UCB
 
 

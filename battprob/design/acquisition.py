@@ -11,7 +11,7 @@ from jax.core import Tracer
 from battprob._errors import DataError
 from battprob._padding import bucket, pad_rows
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
-from battprob.design._belief import as_rows, lean
+from battprob.design._posterior_view import as_rows, lean
 
 
 class AbstractAcquisition(eqx.Module):

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from battprob._typing import ArrayLike, Float, PRNGKey
-from battprob.design._belief import as_rows, with_running
+from battprob.design._posterior_view import as_rows, with_running
 from battprob.design.acquisition import AbstractAcquisition
 
 

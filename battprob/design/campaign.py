@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
+from battprob._files.serialise import as_json, from_json
 from battprob._padding import bucket
-from battprob._serialise import as_json, from_json
 from battprob._typing import ArrayLike, Float, PRNGKey
 from battprob.dataset import Dataset
 from battprob.design import _store
 from battprob.design._advice import Advice, advise
-from battprob.design._choose import choose, highest
 from battprob.design._history import History, Trial
-from battprob.design._rows import EarlyBias, Scale, rows_of
+from battprob.design._observations import EarlyBias, Scale, rows_of
+from battprob.design._recommend import choose, highest
 from battprob.design.acquisition import AbstractAcquisition
 from battprob.design.defaults import default_model
 from battprob.design.dimensions import Point

@@ -6,15 +6,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._modules import replace
-from battprob._numerics import safe_sqrt
+from battprob._numerics.linear_algebra import safe_sqrt
 from battprob._typing import Array, ArrayLike, Float, Int
-from battprob.design._belief import (
+from battprob.design._fantasies import (
+    Given,
+    after,
+    choose_draws,
+    draw_function,
+    run_tests,
+)
+from battprob.design._posterior_view import (
     as_rows,
     function_law,
     noise_variance,
     require_gaussian,
 )
-from battprob.design._given import Given, after, choose_draws, draw_function, run_tests
 from battprob.design.acquisition import AbstractAcquisition, prepared
 
 

@@ -14,11 +14,11 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from battprob._modules import replace
-from battprob._normal import log_mean_excess
+from battprob._numerics.normal import log_mean_excess
 from battprob._padding import bucket
 from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
-from battprob.design._belief import with_running
-from battprob.design._boxes import improving_boxes, nondominated
+from battprob.design._box_decomposition import improving_boxes, nondominated
+from battprob.design._posterior_view import with_running
 from battprob.design._targets import (
     Drawn,
     draw_targets,

@@ -13,9 +13,10 @@ import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
 
 from battprob._modules import replace
-from battprob._normal import log_mean_excess
+from battprob._numerics.normal import log_mean_excess
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
-from battprob.design._belief import (
+from battprob.design._fantasies import Given, after, draw_function, draw_running
+from battprob.design._posterior_view import (
     Law,
     function_law,
     lean,
@@ -23,7 +24,6 @@ from battprob.design._belief import (
     tested,
     with_running,
 )
-from battprob.design._given import Given, after, draw_function, draw_running
 from battprob.design.acquisition import AbstractLogAcquisition, prepared
 from battprob.design.confidence import UCB
 

@@ -7,19 +7,18 @@ import numpy as np
 from jax.scipy.special import log_ndtr, logsumexp
 from jax.scipy.stats import norm
 
-from battprob._normal import normal_nodes
+from battprob._numerics.normal import normal_nodes
 from battprob._typing import Array, Float
-from battprob.class_predictive import ClassPredictive
-from battprob.design._belief import (
+from battprob.design._fantasies import Given, after, draw_function, run_tests
+from battprob.design._posterior_view import (
     as_rows,
     function_law,
     noise_variance,
     require_gaussian,
     tested,
 )
-from battprob.design._given import Given, after, draw_function, run_tests
 from battprob.design.acquisition import AbstractAcquisition, prepared
-from battprob.predictive import Predictive
+from battprob.predictive import ClassPredictive, Predictive
 
 
 class MaxValueEntropy(AbstractAcquisition):

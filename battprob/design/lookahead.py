@@ -16,15 +16,15 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from battprob._modules import replace
-from battprob._normal import log_mean_excess
+from battprob._numerics.normal import log_mean_excess
 from battprob._typing import Array, ArrayLike, Float
-from battprob.design._belief import (
+from battprob.design._fantasies import Given, after, draw_tests, ready, run_tests
+from battprob.design._posterior_view import (
     as_rows,
     noise_variance,
     require_gaussian,
     tested,
 )
-from battprob.design._given import Given, after, draw_tests, ready, run_tests
 from battprob.design.acquisition import (
     AbstractAcquisition,
     AbstractLogAcquisition,

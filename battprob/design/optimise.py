@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._bfgs import minimise
 from battprob._errors import DataError
+from battprob._numerics.bfgs import minimise
 from battprob._padding import bucket, pad_rows
 from battprob._typing import Array, Float, PRNGKey
-from battprob.design._belief import lean
+from battprob.design._posterior_view import lean
 from battprob.design.acquisition import AbstractAcquisition
 from battprob.design.space import Space
 

@@ -8,8 +8,13 @@ from jax.scipy.special import logsumexp
 
 from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Float
-from battprob.design._belief import as_rows, function_law, noise_variance, tested
-from battprob.design._given import Given, after, run_tests
+from battprob.design._fantasies import Given, after, run_tests
+from battprob.design._posterior_view import (
+    as_rows,
+    function_law,
+    noise_variance,
+    tested,
+)
 from battprob.design.acquisition import (
     AbstractAcquisition,
     AbstractLogAcquisition,

@@ -5,9 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
-from battprob._numerics import safe_sqrt
+from battprob._numerics.linear_algebra import safe_sqrt
 from battprob._typing import Array, ArrayLike, Float
-from battprob.design._belief import AbstractBelief, require_gaussian
+from battprob.design._posterior_view import AbstractBelief, require_gaussian
 from battprob.design.acquisition import AbstractAcquisition
 from battprob.models.base import FunctionMoments
 from battprob.predictive import Predictive

@@ -12,7 +12,7 @@ import numpy as np
 from battprob._errors import DataError
 from battprob._random import generator
 from battprob._typing import ArrayLike, Float, PRNGKey
-from battprob.design._feasible import Box, Linear, Polytope, drawn_inside, polytope
+from battprob.design._polytope import Box, Linear, Polytope, drawn_inside, polytope
 from battprob.design.dimensions import (
     Categorical,
     Dimension,

@@ -7,8 +7,8 @@ from battprob._errors import DataError
 from battprob._modules import replace
 from battprob._typing import PRNGKey
 from battprob.dataset import Dataset
-from battprob.design._choose import choose
-from battprob.design._rows import Scale
+from battprob.design._observations import Scale
+from battprob.design._recommend import choose
 from battprob.design.acquisition import AbstractAcquisition
 from battprob.design.defaults import default_model
 from battprob.design.improvement import LogNEI

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from battprob._text import aligned
+from battprob._files.text import aligned
 from battprob.predictive import Predictive
 
 

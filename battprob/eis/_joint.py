@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._bfgs import minimise
+from battprob._numerics.bfgs import minimise
 from battprob._typing import Array, Bool, Complex, Float
 from battprob.eis._identify import decade_cost
 from battprob.eis._marginal import level_nodes

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
-from battprob._normal import normal_nodes
+from battprob._numerics.normal import normal_nodes
 from battprob._typing import Array, Complex, Float
 from battprob.eis._lattice import filling
 from battprob.eis._levenberg import Misfit

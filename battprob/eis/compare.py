@@ -12,7 +12,7 @@ from jax.scipy.special import logsumexp
 from tqdm import tqdm
 
 from battprob._errors import DataError
-from battprob._psis import smoothed_log_weights
+from battprob._numerics.psis import smoothed_log_weights
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.eis._nodes import draws_with_noise
 from battprob.eis._scales import to_values

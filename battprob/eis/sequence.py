@@ -19,9 +19,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._bfgs import minimise
 from battprob._errors import DataError
 from battprob._modules import replace
+from battprob._numerics.bfgs import minimise
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.eis._nodes import Nodes, moments
 from battprob.eis.circuit import Circuit

@@ -1,6 +1,6 @@
 """Is a prediction right, and does it know how far it may be wrong?"""
 
-from battprob._stacking import stacking_weights
+from battprob.evaluate._stacking_weights import stacking_weights
 from battprob.evaluate.adapt import (
     DeploymentBias,
     ImportanceWeights,
@@ -58,6 +58,7 @@ from battprob.evaluate.scores import Comparison, Scores, compare
 from battprob.evaluate.selection import BestOf
 from battprob.evaluate.shift import Shift, detect_shift
 from battprob.evaluate.splits import StratifiedByTarget, TimeOrdered
+from battprob.evaluate.stacking import Stack, StackedPosterior, stack
 from battprob.evaluate.summary import summary
 from battprob.evaluate.two_sample import (
     TwoSample,
@@ -100,6 +101,8 @@ __all__ = [
     "Roc",
     "Scores",
     "Shift",
+    "Stack",
+    "StackedPosterior",
     "StratifiedByTarget",
     "TimeOrdered",
     "TwoSample",
@@ -135,6 +138,7 @@ __all__ = [
     "report",
     "roc",
     "squared_error",
+    "stack",
     "stacking_weights",
     "summary",
     "two_sample_test",

@@ -4,8 +4,8 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import ArrayLike, Bool
-from battprob.class_predictive import ClassPredictive
 from battprob.evaluate.scores import Score, mean_of, ratio_of
+from battprob.predictive import ClassPredictive
 
 _THRESHOLD = 0.5
 

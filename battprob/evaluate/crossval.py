@@ -11,8 +11,8 @@ import numpy as np
 from tqdm import tqdm
 
 from battprob._errors import DataError, LeakageWarning
+from battprob._files.text import aligned
 from battprob._padding import on_device
-from battprob._text import aligned
 from battprob._typing import Array, Float, Int, PRNGKey
 from battprob.dataset import EXACT, Dataset
 from battprob.evaluate.scores import Scores

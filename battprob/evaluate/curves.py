@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from battprob._typing import ArrayLike, Float
-from battprob.class_predictive import ClassPredictive
 from battprob.evaluate.classification import outcomes
+from battprob.predictive import ClassPredictive
 
 
 class Roc(NamedTuple):

@@ -18,8 +18,8 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float, Int
-from battprob.class_predictive import ClassPredictive
 from battprob.evaluate.classification import outcomes
+from battprob.predictive import ClassPredictive
 
 PASS, REJECT, RETEST = 0, 1, 2
 

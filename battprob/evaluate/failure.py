@@ -5,11 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtri
 
-from battprob._normal import normal_cdf_and_density
-from battprob._numerics import safe_sqrt
+from battprob._numerics.linear_algebra import safe_sqrt
+from battprob._numerics.normal import normal_cdf_and_density
 from battprob._typing import ArrayLike
-from battprob.class_predictive import ClassPredictive
-from battprob.predictive import Predictive
+from battprob.predictive import ClassPredictive, Predictive
 
 _NODES = 127  # prime, so that the lattice below has no two nodes in a line
 _STEP = 47

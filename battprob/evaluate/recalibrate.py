@@ -12,11 +12,10 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float
-from battprob.class_predictive import ClassPredictive
 from battprob.evaluate import metrics
 from battprob.evaluate.classification import outcomes
 from battprob.evaluate.scores import group_codes
-from battprob.predictive import Predictive
+from battprob.predictive import ClassPredictive, Predictive
 
 _LEAST = 5
 _ROUNDING = 1e-7

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._stacking import stacking_weights
-from battprob._text import aligned
+from battprob._files.text import aligned
 from battprob._typing import PRNGKey
 from battprob.dataset import Dataset
+from battprob.evaluate._stacking_weights import stacking_weights
 from battprob.evaluate.crossval import CrossValidation, cross_validate
 from battprob.evaluate.scores import compare
 from battprob.models.base import AbstractModel

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._text import aligned
+from battprob._files.text import aligned
 from battprob._typing import ArrayLike, Float, PRNGKey
 from battprob.evaluate.two_sample import (
     TwoSample,

@@ -3,11 +3,10 @@
 import numpy as np
 
 from battprob._typing import ArrayLike
-from battprob.class_predictive import ClassPredictive
 from battprob.evaluate.classification import class_columns, class_scores
 from battprob.evaluate.regression import regression_columns, regression_scores
 from battprob.evaluate.scores import Scores, tabulated
-from battprob.predictive import Predictive
+from battprob.predictive import ClassPredictive, Predictive
 
 
 def summary(

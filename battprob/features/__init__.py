@@ -28,12 +28,6 @@ from battprob.features.impedance import (
 )
 from battprob.features.knee import Knee, bacon_watts_knee
 from battprob.features.peaks import Peaks, ica_peaks
-from battprob.features.preparation import (
-    Chain,
-    Log10,
-    PrincipalComponents,
-    Standardise,
-)
 from battprob.features.propagation import (
     Moments,
     derive,
@@ -60,17 +54,13 @@ __all__ = [
     "DELTA_Q_AND_FADE",
     "DISCHARGE",
     "Bode",
-    "Chain",
     "DeltaQStatistics",
     "FadeLine",
     "FeatureTable",
     "FileFeatures",
     "Knee",
-    "Log10",
     "Moments",
     "Peaks",
-    "PrincipalComponents",
-    "Standardise",
     "WindowRisk",
     "bacon_watts_knee",
     "bode",

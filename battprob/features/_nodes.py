@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._numerics import safe_sqrt
+from battprob._numerics.linear_algebra import safe_sqrt
 from battprob._typing import Array, Float
 from battprob.predictive import Predictive
 

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._numerics import safe_sqrt
+from battprob._numerics.linear_algebra import safe_sqrt
 from battprob._typing import Array, Float, Numeric
 from battprob.predictive import Predictive
 

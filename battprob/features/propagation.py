@@ -16,7 +16,7 @@ from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
 from battprob._modules import replace
-from battprob._numerics import safe_sqrt
+from battprob._numerics.linear_algebra import safe_sqrt
 from battprob._padding import on_device
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.dataset import Dataset

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from battprob._bfgs import Minimum, minimise
 from battprob._errors import FitError
+from battprob._numerics.bfgs import Minimum, minimise
 from battprob._random import generator
 from battprob._typing import PRNGKey
 from battprob.inference.base import AbstractInference, LogJoint, Parameters

@@ -6,7 +6,7 @@ Autodiff would divide by the distance, which is zero between a row and itself.
 import jax
 import jax.numpy as jnp
 
-from battprob._numerics import safe_sqrt
+from battprob._numerics.linear_algebra import safe_sqrt
 from battprob._typing import Array, Float
 
 

@@ -1,34 +1,32 @@
 """Models: immutable specifications with `fit`, and the posteriors it returns."""
 
-from battprob.models._mixture.gates import AbstractGate, ConstantGate, SoftmaxGate
 from battprob.models.base import (
     AbstractGaussianPosterior,
     AbstractModel,
     AbstractPosterior,
     FunctionMoments,
 )
-from battprob.models.fade import FadeTrajectory, FadeTrajectoryPosterior, Forecast
-from battprob.models.gp import GaussianProcess, GaussianProcessPosterior
-from battprob.models.gp_classifier import (
+from battprob.models.linear.logistic import BayesianLogistic, BayesianLogisticPosterior
+from battprob.models.linear.regression import BayesianLinear, BayesianLinearPosterior
+from battprob.models.mixture.gates import AbstractGate, ConstantGate, SoftmaxGate
+from battprob.models.mixture.model import ProtocolMixture, ProtocolMixturePosterior
+from battprob.models.process.classifier import (
     GaussianProcessClassifier,
     GaussianProcessClassifierPosterior,
 )
-from battprob.models.iterative_gp import (
+from battprob.models.process.conjugate_gradients import (
     IterativeGaussianProcess,
     IterativeGaussianProcessPosterior,
 )
-from battprob.models.linear import BayesianLinear, BayesianLinearPosterior
-from battprob.models.logistic import BayesianLogistic, BayesianLogisticPosterior
-from battprob.models.mixture import ProtocolMixture, ProtocolMixturePosterior
-from battprob.models.sequence import (
-    SequenceGaussianProcess,
-    SequenceGaussianProcessPosterior,
-)
-from battprob.models.sparse_gp import (
+from battprob.models.process.exact import GaussianProcess, GaussianProcessPosterior
+from battprob.models.process.inducing_points import (
     SparseGaussianProcess,
     SparseGaussianProcessPosterior,
 )
-from battprob.models.stacking import Stack, StackedPosterior, stack
+from battprob.models.process.state_space import (
+    SequenceGaussianProcess,
+    SequenceGaussianProcessPosterior,
+)
 
 __all__ = [
     "AbstractGate",
@@ -40,9 +38,6 @@ __all__ = [
     "BayesianLogistic",
     "BayesianLogisticPosterior",
     "ConstantGate",
-    "FadeTrajectory",
-    "FadeTrajectoryPosterior",
-    "Forecast",
     "FunctionMoments",
     "GaussianProcess",
     "GaussianProcessClassifier",
@@ -57,7 +52,4 @@ __all__ = [
     "SoftmaxGate",
     "SparseGaussianProcess",
     "SparseGaussianProcessPosterior",
-    "Stack",
-    "StackedPosterior",
-    "stack",
 ]

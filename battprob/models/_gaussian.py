@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from battprob._numerics import cholesky, cholesky_inverse, cholesky_solve
+from battprob._numerics.linear_algebra import cholesky, cholesky_inverse, cholesky_solve
 from battprob._typing import Array, Float
 
 

@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
-from battprob._normal import normal_nodes
-from battprob._numerics import cholesky_inverse, safe_sqrt
+from battprob._numerics.linear_algebra import cholesky_inverse, safe_sqrt
+from battprob._numerics.normal import normal_nodes
 from battprob._typing import Array, Float
 from battprob.models._replicates import Sites, pool
 from battprob.models._scaling import Rows

@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._numerics import default_jitter
+from battprob._numerics.linear_algebra import default_jitter
 from battprob._padding import bucket, pad_rows
 from battprob._typing import Array, Bool, Float, Int
 from battprob.models._scaling import Rows

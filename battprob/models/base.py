@@ -13,16 +13,15 @@ from jax.core import Tracer
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
+from battprob._files.serialise import save
 from battprob._modules import require_parts
 from battprob._padding import bucket, pad_rows
-from battprob._serialise import save
 from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
-from battprob.class_predictive import ClassPredictive
 from battprob.dataset import Dataset
 from battprob.inference import FitReport
-from battprob.models._protocols import on_protocols
 from battprob.models._scaling import Scaling, has_exact_labels, standard_inputs
-from battprob.predictive import Predictive
+from battprob.models.mixture._protocols import on_protocols
+from battprob.predictive import ClassPredictive, Predictive
 
 Answer = TypeVar("Answer", Predictive, ClassPredictive)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from battprob._columns import pick, resolve_columns
 from battprob._modules import replace
-from battprob._numerics import cholesky, safe_sqrt
+from battprob._numerics.linear_algebra import cholesky, safe_sqrt
 from battprob._padding import bucket
 from battprob._typing import Array, Float
 from battprob.kernels import RBF, AbstractKernel

@@ -4,9 +4,9 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from battprob._typing import ArrayLike
-from battprob.class_predictive import ClassPredictive
 from battprob.evaluate import curves
 from battprob.plots._style import ALEATORIC, EPISTEMIC, REFERENCE, TOTAL, axes_or_new
+from battprob.predictive import ClassPredictive
 
 
 def reliability_curve(

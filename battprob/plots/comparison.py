@@ -8,10 +8,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from battprob.class_predictive import ClassPredictive
 from battprob.evaluate import Report, Scores
 from battprob.plots._style import EPISTEMIC, TOTAL, axes_or_new, labelled
 from battprob.plots.classification import precision_recall, reliability_curve, roc
+from battprob.predictive import ClassPredictive
 
 _STYLE = (
     "body{font-family:sans-serif;margin:2em}table{border-collapse:collapse}"

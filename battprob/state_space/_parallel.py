@@ -20,8 +20,8 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from battprob._nested import Symmetric, symmetric
 from battprob._typing import Array, Float
+from battprob.state_space._nested import Symmetric, symmetric
 from battprob.state_space._sequential import (
     Filtered,
     Readings,

@@ -7,8 +7,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-from battprob._nested import Symmetric, apply, dot, rows, sandwich, symmetric
 from battprob._typing import Array, Bool, Float
+from battprob.state_space._nested import (
+    Symmetric,
+    apply,
+    dot,
+    rows,
+    sandwich,
+    symmetric,
+)
 
 
 class Readings(NamedTuple):

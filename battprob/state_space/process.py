@@ -13,9 +13,9 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from battprob._nested import Symmetric, symmetric
 from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
 from battprob.state_space import _parallel, _sequential
+from battprob.state_space._nested import Symmetric, symmetric
 from battprob.state_space._sequential import Readings
 from battprob.state_space._transitions import roots, stationary, transitions
 

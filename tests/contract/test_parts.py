@@ -8,6 +8,7 @@ import equinox as eqx
 import pytest
 
 from battprob._modules import replace
+from battprob.evaluate import Stack
 from battprob.kernels import RBF, Arrhenius, Matern52
 from battprob.models import (
     BayesianLinear,
@@ -15,7 +16,6 @@ from battprob.models import (
     GaussianProcess,
     GaussianProcessClassifier,
     ProtocolMixture,
-    Stack,
 )
 from battprob.noise import Constant, Known, StudentT
 from tests.contract import zoo

@@ -11,7 +11,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from battprob import DataError, Dataset, Predictive, design
-from battprob.design._boxes import improving_boxes, nondominated
+from battprob.design._box_decomposition import improving_boxes, nondominated
 from battprob.models import GaussianProcess
 
 KEY = jax.random.key(0)

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import battprob as bp
-from battprob._psis import fit_generalised_pareto, smoothed_log_weights
+from battprob._numerics.psis import fit_generalised_pareto, smoothed_log_weights
 
 pytestmark = pytest.mark.slow
 

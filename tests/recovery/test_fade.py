@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from battprob.data import Cell
-from battprob.models import FadeTrajectory
+from battprob.trajectories import FadeTrajectory
 
 SHARE, SHARE_SD = 0.4, 0.05
 LOG_LIFE, LOG_LIFE_SD = np.log(600), 0.25

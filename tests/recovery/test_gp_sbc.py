@@ -14,10 +14,10 @@ from scipy.stats import chisquare
 from battprob import Dataset
 from battprob.inference import MAP, NUTS
 from battprob.kernels import RBF
-from battprob.models._joint_density import log_joint
 from battprob.models._replicates import find_sites
 from battprob.models._scaling import Scaling
-from battprob.models.gp import _posterior
+from battprob.models.process._joint_density import log_joint
+from battprob.models.process.exact import _posterior
 from battprob.noise import Constant
 from battprob.noise.latent import split
 

@@ -20,12 +20,12 @@ from scipy.stats import chisquare
 
 from battprob import noise, priors
 from battprob.inference.nuts import sample
-from battprob.models import _conjugate
-from battprob.models import _linear_rows as parts
 from battprob.models._effects import GroupEffects
-from battprob.models._hidden_labels import _NO_ROW, HiddenLabels
-from battprob.models._linear_rows import LinearParameters
 from battprob.models._scaling import Rows
+from battprob.models.linear import _conjugate
+from battprob.models.linear import _rows as parts
+from battprob.models.linear._hidden_labels import _NO_ROW, HiddenLabels
+from battprob.models.linear._rows import LinearParameters
 
 pytestmark = pytest.mark.slow
 NUM, NUM_GROUPS, SETS, DRAWS, THINNING, BINS = 20, 4, 200, 99, 5, 10

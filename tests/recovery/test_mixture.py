@@ -10,12 +10,12 @@ from scipy.stats import chisquare
 from battprob import Dataset, noise
 from battprob.inference import MAP, NUTS
 from battprob.models import BayesianLinear, ConstantGate, ProtocolMixture, SoftmaxGate
-from battprob.models._mixture import summed
-from battprob.models._mixture.bound import MixtureData
-from battprob.models._mixture.common import Common
-from battprob.models._mixture.experts import LinearExpert
-from battprob.models._mixture.search import initial
 from battprob.models._scaling import Rows
+from battprob.models.mixture import _marginal as summed
+from battprob.models.mixture._bound import MixtureData
+from battprob.models.mixture._common import Common
+from battprob.models.mixture._experts import LinearExpert
+from battprob.models.mixture._search import initial
 from battprob.priors import Ridge
 
 pytestmark = pytest.mark.slow

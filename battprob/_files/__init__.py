@@ -1,0 +1,1 @@
+"""Files: atomic replacement, saved objects, tables as text."""

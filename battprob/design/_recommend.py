@@ -1,0 +1,81 @@
+"""The rows that a campaign or a one-liner answers with, given a posterior."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from battprob._typing import Float, PRNGKey
+from battprob.design._posterior_view import tested
+from battprob.design.acquisition import AbstractAcquisition
+from battprob.design.batch import greedy
+from battprob.design.confidence import UCB
+from battprob.design.improvement import mean_at
+from battprob.design.optimise import best_row, starting_rows
+from battprob.design.space import Space
+
+
+def choose(
+    acquisition: AbstractAcquisition,
+    posterior: Any,
+    space: Space,
+    *,
+    num: int,
+    key: PRNGKey,
+    pending: Float[np.ndarray, "p d"],
+    excluded: Float[np.ndarray, "e d"] | None = None,
+) -> tuple[Float[np.ndarray, "num d"], list[float]]:
+    """A batch, one row after another, each given those before and what is running."""
+    key_start, key_reference, key_batch = jax.random.split(key, 3)
+    rows = starting_rows(space, _best_tested(posterior), key=key_start)
+    reference = space.sample(_NUM_REFERENCE, key=key_reference)
+    chosen, values = [], []
+
+    def best(ready):
+        taken = None if excluded is None else np.concatenate([excluded, *chosen])
+        row, value = best_row(ready, posterior, space, rows, excluded=taken)
+        chosen.append(row[None])
+        values.append(value)
+        return row
+
+    running = pending if len(pending) else None
+    batch = greedy(
+        acquisition,
+        posterior,
+        reference,
+        best,
+        key=key_batch,
+        num=num,
+        pending=running,
+    )
+    return batch, values
+
+
+def highest(
+    acquisition: AbstractAcquisition | None,
+    posterior: Any,
+    space: Space,
+    *,
+    key: PRNGKey,
+) -> tuple[Float[np.ndarray, " d"], float]:
+    """The best row by an acquisition without regard to what is left to learn."""
+    key_start, key_reference, key_prepare = jax.random.split(key, 3)
+    good = _best_tested(posterior)
+    rows = starting_rows(space, good, key=key_start)
+    # What has been tested is a candidate as it stands.
+    rows[: len(good)] = good
+    acquisition = UCB(0.0) if acquisition is None else acquisition
+    reference = space.sample(_NUM_REFERENCE, key=key_reference)
+    ready = acquisition.prepare(posterior, reference, key=key_prepare)
+    return best_row(ready, posterior, space, rows)
+
+
+def _best_tested(posterior):
+    """The rows tested with the largest posterior means."""
+    rows = tested(posterior)
+    order = np.argsort(-np.asarray(mean_at(posterior, rows)))
+    return rows[order[:_NUM_GOOD]]
+
+
+_NUM_REFERENCE = 256
+_NUM_GOOD = 5

@@ -1,0 +1,1 @@
+"""Bayesian linear models: regression and logistic regression."""

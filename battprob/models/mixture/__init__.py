@@ -1,0 +1,1 @@
+"""Mixtures over protocols that were not recorded."""

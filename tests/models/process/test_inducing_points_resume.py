@@ -1,0 +1,97 @@
+"""An ascent that was killed goes on from its checkpoint to the same answer."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import numpy as np
+import pytest
+
+from battprob import Dataset
+from battprob._errors import DataError
+from battprob.models import SparseGaussianProcess
+from battprob.models.process import _stochastic_gradient as _minibatch
+
+X = np.linspace(0, 1, 40)
+DATA = Dataset(X, np.sin(6 * X), feature_names=["state_of_charge"])
+MODEL = SparseGaussianProcess(num_inducing=8, batch_size=16, num_steps=200)
+
+
+def _fit(path, data=DATA):
+    return MODEL.fit(data, key=jax.random.key(0), checkpoint=path)
+
+
+def _leaves(posterior):
+    return jax.tree.leaves((posterior.hyper, posterior.beliefs))
+
+
+def test_killed_between_steps(tmp_path, monkeypatch):
+    whole = _fit(tmp_path / "whole")
+    write = _minibatch.Checkpoint.write
+
+    def killed(self, state, bounds):
+        write(self, state, bounds)
+        if len(bounds) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_minibatch.Checkpoint, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(tmp_path / "killed")
+    monkeypatch.setattr(_minibatch.Checkpoint, "write", write)
+    resumed = _fit(tmp_path / "killed")
+    for a, b in zip(_leaves(whole), _leaves(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert resumed.report.message == whole.report.message
+
+
+def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
+    _fit(tmp_path / "file")
+    with pytest.raises(DataError, match="other data, settings or key"):
+        _fit(tmp_path / "file", DATA.take(slice(30)))
+    (tmp_path / "text").write_text("no checkpoint")
+    with pytest.raises(DataError, match="is no checkpoint"):
+        _fit(tmp_path / "text")
+
+
+SCRIPT = """
+import sys, jax, numpy as np, battprob as bp
+bp.enable_x64()
+x = np.linspace(0, 1, 400)
+data = bp.Dataset(x, np.sin(6 * x), feature_names=["state_of_charge"])
+model = bp.models.SparseGaussianProcess(num_inducing=64, batch_size=64, num_steps=1000)
+posterior = model.fit(data, key=jax.random.key(0), checkpoint=sys.argv[1])
+leaves = [np.ravel(leaf) for leaf in jax.tree.leaves((posterior.hyper, posterior.beliefs))]
+np.save(sys.argv[2], np.concatenate(leaves))
+"""
+
+
+@pytest.mark.slow
+def test_twenty_random_kills(tmp_path):
+    def start(name):
+        command = [sys.executable, "-c", SCRIPT, str(tmp_path / name)]
+        return subprocess.Popen([*command, str(tmp_path / f"{name}.npy")])
+
+    assert start("whole").wait() == 0
+    draw, kills = random.Random(0), 0
+    file = tmp_path / "killed"
+
+    def written():
+        return file.stat().st_mtime_ns if file.exists() else None
+
+    while kills < 20:
+        before, process = written(), start("killed")
+        while process.poll() is None and written() == before:
+            time.sleep(0.005)  # until it has gone on from where the last one stopped
+        time.sleep(draw.uniform(0, 0.3))
+        if process.poll() is not None:
+            file.unlink()  # it came to its end: begin anew
+            continue
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert start("killed").wait() == 0
+    one, other = (np.load(tmp_path / f"{name}.npy") for name in ("whole", "killed"))
+    np.testing.assert_array_equal(one, other)

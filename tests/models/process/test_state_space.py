@@ -1,0 +1,129 @@
+"""A process along one feature equals the dense one: moments, evidence, gradient, draws."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from battprob import DataError, Dataset, noise
+from battprob.kernels import RBF, Matern12, Matern32, Matern52
+from battprob.models import GaussianProcess, SequenceGaussianProcess
+from battprob.models.process import state_space as in_order
+from battprob.models.process._joint_density import log_joint
+
+KERNELS = {"matern12": Matern12, "matern32": Matern32, "matern52": Matern52}
+NEW = np.array([-3.0, 0.1, 2.0, 2.0, 7.3, 30.0])
+
+
+def uneven(num=36):
+    """Places out of order with replicates and gaps, measured variances, a second feature."""
+    rng = np.random.default_rng(0)
+    place = np.concatenate([rng.uniform(0, 5, num - 6), [2.0] * 3, [20, 20.5, 25]])
+    y = 300 + 40 * np.sin(place) + 4 * rng.standard_normal(num)
+    return place, y, rng.uniform(4.0, 25.0, num)
+
+
+def data(known=None):
+    place, y, _ = uneven()
+    return Dataset(place, y, noise_variance=known, feature_names=["cycle"])
+
+
+def along(dense, *, parallel):
+    """The sequence with the hyper-parameters that a dense process has."""
+    kernel = jax.tree.map(lambda leaf: leaf[0], dense.kernel)
+    rows = in_order._in_order(dense.scaling.rows(dense.dataset.padded()), kernel)
+    draws = (dense.kernel, dense.noise)
+    return in_order._posterior(
+        draws, rows, dense.scaling, dense.dataset, dense.report, parallel
+    )
+
+
+def same_numbers(fitted, posterior):
+    one, two = fitted.predict(NEW), posterior.predict(NEW)
+    for name in ("mean", "epistemic", "aleatoric"):
+        a, b = getattr(one, name), getattr(two, name)
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8 * float(np.max(b)))
+    np.testing.assert_allclose(fitted.log_evidence, posterior.log_evidence, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("name", "parallel"),
+    [("matern12", False), ("matern32", True), ("matern52", False)],
+)
+def test_moments_and_evidence_at_given_parameters(name, parallel, key):
+    dense = dense_posterior(name, key)
+    same_numbers(along(dense, parallel=parallel), dense)
+
+
+@pytest.mark.parametrize(
+    ("name", "parallel"), [("matern32", True), ("matern52", False)]
+)
+def test_the_law_of_the_function(name, parallel, key):
+    dense = dense_posterior(name, key)
+    sequence = along(dense, parallel=parallel)
+    x, at = jnp.asarray(NEW[:, None]), jnp.array([[0.1], [2.0], [6.0]])
+    one, two = (fit.function_moments(x, at) for fit in (sequence, dense))
+    size = float(np.max(two.variance))
+    for a, b in zip(one, two, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8 * size)
+
+
+_FITTED = {}
+
+
+def dense_posterior(name, key):
+    if name not in _FITTED:
+        _FITTED[name] = GaussianProcess(KERNELS[name]()).fit(data(), key=key)
+    return _FITTED[name]
+
+
+@pytest.mark.parametrize("parallel", [False, True])
+def test_gradient_of_the_log_joint_is_that_of_the_dense_process(parallel, key):
+    dense = dense_posterior("matern32", key)
+    parameters = jax.tree.map(lambda leaf: leaf[0] + 0.3, (dense.kernel, dense.noise))
+    rows = dense.scaling.rows(dense.dataset.padded())
+    ordered = in_order._in_order(rows, parameters[0])
+    route = in_order._log_joints[parallel]
+    one = jax.jit(jax.value_and_grad(route))(parameters, ordered)
+    latent = jax.tree.map(lambda _: None, parameters[1])
+    two = jax.jit(jax.value_and_grad(log_joint))(
+        parameters, (rows, dense.sites, latent)
+    )
+    for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
+
+
+def test_a_fit_finds_the_mode_of_the_dense_process(key):
+    known = uneven()[2]
+    head = noise.Known() + noise.Constant()
+    fits = [
+        kind(Matern52(), head).fit(data(known), key=key)
+        for kind in (GaussianProcess, SequenceGaussianProcess)
+    ]
+    dense, sequence = (fit.predict(NEW, noise_variance=np.full(6, 9.0)) for fit in fits)
+    np.testing.assert_allclose(sequence.mean, dense.mean, rtol=1e-3)
+    np.testing.assert_allclose(sequence.variance, dense.variance, rtol=0.02)
+
+
+def test_joint_draws_have_the_covariance_of_the_dense_process(key):
+    dense = dense_posterior("matern52", key)
+    sequence = along(dense, parallel=False)
+    x = np.array([2.0, 2.05, 7.3, 8.0])
+    one, two = (
+        np.cov(fit.sample_functions(x, key=key, num=4000).T)
+        for fit in (dense, sequence)
+    )
+    scale = np.sqrt(np.diag(two))
+    np.testing.assert_allclose(
+        one / np.outer(scale, scale), two / np.outer(scale, scale), atol=0.1
+    )
+
+
+def test_kernels_that_are_no_sequence_are_refused(key):
+    two = Dataset(np.ones((4, 2)) * np.arange(4.0)[:, None], np.arange(4.0))
+    with pytest.raises(DataError, match="RBF"):
+        SequenceGaussianProcess(RBF()).fit(data(), key=key)
+    with pytest.raises(DataError, match="name it"):
+        SequenceGaussianProcess().fit(two, key=key)
+    with pytest.raises(DataError, match="LatentGP"):
+        SequenceGaussianProcess(noise=noise.LatentGP()).fit(data(), key=key)
