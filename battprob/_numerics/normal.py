@@ -167,6 +167,6 @@ _SERIES = tuple(
 
 
 def normal_nodes(num: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
-    """Places that stand for a standard normal number (Gauss-Hermite), and log weights."""
+    """ReferencePoints that stand for a standard normal number (Gauss-Hermite), and log weights."""
     node, weight = np.polynomial.hermite_e.hermegauss(num)
     return node, np.log(weight / weight.sum())

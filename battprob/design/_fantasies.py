@@ -26,14 +26,14 @@ from battprob.design._posterior_view import (
     noise_variance,
     require_gaussian,
 )
-from battprob.models.base import FunctionMoments, Places
+from battprob.models.base import FunctionMoments, ReferencePoints
 from battprob.predictive import Predictive
 
 
 class Given(NamedTuple):
     """Draws, for every draw s of the posterior z common ones, at padded places."""
 
-    places: Places
+    places: ReferencePoints
     mask: Bool[Array, " r"]
     factor: Float[Array, "s r r"]
     alpha: Float[Array, "s z r"]
@@ -45,7 +45,7 @@ class Given(NamedTuple):
 
 
 class AfterPlaces(NamedTuple):
-    """Places of a posterior, and C⁻¹ c(P, r): how far what is drawn speaks there."""
+    """ReferencePoints of a posterior, and C⁻¹ c(P, r): how far what is drawn speaks there."""
 
     own: Any
     weights: Float[Array, "s r a"]
@@ -65,8 +65,8 @@ class AfterTests(AbstractBelief):
     def scaling(self):
         return self.posterior.scaling
 
-    def places(self, rows):
-        own, given = self.posterior.places(rows), self.given
+    def reference_points(self, rows):
+        own, given = self.posterior.reference_points(rows), self.given
         if len(rows) == 0:
             return AfterPlaces(own, given.factor[:, :, :0])
         cross = self.posterior.function_moments(rows, given.places).covariance
@@ -76,7 +76,7 @@ class AfterTests(AbstractBelief):
 
     def function_moments(self, x, at):
         given = self.given
-        own, weights = at if isinstance(at, AfterPlaces) else self.places(at)
+        own, weights = at if isinstance(at, AfterPlaces) else self.reference_points(at)
         prior = self.posterior.function_moments(x, given.places.joined(own))
         cross, covariance = jnp.split(prior.covariance, [len(given.mask)], axis=2)
         cross = jnp.where(given.mask[None, None], cross, 0.0)
@@ -119,7 +119,7 @@ def ready(
 @eqx.filter_jit
 def _ready(posterior, rows, given):
     belief = after(posterior, given)
-    return belief.places(rows), belief.function_moments(rows, rows[:0]).mean
+    return belief.reference_points(rows), belief.function_moments(rows, rows[:0]).mean
 
 
 def draw_function(
@@ -194,7 +194,7 @@ def _given(posterior, places, mask, normals, noisy):
         return factor, alpha, mean[None] + alpha @ covariance
 
     drawn = jax.lax.map(lambda own: one(*own), (moments.mean, moments.covariance))
-    return Given(posterior.places(places), mask, *drawn)
+    return Given(posterior.reference_points(places), mask, *drawn)
 
 
 def _solve(factor, cross):

@@ -45,14 +45,14 @@ class AbstractBelief(eqx.Module):
         """Predictive distribution on the model's scale."""
 
     @abstractmethod
-    def places(self, rows: Float[Array, "r d"]) -> Any:
+    def reference_points(self, rows: Float[Array, "r d"]) -> Any:
         """As of `AbstractGaussianPosterior`."""
 
     @abstractmethod
     def function_moments(
         self, x: Float[Array, "m d"], at: Float[Array, "r d"] | Any
     ) -> FunctionMoments:
-        """As of `AbstractGaussianPosterior`; `at` are rows or what `places` answers."""
+        """As of `AbstractGaussianPosterior`; `at` are rows or what `reference_points` answers."""
 
 
 class Law(NamedTuple):

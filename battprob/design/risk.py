@@ -98,8 +98,8 @@ class Utility(AbstractBelief):
             shared_function=pred.shared_function,
         )
 
-    def places(self, rows):
-        return self.posterior.places(rows)
+    def reference_points(self, rows):
+        return self.posterior.reference_points(rows)
 
     def function_moments(self, x, at):
         moments = self.posterior.function_moments(x, at)

@@ -41,7 +41,7 @@ class Suggestions:
         return len(self.ids)
 
     def take(self, places: Any) -> "Suggestions":
-        """Those at `places`, in that order: of tests that end one by one."""
+        """Those at `reference_points`, in that order: of tests that end one by one."""
         chosen = np.arange(len(self))[places]
         chosen = np.atleast_1d(chosen)
         columns = {

@@ -27,7 +27,7 @@ from battprob.models._scaling import Rows
 
 
 class Sites(NamedTuple):
-    """Places with different features, padded, and which of them each row is from."""
+    """ReferencePoints with different features, padded, and which of them each row is from."""
 
     x: Float[Array, "u d"]
     mask: Bool[Array, " u"]

@@ -203,7 +203,7 @@ class FunctionMoments(NamedTuple):
     log_weight: Float[Array, " s"]
 
 
-class Places(NamedTuple):
+class ReferencePoints(NamedTuple):
     """Rows that many others are to be compared with, and how far training rows speak there.
 
     Of a Gaussian process the weights are $K^{-1}k(X, r)$ by draw, found once, so that each
@@ -213,12 +213,12 @@ class Places(NamedTuple):
     rows: Float[Array, "r d"]
     weights: Float[Array, "s u r"] | None
 
-    def joined(self, other: "Places") -> "Places":
+    def joined(self, other: "ReferencePoints") -> "ReferencePoints":
         """These rows and behind them the others."""
         rows = jnp.concatenate([self.rows, other.rows])
         if self.weights is None or other.weights is None:
-            return Places(rows, None)
-        return Places(rows, jnp.concatenate([self.weights, other.weights], axis=2))
+            return ReferencePoints(rows, None)
+        return ReferencePoints(rows, jnp.concatenate([self.weights, other.weights], axis=2))
 
 
 class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
@@ -239,12 +239,12 @@ class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
     ) -> Float[Array, "s u r"] | None:
         """Weights of training rows at places, where they save work later."""
 
-    def places(self, rows: Float[Array, "r d"]) -> Places:
-        """Rows made ready for `function_moments(x, at=places)` of many x."""
-        return Places(rows, self._standardised_weights(self.scaling.features(rows)))
+    def reference_points(self, rows: Float[Array, "r d"]) -> ReferencePoints:
+        """Rows made ready for `function_moments(x, at=reference_points)` of many x."""
+        return ReferencePoints(rows, self._standardised_weights(self.scaling.features(rows)))
 
     def function_moments(
-        self, x: Float[Array, "m d"], at: Float[Array, "r d"] | Places
+        self, x: Float[Array, "m d"], at: Float[Array, "r d"] | ReferencePoints
     ) -> FunctionMoments:
         """What is believed of the function, noise apart: its law at rows `x`, given draws.
 
@@ -255,10 +255,10 @@ class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
         Args:
             x: features [m d].
             at: rows [r d] with which the covariance of the function is asked for, or
-                `places` of them; with `at=x` it is the joint law, with no rows the
+                `reference_points` of them; with `at=x` it is the joint law, with no rows the
                 marginal ones.
         """
-        rows, weights = at if isinstance(at, Places) else Places(at, None)
+        rows, weights = at if isinstance(at, ReferencePoints) else ReferencePoints(at, None)
         x, rows = self.scaling.features(x), self.scaling.features(rows)
         moments = self._standardised_moments(x, rows, weights)
         mean, variance, covariance, log_weight = moments

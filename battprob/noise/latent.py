@@ -124,7 +124,7 @@ def has_weights(noise: AbstractNoise) -> bool:
 
 
 def _far_apart(x: Float[np.ndarray, "n d"], num: int) -> list[int]:
-    """Places of `num` rows, each the farthest from those before; the first is central."""
+    """ReferencePoints of `num` rows, each the farthest from those before; the first is central."""
     chosen = [int(np.argmin(np.sum((x - x.mean(0)) ** 2, axis=1)))]
     squared = np.full(len(x), np.inf)
     while len(chosen) < num:

@@ -50,7 +50,7 @@ def test_marginal_laws_are_those_of_predict(name):
 def test_places_made_ready_give_what_their_rows_give(name):
     posterior = zoo.fitted(name)
     plain = posterior.function_moments(X, AT)
-    ready = posterior.function_moments(X, posterior.places(AT))
+    ready = posterior.function_moments(X, posterior.reference_points(AT))
     size = np.max(np.asarray(plain.variance))
     for expected, found in zip(plain, ready, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * size)

@@ -171,7 +171,7 @@ def _place(kernel, x):
 
 
 def _readings(kernel, noise, rows):
-    """Places, targets, noise variances, and whether there is a row at all."""
+    """ReferencePoints, targets, noise variances, and whether there is a row at all."""
     variance = noise.variance(rows.x, rows.known)
     # As little as a dense factorisation can tell from none.
     variance = jnp.maximum(variance, default_jitter(variance.dtype))
@@ -249,7 +249,7 @@ def _information(kernel, noise, rows, parallel):
 
 
 def _merged(rows, kernel, x):
-    """Places of the rows and of new ones in one order, and where the new ones are."""
+    """ReferencePoints of the rows and of new ones in one order, and where the new ones are."""
     place = jnp.concatenate([_place(kernel, rows.x), _place(kernel, x)])
     order = jnp.argsort(place, stable=True)
     found = jnp.argsort(order)[len(rows.x) :]

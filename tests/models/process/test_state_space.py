@@ -16,7 +16,7 @@ NEW = np.array([-3.0, 0.1, 2.0, 2.0, 7.3, 30.0])
 
 
 def uneven(num=36):
-    """Places out of order with replicates and gaps, measured variances, a second feature."""
+    """ReferencePoints out of order with replicates and gaps, measured variances, a second feature."""
     rng = np.random.default_rng(0)
     place = np.concatenate([rng.uniform(0, 5, num - 6), [2.0] * 3, [20, 20.5, 25]])
     y = 300 + 40 * np.sin(place) + 4 * rng.standard_normal(num)
