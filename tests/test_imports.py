@@ -11,9 +11,8 @@ LATER = [
     "scipy.stats",
     "pandas",
     "h5py",
-    "pooch",
+    "platformdirs",
     "optax",
-    "optimistix",
 ]
 
 

@@ -57,11 +57,11 @@ MAY_IMPORT = {
 
 # What else the parts may import that keep themselves light.
 OUTSIDE = {
-    "data": {"numpy", "jaxtyping", "scipy", "h5py", "galvani", "pooch", "pandas"},
+    "data": {"numpy", "jaxtyping", "scipy", "h5py", "galvani", "pandas"},
     "plots": {"numpy", "matplotlib", "scipy"},
     **{leaf: {"jax", "numpy", "jaxtyping", "equinox"} for leaf in LEAVES},
 }
-HEAVY = {"h5py", "pooch", "pandas", "matplotlib", "sklearn", "numpyro", "scipy"}
+HEAVY = {"h5py", "pandas", "matplotlib", "sklearn", "numpyro", "scipy"}
 MADE_OF = {
     "plots": {"matplotlib", "scipy"},
     "cli.life.figure": {"matplotlib"},
@@ -72,6 +72,7 @@ HOME_OF = {
     "Predictive": "predictive",
     "ClassPredictive": "predictive",
     "load": "_files",
+    "register": "_files",
     "enable_x64": "__init__",
 }
 

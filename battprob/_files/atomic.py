@@ -1,60 +1,63 @@
-"""A file that is always the old one or the new one, whenever the process is killed.
+"""Replace a file atomically: a reader sees the old content or the new content.
 
-Written beside the file, forced to the disk, renamed over it (which is atomic), and the
-folder's entry forced too. Writers take turns under a lock that the system takes back from
-a process that dies.
+The new content is written to a temporary file in the same folder, flushed to the disk and
+renamed over the old file (a rename is atomic); then the directory entry is flushed. This
+holds when the process is killed at any point. Processes that read, change and replace the
+same file hold its lock meanwhile; the operating system releases the lock of a process
+that dies.
 """
 
-import contextlib
+import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows
-    fcntl = None
-    import msvcrt
+from filelock import BaseFileLock, FileLock
 
 
-@contextlib.contextmanager
-def locked(path: str | os.PathLike) -> Iterator[None]:
-    """Hold the lock of `path` (a file beside it, `.lock` at the end) in this block."""
+def lock(path: str | os.PathLike) -> BaseFileLock:
+    """Lock of the file `path` between processes, as a context manager.
+
+    The lock is the file `<path>.lock`, which stays when the lock is released.
+
+    Raises:
+        FileNotFoundError: the folder of `path` does not exist.
+    """
     path = Path(path)
-    with path.with_name(path.name + ".lock").open("a") as file:
-        if fcntl is not None:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        else:  # pragma: no cover - Windows
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # pyright: ignore[reportAttributeAccessIssue, reportPossiblyUnboundVariable]
-        yield
+    # FileLock would create the folder; a mistyped path must be an error.
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent)
+        )
+    return FileLock(path.with_name(path.name + ".lock"))
 
 
 def replace_text(path: str | os.PathLike, text: str) -> None:
-    """Put `text` into the file in place of what it holds; call it under `locked`."""
+    """Replace the content of a file by `text`; hold `lock(path)` meanwhile."""
     replace_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
 def replace_file(path: str | os.PathLike, write: Callable[[BinaryIO], object]) -> None:
-    """Put what `write` writes into the file in place of what it holds."""
+    """Replace the content of a file by what `write` writes to the given binary file."""
     path = Path(path)
-    unfinished = path.with_name(path.name + ".part")
-    with unfinished.open("wb") as file:
+    temporary = path.with_name(path.name + ".part")
+    with temporary.open("wb") as file:
         write(file)
         file.flush()
+        # Without this a power loss after the rename could leave an empty file.
         os.fsync(file.fileno())
-    unfinished.replace(path)
-    _force_entry(path.parent)
+    temporary.replace(path)
+    _flush_directory(path.parent)
 
 
-def _force_entry(folder):
-    """Make a rename in the folder outlive a loss of power, where folders can be opened."""
+def _flush_directory(folder):
+    """Flush a rename to the disk, on systems where a directory can be opened."""
     try:
-        handle = os.open(folder, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
     except OSError:  # pragma: no cover - Windows
         return
     try:
-        os.fsync(handle)
+        os.fsync(descriptor)
     finally:
-        os.close(handle)
+        os.close(descriptor)

@@ -36,10 +36,11 @@ def _parser():
 def _set_up_jax():
     """Float64, and compiled programs kept between runs in the user's cache."""
     import jax
-    import pooch
+    import platformdirs
 
     import battprob
 
     battprob.enable_x64()
-    jax.config.update("jax_compilation_cache_dir", str(pooch.os_cache("battprob")))
+    cache = platformdirs.user_cache_dir("battprob", appauthor=False)
+    jax.config.update("jax_compilation_cache_dir", cache)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)

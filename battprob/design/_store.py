@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from battprob._errors import DataError
-from battprob._files.atomic import locked, replace_text
+from battprob._files.atomic import lock, replace_text
 
 _FORMAT, _VERSION = "battprob campaign", 1
 
@@ -26,7 +26,7 @@ def write(path: str | os.PathLike, spec: Any, events: Any) -> None:
     document = {"format": _FORMAT, "version": _VERSION, "spec": spec, "events": events}
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     mine = json.loads(text)
-    with locked(path):
+    with lock(path):
         if path.exists():
             theirs = read(path)
             if theirs["spec"] != mine["spec"]:
