@@ -20,6 +20,7 @@ from battprob._errors import (
 )
 
 if TYPE_CHECKING:
+    from battprob._files.registry import register
     from battprob._files.serialise import load
     from battprob.dataset import Dataset
     from battprob.predictive import ClassPredictive, Predictive
@@ -49,6 +50,7 @@ _HOME_OF = {
     "Dataset": "dataset",
     "Predictive": "predictive",
     "load": "_files.serialise",
+    "register": "_files.registry",
 }
 
 __all__ = [
@@ -74,6 +76,7 @@ __all__ = [
     "noise",
     "plots",
     "priors",
+    "register",
     "targets",
     "trajectories",
     "transforms",

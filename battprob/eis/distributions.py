@@ -98,7 +98,7 @@ class Rician(Distribution):
         return jnp.abs(laws.sample_complex_gaussian(mean, self.sigma, key=key))
 
 
-class Phase(Distribution):
+class PhaseDistribution(Distribution):
     """`laws.phase`: a phase recorded alone.
 
     Args:

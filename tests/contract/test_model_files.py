@@ -1,6 +1,8 @@
 """A posterior comes back from its file to the last bit; other files are refused."""
 
 import json
+import subprocess
+import sys
 from dataclasses import asdict
 
 import jax
@@ -72,18 +74,42 @@ def spec_and_rewrite(tmp_path):
     return spec, rewrite
 
 
-def test_a_later_version_is_refused(spec_and_rewrite):
+@pytest.mark.parametrize(
+    ("version", "reader"),
+    [(1, "battprob 0.1"), (99, "the version of battprob that wrote it")],
+)
+def test_other_versions_are_refused(version, reader, spec_and_rewrite):
     spec, rewrite = spec_and_rewrite
-    path = rewrite(spec | {"version": 99})
-    with pytest.raises(DataError, match="version 99; this battprob reads version 1"):
+    path = rewrite(spec | {"version": version})
+    with pytest.raises(DataError, match=f"version {version}; .* open it with {reader}"):
         battprob.load(path)
 
 
-def test_a_class_from_elsewhere_is_never_made(spec_and_rewrite):
+@pytest.mark.parametrize(
+    ("name", "home", "message"),
+    [
+        ("Popen", "subprocess", r"import the module .*saved from 'subprocess'"),
+        ("battprob.Popen", "subprocess", "a class that this version"),
+        ("battprob.Popen", "data", "a class that this version"),
+    ],
+)
+def test_a_class_that_is_not_registered_is_not_made(
+    name, home, message, spec_and_rewrite
+):
     spec, rewrite = spec_and_rewrite
-    spec["tree"]["class"] = "battprob_not:Popen"
-    with pytest.raises(DataError, match="battprob_not:Popen is not of battprob"):
+    spec["tree"] |= {"class": name, "home": home}
+    with pytest.raises(DataError, match=message):
         battprob.load(rewrite(spec))
+
+
+def test_float64_is_never_truncated(tmp_path):
+    """Assert that a process in float32 refuses a file that holds float64 arrays."""
+    zoo.fitted("linear").save(tmp_path / "posterior")
+    code = f"import battprob; battprob.load({str(tmp_path / 'posterior')!r})"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert "call battprob.enable_x64() before battprob.load" in ran.stderr
 
 
 @pytest.mark.parametrize(
@@ -110,16 +136,18 @@ def test_no_file_is_told_as_such(tmp_path):
 
 
 class OwnKernel(RBF):
-    """Of a class that no other session could find."""
+    """A kernel that is not registered."""
 
 
-def test_what_could_not_be_read_back_is_not_written(tmp_path, key):
+def test_what_could_not_be_loaded_is_not_saved(tmp_path, key):
     data = Dataset(X, Y)
     own = GaussianProcess(OwnKernel(), inference=Fixed()).fit(data, key=key)
-    with pytest.raises(DataError, match="OwnKernel is not of battprob"):
+    with pytest.raises(
+        DataError, match=r"OwnKernel: decorate it with @battprob.register"
+    ):
         own.save(tmp_path / "file")
     data = Dataset(X, Y, transform=transforms.Monotone(jnp.exp, jnp.log))
     nameless = BayesianLinear(inference=Fixed()).fit(data, key=key)
-    with pytest.raises(DataError, match="no readable form"):
+    with pytest.raises(DataError, match="has no saved form"):
         nameless.save(tmp_path / "file")
     assert not list(tmp_path.iterdir())
