@@ -2,7 +2,8 @@
 
 import jax
 
-from battprob.inference import AbstractInference, FitReport
+from battprob.inference.base import AbstractInference
+from battprob.inference.report import FitReport
 
 
 class Fixed(AbstractInference):

@@ -3,7 +3,8 @@
 from battprob.inference import MAP
 from battprob.kernels import Level, Matern52
 from battprob.models import AbstractModel, GaussianProcess
-from battprob.noise import AbstractNoise, Constant, Known
+from battprob.noise import Constant, Known
+from battprob.noise.base import AbstractNoise
 
 
 def default_model(

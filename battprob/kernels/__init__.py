@@ -7,13 +7,12 @@ are made for.
 """
 
 from battprob.kernels.arrhenius import Arrhenius
-from battprob.kernels.base import AbstractKernel, Product, Sum
+from battprob.kernels.base import Product, Sum
 from battprob.kernels.categorical import Categorical
 from battprob.kernels.level import Level
 from battprob.kernels.linear import Linear
 from battprob.kernels.stationary import (
     RBF,
-    AbstractStationary,
     Matern12,
     Matern32,
     Matern52,
@@ -21,8 +20,6 @@ from battprob.kernels.stationary import (
 
 __all__ = [
     "RBF",
-    "AbstractKernel",
-    "AbstractStationary",
     "Arrhenius",
     "Categorical",
     "Level",

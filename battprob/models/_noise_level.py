@@ -24,7 +24,7 @@ from battprob._numerics.normal import normal_nodes
 from battprob._typing import Array, Float
 from battprob.models._replicates import Sites, pool
 from battprob.models._scaling import Rows
-from battprob.noise import AbstractNoise
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import split
 
 # Three nodes give E[σ²] to 1 % up to a factor e of uncertainty; more would reach for noise

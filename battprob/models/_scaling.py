@@ -10,7 +10,7 @@ import numpy as np
 from battprob._errors import DataError, PrecisionWarning
 from battprob._typing import Array, Bool, Float
 from battprob.dataset import Dataset
-from battprob.noise import AbstractNoise
+from battprob.noise.base import AbstractNoise
 from battprob.noise.student import students
 
 

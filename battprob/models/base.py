@@ -18,7 +18,7 @@ from battprob._modules import require_parts
 from battprob._padding import bucket, pad_rows
 from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
 from battprob.dataset import Dataset
-from battprob.inference import FitReport
+from battprob.inference.report import FitReport
 from battprob.models._scaling import Scaling, has_exact_labels, standard_inputs
 from battprob.models.mixture._protocols import on_protocols
 from battprob.predictive import ClassPredictive, Predictive
@@ -218,7 +218,9 @@ class ReferencePoints(NamedTuple):
         rows = jnp.concatenate([self.rows, other.rows])
         if self.weights is None or other.weights is None:
             return ReferencePoints(rows, None)
-        return ReferencePoints(rows, jnp.concatenate([self.weights, other.weights], axis=2))
+        return ReferencePoints(
+            rows, jnp.concatenate([self.weights, other.weights], axis=2)
+        )
 
 
 class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
@@ -241,7 +243,9 @@ class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
 
     def reference_points(self, rows: Float[Array, "r d"]) -> ReferencePoints:
         """Rows made ready for `function_moments(x, at=reference_points)` of many x."""
-        return ReferencePoints(rows, self._standardised_weights(self.scaling.features(rows)))
+        return ReferencePoints(
+            rows, self._standardised_weights(self.scaling.features(rows))
+        )
 
     def function_moments(
         self, x: Float[Array, "m d"], at: Float[Array, "r d"] | ReferencePoints
@@ -258,7 +262,9 @@ class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
                 `reference_points` of them; with `at=x` it is the joint law, with no rows the
                 marginal ones.
         """
-        rows, weights = at if isinstance(at, ReferencePoints) else ReferencePoints(at, None)
+        rows, weights = (
+            at if isinstance(at, ReferencePoints) else ReferencePoints(at, None)
+        )
         x, rows = self.scaling.features(x), self.scaling.features(rows)
         moments = self._standardised_moments(x, rows, weights)
         mean, variance, covariance, log_weight = moments

@@ -9,12 +9,12 @@ Models never plug the fitted parameters into σ²(x): they carry the head's own 
 uncertainty into the answer, so that the aleatoric variance is E[σ²(x) | data].
 """
 
-from battprob.noise.heads import AbstractNoise, Constant, Known, LogLinear, Sum
+from battprob.noise.base import Sum
+from battprob.noise.heads import Constant, Known, LogLinear
 from battprob.noise.latent import LatentGP
 from battprob.noise.student import StudentT
 
 __all__ = [
-    "AbstractNoise",
     "Constant",
     "Known",
     "LatentGP",

@@ -12,8 +12,10 @@ from battprob._modules import replace
 from battprob._numerics.linear_algebra import cholesky, safe_sqrt
 from battprob._padding import bucket
 from battprob._typing import Array, Float
-from battprob.kernels import RBF, AbstractKernel
-from battprob.noise.heads import CENTRE, SPREAD, AbstractNoise
+from battprob.kernels import RBF
+from battprob.kernels.base import AbstractKernel
+from battprob.noise.base import AbstractNoise
+from battprob.noise.heads import CENTRE, SPREAD
 
 
 class LatentGP(AbstractNoise):

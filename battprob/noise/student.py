@@ -10,7 +10,8 @@ from jax.scipy.special import gammaln
 
 from battprob._modules import replace
 from battprob._typing import Array, Float
-from battprob.noise.heads import AbstractNoise, Constant
+from battprob.noise.base import AbstractNoise
+from battprob.noise.heads import Constant
 
 
 class StudentT(AbstractNoise):

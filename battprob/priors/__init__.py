@@ -21,14 +21,12 @@ There is no spike and slab: its indicators are discrete, which the sampler canno
 and `Horseshoe` is its continuous form (Piironen and Vehtari 2017, section 2.2).
 """
 
-from battprob.priors.base import AbstractPrior
 from battprob.priors.groups import GroupLasso
 from battprob.priors.horseshoe import Horseshoe
 from battprob.priors.shrinkage import ARD, ElasticNet, Lasso, Ridge
 
 __all__ = [
     "ARD",
-    "AbstractPrior",
     "ElasticNet",
     "GroupLasso",
     "Horseshoe",

@@ -16,7 +16,8 @@ from battprob._padding import bucket, pad_rows
 from battprob._random import generator
 from battprob._typing import Array, PRNGKey
 from battprob.data.records import Cell
-from battprob.inference import MAP, FitReport
+from battprob.inference import MAP
+from battprob.inference.report import FitReport
 from battprob.trajectories import _condition as condition
 from battprob.trajectories import _landmark as landmark
 from battprob.trajectories import _population as people

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from jax.scipy.stats import norm
 
-from battprob import noise
 from battprob.inference import MAP
 from battprob.models import BayesianLinear, GaussianProcess
+from battprob.noise.base import AbstractNoise
 from tests.contract import zoo
 
 each_model = pytest.mark.parametrize("name", zoo.MODELS)
@@ -70,7 +70,7 @@ def test_gradients_are_finite_and_right_also_at_training_rows(name):
     np.testing.assert_allclose(expected, difference / (2 * step), rtol=1e-4, atol=1e-6)
 
 
-class CountingNoise(noise.AbstractNoise):
+class CountingNoise(AbstractNoise):
     """Constant noise that notes every time that it is traced."""
 
     log_variance: jax.Array

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from battprob import FitError
-from battprob.inference import MAP, FitReport
+from battprob.inference import MAP
 from battprob.inference import map as map_module
+from battprob.inference.report import FitReport
 
 
 def _two_modes(parameters, data):

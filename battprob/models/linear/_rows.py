@@ -13,8 +13,9 @@ from battprob.models._effects import GroupEffects, effect_columns
 from battprob.models._scaling import Rows
 from battprob.models.linear import _conjugate
 from battprob.models.linear._hidden_labels import HiddenLabels
-from battprob.noise import AbstractNoise, Constant
-from battprob.priors import AbstractPrior
+from battprob.noise import Constant
+from battprob.noise.base import AbstractNoise
+from battprob.priors.base import AbstractPrior
 
 
 class LinearParameters(eqx.Module):

@@ -13,15 +13,16 @@ from battprob._numerics.linear_algebra import safe_sqrt
 from battprob._numerics.normal import normal_nodes
 from battprob._typing import Array, Bool, Float
 from battprob.dataset import Dataset
-from battprob.inference import AbstractInference, FitReport
+from battprob.inference.base import AbstractInference
+from battprob.inference.report import FitReport
 from battprob.models._classes import class_rows, log_likelihood, require_outcomes
 from battprob.models._effects import GroupEffects, start_effects
 from battprob.models._scaling import Scaling, standardise
 from battprob.models.base import AbstractModel, AbstractPosterior
 from battprob.models.linear import _rows as parts
 from battprob.predictive import ClassPredictive
-from battprob.priors import AbstractPrior, Ridge
-from battprob.priors.base import standard_normal
+from battprob.priors import Ridge
+from battprob.priors.base import AbstractPrior, standard_normal
 
 
 class BayesianLogistic(AbstractModel):

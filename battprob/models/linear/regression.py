@@ -11,8 +11,9 @@ from jax.scipy.special import logsumexp
 from battprob._errors import DataError
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
-from battprob.inference import AbstractInference, FitReport
+from battprob.inference.base import AbstractInference
 from battprob.inference.quadrature import MOST_PARAMETERS, quadrature
+from battprob.inference.report import FitReport
 from battprob.models._effects import start_effects
 from battprob.models._scaling import Scaling, prepare, standardise
 from battprob.models.base import (
@@ -32,10 +33,12 @@ from battprob.models.linear._hidden_labels import (
 )
 from battprob.models.linear._leave_one_out import LeaveOneOut, left_out
 from battprob.models.linear._rows import LinearParameters, LinearRows
-from battprob.noise import AbstractNoise, Constant
+from battprob.noise import Constant
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights
 from battprob.noise.student import students, with_precision
-from battprob.priors import AbstractPrior, Ridge
+from battprob.priors import Ridge
+from battprob.priors.base import AbstractPrior
 
 
 class BayesianLinear(AbstractModel):

@@ -13,8 +13,7 @@ from jax.scipy.special import ndtr
 from jax.scipy.stats import norm
 
 from battprob._typing import Array, Float
-from battprob.priors import AbstractPrior
-from battprob.priors.base import standard_normal
+from battprob.priors.base import AbstractPrior, standard_normal
 
 
 class Common(eqx.Module):

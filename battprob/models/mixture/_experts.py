@@ -21,13 +21,13 @@ from jax.scipy.linalg import solve_triangular
 
 from battprob._numerics.linear_algebra import default_jitter
 from battprob._typing import Array, Float
-from battprob.kernels import AbstractKernel
+from battprob.kernels.base import AbstractKernel
 from battprob.models import _gaussian
 from battprob.models._scaling import Rows
 from battprob.models.linear import _conjugate
 from battprob.models.mixture._common import Common
 from battprob.models.process._draws import root_of_rest
-from battprob.noise import AbstractNoise
+from battprob.noise.base import AbstractNoise
 
 
 class AbstractExpert(eqx.Module):

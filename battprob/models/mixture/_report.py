@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from battprob.inference import FitReport
-from battprob.inference.report import Stopwatch
+from battprob.inference.report import FitReport, Stopwatch
 from battprob.models.mixture._bound import functions
 from battprob.models.mixture._search import Found
 

@@ -11,7 +11,8 @@ from jax.scipy.special import logsumexp
 from tqdm import tqdm
 
 from battprob._errors import DataError, FitError
-from battprob.inference import MAP, AbstractInference
+from battprob.inference import MAP
+from battprob.inference.base import AbstractInference
 from battprob.inference.report import stopwatch
 from battprob.models._scaling import prepare
 from battprob.models.base import AbstractModel
@@ -29,7 +30,7 @@ from battprob.models.mixture._search import initial, search
 from battprob.models.mixture.gates import AbstractGate, ConstantGate
 from battprob.models.mixture.posterior import ProtocolMixturePosterior
 from battprob.models.process.exact import GaussianProcess
-from battprob.noise import AbstractNoise
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights
 
 __all__ = ["ProtocolMixture", "ProtocolMixturePosterior"]

@@ -10,7 +10,7 @@ from jax.scipy.special import logsumexp
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float
 from battprob.dataset import Dataset
-from battprob.inference import FitReport
+from battprob.inference.report import FitReport
 from battprob.models._scaling import Scaling, standardise
 from battprob.models.base import AbstractPosterior
 from battprob.models.mixture import _predict as answers

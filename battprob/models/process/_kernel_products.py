@@ -23,7 +23,7 @@ import jax.numpy as jnp
 
 from battprob._numerics.linear_algebra import cholesky, cholesky_solve, default_jitter
 from battprob._typing import Array, Bool, Float, Int
-from battprob.kernels import AbstractKernel
+from battprob.kernels.base import AbstractKernel
 
 
 class Solved(NamedTuple):

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from battprob._typing import Array, Float, Int
-from battprob.kernels import AbstractKernel
+from battprob.kernels.base import AbstractKernel
 from battprob.models._scaling import Rows
 from battprob.models.process._kernel_products import (
     Preconditioner,

@@ -35,7 +35,7 @@ from battprob._numerics.linear_algebra import (
 from battprob._typing import Array, Float, Int
 from battprob.models._replicates import Sites, pool
 from battprob.models._scaling import Rows
-from battprob.noise import AbstractNoise
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights, split
 
 

@@ -18,7 +18,7 @@ from battprob.models.process._variational_bound import (
     beliefs_of_rows,
     bound_of_batch,
 )
-from battprob.noise import AbstractNoise
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights, split
 
 

@@ -24,7 +24,7 @@ from battprob.models.process._variational_bound import (
     beliefs_of_rows,
     bound_of_batch,
 )
-from battprob.noise import AbstractNoise
+from battprob.noise.base import AbstractNoise
 
 CHUNK = 50  # steps between checkpoints
 

@@ -40,9 +40,9 @@ from battprob._numerics.linear_algebra import (
     triangular_inverse,
 )
 from battprob._typing import Array, Bool, Float
-from battprob.kernels import AbstractKernel
+from battprob.kernels.base import AbstractKernel
 from battprob.models._scaling import Rows
-from battprob.noise import AbstractNoise
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import split
 
 

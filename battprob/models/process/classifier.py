@@ -22,8 +22,11 @@ from battprob._numerics.linear_algebra import cholesky, cholesky_solve, safe_sqr
 from battprob._numerics.normal import normal_nodes
 from battprob._typing import Array, Float, Int
 from battprob.dataset import Dataset
-from battprob.inference import MAP, AbstractInference, FitReport
-from battprob.kernels import AbstractKernel, Matern52
+from battprob.inference import MAP
+from battprob.inference.base import AbstractInference
+from battprob.inference.report import FitReport
+from battprob.kernels import Matern52
+from battprob.kernels.base import AbstractKernel
 from battprob.models._classes import class_rows, log_likelihood, require_outcomes
 from battprob.models._gaussian import log_density, solve
 from battprob.models._scaling import Rows, Scaling, standardise

@@ -14,9 +14,10 @@ from battprob._padding import pad_rows
 from battprob._random import generator
 from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
-from battprob.inference import MAP, FitReport
-from battprob.inference.report import stopwatch
-from battprob.kernels import AbstractKernel, Matern52
+from battprob.inference import MAP
+from battprob.inference.report import FitReport, stopwatch
+from battprob.kernels import Matern52
+from battprob.kernels.base import AbstractKernel
 from battprob.models._noise_level import (
     covariance_of,
     flat_head,
@@ -42,7 +43,8 @@ from battprob.models.process._lanczos_evidence import (
 )
 from battprob.models.process._stochastic_gradient import on_host, replicated, spread
 from battprob.models.process.exact import mode_of_rows
-from battprob.noise import AbstractNoise, Constant
+from battprob.noise import Constant
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights, split
 
 

@@ -10,8 +10,11 @@ import numpy as np
 from battprob._errors import DataError
 from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
-from battprob.inference import MAP, AbstractInference, FitReport
-from battprob.kernels import AbstractKernel, Matern52
+from battprob.inference import MAP
+from battprob.inference.base import AbstractInference
+from battprob.inference.report import FitReport
+from battprob.kernels import Matern52
+from battprob.kernels.base import AbstractKernel
 from battprob.models._gaussian import solve
 from battprob.models._noise_level import head_covariance, noise_levels
 from battprob.models._replicates import Sites, find_sites
@@ -30,7 +33,8 @@ from battprob.models.process._joint_density import (
     log_joint,
     searched,
 )
-from battprob.noise import AbstractNoise, Constant
+from battprob.noise import Constant
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import anchored, has_weights, split
 
 _PILOT_ROWS = 128

@@ -11,9 +11,9 @@ from jax.sharding import Mesh
 from battprob._errors import FitError
 from battprob._typing import Array, Float, PRNGKey
 from battprob.dataset import Dataset
-from battprob.inference import FitReport
-from battprob.inference.report import stopwatch
-from battprob.kernels import AbstractKernel, Matern52
+from battprob.inference.report import FitReport, stopwatch
+from battprob.kernels import Matern52
+from battprob.kernels.base import AbstractKernel
 from battprob.models._noise_level import noise_levels
 from battprob.models._replicates import find_sites
 from battprob.models._scaling import Scaling, prepare, standardise
@@ -46,7 +46,8 @@ from battprob.models.process._variational_bound import (
     with_weights,
 )
 from battprob.models.process.exact import mode_of_rows
-from battprob.noise import AbstractNoise, Constant
+from battprob.noise import Constant
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import split
 
 

@@ -10,8 +10,11 @@ from battprob._errors import DataError
 from battprob._numerics.linear_algebra import default_jitter
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
-from battprob.inference import MAP, AbstractInference, FitReport
-from battprob.kernels import AbstractKernel, Matern12, Matern32, Matern52
+from battprob.inference import MAP
+from battprob.inference.base import AbstractInference
+from battprob.inference.report import FitReport
+from battprob.kernels import Matern12, Matern32, Matern52
+from battprob.kernels.base import AbstractKernel
 from battprob.models._noise_level import covariance_of, flat_head, noise_levels
 from battprob.models._scaling import Rows, Scaling, prepare, standardise
 from battprob.models.base import (
@@ -22,7 +25,8 @@ from battprob.models.base import (
     mixture,
 )
 from battprob.models.process._draws import some_rows
-from battprob.noise import AbstractNoise, Constant
+from battprob.noise import Constant
+from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights
 from battprob.state_space import MaternProcess
 
