@@ -1,14 +1,14 @@
-"""How well are lives of unseen cells predicted from their first hundred cycles?
+"""Cycle life of unseen cells of Severson et al. (2019), predicted from their first 100 cycles.
 
     python benchmarks/early_life.py --pack PACK.npz [--test-pack OTHER.npz ...] --json OUT.json
 
-fits the default pipeline (`battprob.cli.life`) on the split `train` of PACK and writes a JSON list
-with one object for every other cell of all packs, in cycles: `row` (place in its pack), `split`,
-`mean`, `q05`, `q50`, `q95`, `aleatoric_sd`, `epistemic_sd`, `log_density` (of the true life, per
-cycle) and `crps`. A table of scores by split is printed.
+fits the default pipeline (`battprob.cli.life`) to the split `train` of PACK and predicts all other
+cells of all packs. It prints a table of scores for each split and writes a JSON list with one
+object per predicted cell: `pack`, `row` (index in its pack), `split`, `q50` (the median), `q05` and
+`q95` (the 90 % interval), `mean`, `aleatoric_sd` and `epistemic_sd` in cycles, `log_density` (of
+the observed life, per cycle) and `crps` (cycles).
 """
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -16,44 +16,46 @@ from pathlib import Path
 import jax
 
 import battprob as bp
-from battprob import life
+from battprob.cli import life
+from battprob.cli.arguments import Parser
 
 
 def main() -> None:
     """Fit, predict, score and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--pack", type=Path, required=True)
-    parser.add_argument("--test-pack", type=Path, nargs="+", default=[])
+    parser.add_argument(
+        "--test-pack", type=Path, nargs="+", action="extend", default=[]
+    )
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()
     bp.enable_x64()
-    splits = {
-        (path.stem, split): cells
-        for path in (options.pack, *options.test_pack)
+    splits = cells_by_split(options.pack)
+    train = life.from_cells("train", splits.pop("train").values())
+    to_predict = [(options.pack, split, cells) for split, cells in splits.items()] + [
+        (path, split, cells)
+        for path in options.test_pack
         for split, cells in cells_by_split(path).items()
-    }
-    train = life.from_cells("train", splits.pop((options.pack.stem, "train")).values())
+    ]
     start = time.perf_counter()
     dataset = train.dataset
     posterior = life.model(dataset.feature_names).fit(dataset, key=jax.random.key(0))
     print(f"fit on {len(train.life)} cells in {time.perf_counter() - start:.1f} s")
     print(posterior.report)
     records = []
-    for (_, split), cells in splits.items():
+    for path, split, cells in to_predict:
         source = life.from_cells(split, cells.values())
         pred = posterior.predict(source.aligned(train).x)
-        print(f"\n{split}, {len(cells)} cells")
+        print(f"\n{path.name}: {split}, {len(cells)} cells")
         print(bp.evaluate.summary(pred, source.life, unit="cycles"))
-        without_row = [
-            {k: v for k, v in record.items() if k != "cell"}
-            for record in life.records(source, pred)
-        ]
-        records += [{"row": row} | r for row, r in zip(cells, without_row, strict=True)]
+        for row, record in zip(cells, life.records(source, pred), strict=True):
+            del record["cell"]
+            records.append({"pack": path.name, "row": row} | record)
     options.json.write_text(json.dumps(records, indent=1) + "\n")
 
 
 def cells_by_split(path: Path) -> dict[str, dict[int, bp.data.Cell]]:
-    """Cells of a pack under their split, by their place in the pack."""
+    """Cells of a pack by split, and by index in the pack."""
     cells = bp.data.read_pack(path)
     names = list(dict.fromkeys(cell.split for cell in cells))
     return {

@@ -21,7 +21,7 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score
 
 import battprob as bp
-from battprob import life
+from battprob.cli import life
 
 NAMES = ["first_capacity_ah", "fade_per_record", "curvature"]
 SETS: dict[str, tuple[list[str], float, int]] = {

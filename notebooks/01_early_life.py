@@ -139,7 +139,7 @@ print("test next:", short_names[int(pred.epistemic.argmax())])
 folder = Path(os.environ.get("BATTPROB_DATA", "../shared/data"))
 pack = folder / "severson" / "severson.npz"
 if pack.is_file():
-    from battprob import life
+    from battprob.cli import life
 
     train_source, test_source = life.read(pack)
     dataset = train_source.dataset

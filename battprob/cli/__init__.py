@@ -1,11 +1,11 @@
 """The command line: one module a family of commands, each adds its own parsers."""
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from battprob._errors import BattprobError
 from battprob.cli import _design, _eis, _forecast, _life
+from battprob.cli.arguments import Parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser():
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="battprob",
         description="Predictions for batteries, their uncertainty split in two: aleatoric "
         "(no further test removes it) and epistemic (more tests would).",

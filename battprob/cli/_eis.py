@@ -1,12 +1,13 @@
 """`battprob eis`: circuits, relaxation times and consistency of spectra."""
 
-import argparse
 from pathlib import Path
+
+from battprob.cli.arguments import Parser
 
 
 def add(commands):
     """Add the commands on impedance spectra."""
-    files = argparse.ArgumentParser(add_help=False)
+    files = Parser(add_help=False)
     files.add_argument(
         "files",
         type=Path,
@@ -18,6 +19,7 @@ def add(commands):
         "--by",
         default=[],
         type=lambda text: text.split(","),
+        action="extend",
         metavar="A,B,...",
         help="columns that tell one spectrum of a file from the next",
     )
@@ -60,7 +62,7 @@ def _read(options):
 
     spectra = eis.spectra_of_files(options.files, by=options.by)
     if len(spectra) == 1:
-        for line in spectra[0].assumed:
+        for line in spectra[0].assumptions:
             print(line)
     return spectra
 

@@ -1,30 +1,33 @@
-"""`battprob forecast`: the end of cells that have not reached it."""
+"""`battprob forecast`: the end of life of cells that are still above the threshold."""
 
 from pathlib import Path
 
+_PROBABILITIES = (0.05, 0.5, 0.95)
+
 
 def add(commands):
-    """Add the command that forecasts capacity from partial curves."""
+    """Add the command that forecasts capacity from partial ageing curves."""
     forecast = commands.add_parser(
         "forecast",
-        help="forecast when cells cross a threshold, from others that have",
-        description="FILE is a table with the columns cell, cycle and capacity_Ah. Cells "
-        "that end above the threshold are forecast; all are learned from, of which three "
-        "must have aged.",
+        help="forecast the cycle at which capacity falls below a threshold",
+        description="FILE is a table with the columns cell, cycle and capacity_Ah. The "
+        "model is fitted to all cells; at least three must have aged. It then forecasts "
+        "the end of life of every cell whose capacity is still above the threshold.",
     )
     forecast.add_argument("file", type=Path, metavar="FILE")
     forecast.add_argument(
         "--threshold",
         type=float,
         default=0.8,
-        metavar="SHARE",
-        help="end of life, as a share of each cell's first capacity (default: %(default)s)",
+        metavar="FRACTION",
+        help="end of life, as a fraction of each cell's first capacity (default: "
+        "%(default)s)",
     )
     forecast.add_argument(
         "--report",
         type=Path,
         metavar="DIR",
-        help="folder for a figure of every forecast",
+        help="folder for one figure per forecast",
     )
     forecast.set_defaults(run=_forecast)
 
@@ -42,7 +45,10 @@ def _forecast(options):
         )
     cells = data.read_capacity_csv(options.file)
     posterior = FadeTrajectory().fit(cells, key=jax.random.key(0))
-    print(f"cycle at which {options.threshold:.0%} of the first capacity are left:")
+    print(
+        f"End of life: the cycle at which capacity falls to {options.threshold:.0%} of "
+        "the first capacity.\nQuantiles of the forecast, in cycles:"
+    )
     print(f"{'cell':<24}{'last cycle':>12}{'5 %':>8}{'median':>8}{'95 %':>8}")
     for cell in cells:
         forecast = posterior.forecast(cell)
@@ -51,8 +57,14 @@ def _forecast(options):
             print(f"{cell.name:<24}{cell.cycle[-1]:>12}{'reached':>16}")
             continue
         life = forecast.life(threshold_ah)
-        ends = np.asarray(life.quantile(np.array([0.05, 0.5, 0.95])))
-        numbers = "".join(f"{end:>8.0f}" for end in ends)
+        # Paths that never cross count as crossing at the horizon: beyond this
+        # probability a quantile is only a lower bound.
+        crossing = 1 - forecast.uncrossed(threshold_ah)
+        quantiles = np.asarray(life.quantile(np.array(_PROBABILITIES)))
+        numbers = "".join(
+            f"{f'{quantile:.0f}' if p <= crossing else f'>{quantile:.0f}':>8}"
+            for p, quantile in zip(_PROBABILITIES, quantiles, strict=True)
+        )
         print(f"{cell.name:<24}{cell.cycle[-1]:>12}{numbers}")
         if options.report is not None:
             _draw(options.report, cell, forecast, life, threshold_ah)

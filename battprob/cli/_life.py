@@ -1,14 +1,19 @@
-"""`battprob demo`, `life`, `compare` and `features`."""
+"""`battprob demo`, `life`, `compare` and `features`: predictions of cycle life."""
 
 import json
+from collections import Counter
 from pathlib import Path
+
+from battprob._errors import DataError
 
 
 def add(commands):
-    """Add the commands that go from cells to lives."""
+    """Add the commands that predict cycle life."""
     demo = commands.add_parser(
         "demo",
-        help="the whole road on synthetic cells: fit, score, choose the next test",
+        help="example on synthetic cells: fit, score, choose the next cells to test",
+        description="Predict the cycle lives of synthetic cells from their first 100 "
+        "cycles, print the scores and draw a figure. Needs no data and about a minute.",
     )
     demo.add_argument(
         "--report",
@@ -21,39 +26,57 @@ def add(commands):
 
     life = commands.add_parser(
         "life",
-        help="predict cycle lives from the first hundred cycles",
-        description="Learn from TRAIN and predict the cells of every TEST. A file is a pack "
-        "(.npz), a MATR batch file (.mat), or a table of features (.csv). Cells of TRAIN "
-        "with a split other than 'train' are predicted, not learned from.",
+        help="predict cycle lives from the first 100 cycles",
+        description="Fit the default model to the cells in TRAIN and predict the cells in "
+        "every TEST. A file is a pack (.npz), a MATR batch file (.mat), or a table of "
+        "features (.csv). If TRAIN is a pack with several splits, the model is fitted to "
+        "the split 'train' and predicts the others. If there is nothing to predict, the "
+        "predictions for TRAIN from cross-validation are printed.",
     )
-    life.add_argument("train", type=Path, metavar="TRAIN")
     life.add_argument(
-        "--test", type=Path, nargs="+", default=[], metavar="TEST", help="more files"
+        "train", type=Path, metavar="TRAIN", help="file with cells of known life"
+    )
+    life.add_argument(
+        "--test",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TEST",
+        help="files with cells to predict; may be repeated",
     )
     _add_columns(life)
-    life.add_argument("--json", type=Path, metavar="OUT", help="write every prediction")
+    life.add_argument(
+        "--json", type=Path, metavar="OUT", help="write every prediction to this file"
+    )
     life.add_argument("--report", type=Path, metavar="DIR", help="folder for a figure")
     life.set_defaults(run=_life)
 
     compare = commands.add_parser(
         "compare",
-        help="cross-validate models on the same folds: scores and standard errors",
-        description="Score the default model of life beside a straight line on TABLE, a "
-        "file as for `life`, and write report.html, report.png and report.json.",
+        help="cross-validate two models on the same folds: scores and standard errors",
+        description="Cross-validate the default model of `life` and a linear model on the "
+        "same folds of TABLE, which is a file as for `life`.",
     )
-    compare.add_argument("table", type=Path, metavar="TABLE")
+    compare.add_argument(
+        "table", type=Path, metavar="TABLE", help="file with cells of known life"
+    )
     _add_columns(compare)
     compare.add_argument(
-        "--report", type=Path, metavar="DIR", help="folder to write to"
+        "--report",
+        type=Path,
+        metavar="DIR",
+        help="folder for report.html, report.png and report.json",
     )
     compare.set_defaults(run=_compare)
 
     table = commands.add_parser(
         "features",
-        help="make one table of features from files of cells or of spectra",
-        description="Packs (.npz), MATR batches (.mat) and cyclers' logs (.csv, .parquet, "
-        ".mpt, .mpr, .nda, .ndax) give early-life features, one row a cell; spectra (.DTA, "
-        ".z, .mpt, .csv) give points of the Nyquist plot, one row a spectrum.",
+        help="compute one table of features from files of cells or of spectra",
+        description="Compute features and write them to a table. Packs (.npz), MATR "
+        "batches (.mat) and cycler logs (.csv, .parquet, .mpt, .mpr, .nda, .ndax) give "
+        "early-life features, one row per cell. Spectra (.DTA, .z, .mpt, .csv) give points "
+        "of the Nyquist plot, one row per spectrum.",
     )
     table.add_argument("files", type=Path, nargs="+", metavar="FILE")
     table.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.csv")
@@ -65,31 +88,36 @@ def _add_columns(command):
         "--target",
         default="cycle_life",
         metavar="COLUMN",
-        help="column of a .csv that holds the life, in cycles (default: %(default)s)",
+        help="column of a .csv with the life in cycles (default: %(default)s)",
     )
     command.add_argument(
         "--group",
         metavar="COLUMN",
-        help="column of a .csv that names the batch; folds then keep batches whole "
-        "(default: the column 'group', if there is one and --features does not leave it out)",
+        help="column of a .csv with the batch of each cell; cross-validation then leaves "
+        "out whole batches (default: the column 'group', if the table has it and "
+        "--features does not exclude it)",
     )
     command.add_argument(
         "--features",
+        type=lambda text: text.split(","),
+        action="extend",
         metavar="A,B,...",
-        help="columns of a .csv to learn from (default: all others)",
+        help="columns of a .csv to use as features; may be repeated (default: all other "
+        "columns)",
     )
 
 
 def _demo(options):
-    from battprob import data, life
+    from battprob import data
+    from battprob.cli import life
 
-    print("96 synthetic cells whose true life distribution is known (seed 0)\n")
+    print("96 synthetic cells with a known distribution of life (seed 0)\n")
     cells = data.population(96, seed=0).cells
     train = life.from_cells("train", cells[:64])
     test = life.from_cells("test", cells[64:])
     life.study([train, test], report=options.report)
     print(
-        "\nThe same with your own cells, a pack or a table of features:\n"
+        "\nThe same for your own cells, from a pack or a table of features:\n"
         "  battprob life TRAIN.npz --test OTHER.npz --json lives.json --report report\n"
         "  battprob features CELLS.csv ... -o features.csv\n"
         "  battprob life features.csv"
@@ -97,43 +125,70 @@ def _demo(options):
 
 
 def _life(options):
-    from battprob import life
+    from battprob.cli import life
 
-    columns = None if options.features is None else options.features.split(",")
-    sources = [
-        source
-        for path in (options.train, *options.test)
-        for source in life.read(path, options.target, options.group, columns)
-    ]
+    sources = _read(options, [options.train, *options.test])
     records = life.study(sources, report=options.report)
     if options.json is not None:
         options.json.write_text(json.dumps(records, indent=1) + "\n")
-        print(f"{len(records)} predictions in {options.json}")
+        print(f"\n{len(records)} predictions written to {options.json}")
 
 
 def _compare(options):
     import jax
 
-    from battprob import evaluate, life
+    from battprob import evaluate
+    from battprob.cli import life
 
-    columns = None if options.features is None else options.features.split(",")
-    source = life.read(options.table, options.target, options.group, columns)[0]
-    dataset = source.dataset
-    models = life.candidates(dataset.feature_names)
-    report = evaluate.report(models, dataset, key=jax.random.key(0))
+    train, *others = _read(options, [options.table])
+    for source in others:
+        print(
+            f"{source.name}: {len(source.life)} cells are not used; "
+            f"only the split {train.name!r} is"
+        )
+    models = life.candidates(train.dataset.feature_names)
+    report = evaluate.report(models, train.dataset, key=jax.random.key(0))
     print(report)
+    print("rmse and mape are the errors of the predicted mean.")
     if options.report is not None:
         from battprob import plots
 
         print(f"\nReport: {plots.write_report(report, options.report)}")
 
 
+def _read(options, paths):
+    """Sources of all files, the training cells first, each with a name of its own."""
+    from battprob.cli import life
+
+    repeated = [path for path, n in Counter(paths).items() if n > 1]
+    if repeated:
+        raise DataError(f"{repeated[0]} is given more than once; give it once")
+    read = [
+        (path, source)
+        for path in paths
+        for source in life.read(path, options.target, options.group, options.features)
+    ]
+    splits = [source.name for path, source in read if path == paths[0]]
+    if len(splits) > 1 and splits[0] != "train":
+        raise DataError(
+            f"{paths[0]} has the splits {splits}; expected one split called 'train', or "
+            "only one split"
+        )
+    num_by_name = Counter(source.name for _, source in read)
+    return [
+        source
+        if num_by_name[source.name] == 1
+        else source._replace(name=f"{path}: {source.name}")
+        for path, source in read
+    ]
+
+
 def _features(options):
     from battprob import features
 
-    made = features.features_of_files(options.files)
-    for line in made.stated:
+    result = features.features_of_files(options.files)
+    for line in result.notes:
         print(line)
-    made.to_dataframe().to_csv(options.output)
-    rows, columns = made.table.x.shape
-    print(f"{rows} rows and {columns} features in {options.output}")
+    result.to_dataframe().to_csv(options.output)
+    rows, columns = result.table.x.shape
+    print(f"{rows} rows and {columns} features written to {options.output}")

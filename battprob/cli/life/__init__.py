@@ -1,4 +1,4 @@
-"""From cells to lives: the default pipeline, and the study that the command line prints."""
+"""Cycle life from early cycles: the default pipeline, and the study that commands print."""
 
 from battprob.cli.life.pipeline import COLUMNS, candidates, model
 from battprob.cli.life.sources import Source, from_cells, read

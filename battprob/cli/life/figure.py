@@ -1,4 +1,4 @@
-"""The figure of a study: curves, parity, calibration and the split of variance."""
+"""Figure of a study: curves, predictions, calibration and the split of the variance."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,20 +16,26 @@ def draw(
     sources: Sequence[Source],
     predicted: Sequence[tuple[Source, Predictive]],
 ) -> Path:
-    """Draw one figure into `folder` (made if need be) and return its path."""
+    """Draw `life.png` in a folder and return its path.
+
+    Args:
+        folder: where to write; created if it does not exist.
+        sources: cells whose discharge curves are drawn.
+        predicted: sources with their predictions; the first is drawn.
+    """
     source, pred = predicted[0]
-    known = np.flatnonzero(~np.isnan(source.life) & ~source.censored)
+    exact = np.flatnonzero(~np.isnan(source.life) & ~source.censored)
     figure, axes = plt.subplots(2, 2, figsize=(12, 9), layout="constrained")
     cells = [cell for each in sources for cell in each.cells]
     if cells:
         _draw_curves(cells, axes[0, 0])
     else:
         axes[0, 0].set_axis_off()
-    if known.size:
-        seen, life = pred.take(known), source.life[known]
-        plots.parity(seen, life, unit="cycles", ax=axes[0, 1])
-        plots.calibration(seen, life, ax=axes[1, 0])
-    axes[0, 1].set_title(f"life of {source.name} cells")
+    if exact.size:
+        exact_pred, life = pred.take(exact), source.life[exact]
+        plots.parity(exact_pred, life, unit="cycles", ax=axes[0, 1])
+        plots.calibration(exact_pred, life, ax=axes[1, 0])
+    axes[0, 1].set_title(f"cycle life of the cells of {source.name}")
     plots.variance_split(pred, source.table.rows, unit="cycles", ax=axes[1, 1])
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "life.png"

@@ -1,4 +1,4 @@
-"""Where lives are learned from: files or cells, made into tables of features."""
+"""Read cells or tables of features, and prepare them for the default model."""
 
 import os
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ import numpy as np
 from battprob import data, features
 from battprob._errors import DataError
 from battprob.cli.life.pipeline import BATCH, COLUMNS
-from battprob.data import Cell, Repair
+from battprob.data import Cell
+from battprob.data.despike import Repair
 from battprob.dataset import Dataset
 from battprob.features import FeatureTable
 from battprob.targets import Target
@@ -20,15 +21,15 @@ _READERS = {".npz": data.read_pack, ".mat": data.read_matr}
 
 
 class Source(NamedTuple):
-    """Features of some cells, and what is known of their lives.
+    """Features and lives of a set of cells.
 
     Attributes:
-        name: how tables and plots call them: a split, or the name of the file.
-        table: their features.
-        life: their lives in cycles; NaN where not known.
+        name: name in tables and plots: the split, or else the name of the file.
+        table: features, one row per cell.
+        life: cycle lives; NaN where not known.
         censored: whether a life is a lower bound.
-        cells: the repaired records, if the source is not a table of features.
-        repairs: what was changed in them.
+        cells: the repaired records; empty if the source is a table of features.
+        repairs: the changes made by `data.despike`.
     """
 
     name: str
@@ -43,14 +44,14 @@ class Source(NamedTuple):
         """Features, batch codes and lives, for fitting.
 
         Raises:
-            DataError: a life is not known.
+            DataError: the life of a cell is not known.
         """
         unknown = np.flatnonzero(np.isnan(self.life))
         if unknown.size:
             rows = [self.table.rows[i] for i in unknown[:5]]
             raise DataError(
-                f"{self.name}: no life to learn from in {', '.join(rows)}; of a table, "
-                "--target names the column of lives"
+                f"{self.name}: the life of {', '.join(rows)} is missing; a training cell "
+                "needs it (--target names the column of a table that holds it)"
             )
         target = Target(
             self.life,
@@ -63,9 +64,9 @@ class Source(NamedTuple):
         return self.aligned(self).to_dataset(target)
 
     def aligned(self, train: "Source") -> FeatureTable:
-        """The features that `train` has, and the codes it gives to batches.
+        """The features of `train` with its batch codes, for the cells of this source.
 
-        A batch that is not in `train` is coded -1: a level of its own.
+        A batch that is not in `train` has the code -1.
         """
         table = self.table.select(train.table.names)
         if train.table.groups is None:
@@ -84,10 +85,10 @@ class Source(NamedTuple):
 
 
 def from_cells(name: str, cells: Sequence[Cell]) -> Source:
-    """Repair the cells' glitches and take the features of the default model.
+    """Repair outliers in the records and compute the features of the default model.
 
     Raises:
-        DataError: a cell lacks what the features need; the message names it.
+        DataError: a cell lacks data that a feature needs; the message names the cell.
     """
     pairs = [data.despike(cell) for cell in cells]
     repaired = [cell for cell, _ in pairs]
@@ -107,30 +108,34 @@ def read(
     group: str | None = None,
     columns: Sequence[str] | None = None,
 ) -> list[Source]:
-    """Sources in one file; a pack gives one for each of its splits.
+    """Read the sources in one file: one for each split of a pack, else one.
+
+    The split 'train' comes first.
 
     Args:
         path: a pack (.npz), a MATR batch file (.mat) or a table of features (.csv).
-        target: column of a table with the life, in cycles; absent or empty: not known.
-        group: column of a table that names the batch.
+        target: column of a table with the life in cycles. Lives are unknown where the
+            column is missing or an entry is empty.
+        group: column of a table with the name of the batch.
         columns: columns of a table that are features; default all others.
 
     Raises:
-        DataError: the file is absent, empty, of another kind, or lacks a column, or a
-            feature is missing; the message says where and what to do.
+        DataError: the file does not exist, is empty, has another format or lacks a
+            column, or a value is not a number; the message names the column and the line.
     """
     path = Path(path)
     if not path.is_file():
-        raise DataError(f"no file {path}")
+        raise DataError(f"file {path} does not exist")
     if path.suffix == ".csv":
         return [_from_csv(path, target, group, columns)]
     if path.suffix not in _READERS:
         raise DataError(
-            f"{path.name} is neither a pack (.npz), nor a MATR batch file (.mat), nor a "
-            "table of features (.csv)"
+            f"{path.name}: expected a pack (.npz), a MATR batch file (.mat) or a table of "
+            f"features (.csv); got {path.suffix or 'no file extension'}"
         )
     cells = _READERS[path.suffix](path)
     splits = list(dict.fromkeys(cell.split or path.stem for cell in cells))
+    splits.sort(key=lambda split: split != "train")
     return [
         from_cells(split, [c for c in cells if (c.split or path.stem) == split])
         for split in splits
@@ -139,19 +144,21 @@ def read(
 
 def _from_csv(path, target, group, columns):
     frame: Any = _frame(path)
-    life = np.full(len(frame), np.nan)
-    if target in frame:
-        life = _numbers(path, frame, target)
-        frame = frame.drop(columns=target)
-    # A header may state its unit in brackets; who asks for it need not.
+    # "capacity [Ah]" is found by its name with or without the unit.
     header = {str(c).split(" [")[0]: c for c in frame} | {c: c for c in frame}
-    absent = [c for c in (*(columns or ()), group) if c and c not in header]
-    if absent:
-        raise DataError(f"{path} has no column {absent[0]!r}; it has {list(frame)}")
+    life = np.full(len(frame), np.nan)
+    if target in header:
+        life = _numbers(path, frame, header[target])
+        frame = frame.drop(columns=header[target])
+        header = {name: column for name, column in header.items() if column in frame}
+    unknown = [c for c in (*(columns or ()), group) if c and c not in header]
+    if unknown:
+        raise DataError(f"{path} has no column {unknown[0]!r}; it has {list(frame)}")
     if columns is not None:
-        frame = frame[[header[c] for c in (*columns, group) if c]]
+        chosen = dict.fromkeys(header[c] for c in (*columns, group) if c)
+        frame = frame[list(chosen)]
     if group is not None:
-        frame = frame.rename(columns={group: "group"}).astype({"group": str})
+        frame = frame.rename(columns={header[group]: "group"}).astype({"group": str})
     for column in frame.columns.difference(["group"]):
         _numbers(path, frame, column)
     return Source(
@@ -163,17 +170,19 @@ def _from_csv(path, target, group, columns):
 
 
 def _frame(path):
-    """The table, its rows named by the column `row` or else by their line."""
+    """The table; its index is the column `row`, or else the line of each row."""
     import pandas as pd
 
     try:
         frame = pd.read_csv(path)
     except pd.errors.EmptyDataError:
         raise DataError(
-            f"{path} is empty: expected a header and one row a cell"
+            f"{path} is empty; expected a header and one row per cell"
         ) from None
+    except (pd.errors.ParserError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not a table in CSV format: {error}") from None
     if frame.empty:
-        raise DataError(f"{path} has a header but no rows")
+        raise DataError(f"{path} has a header but no rows; expected one row per cell")
     if "row" in frame:
         return frame.set_index("row")
     return frame.set_axis([f"line {i + 2}" for i in range(len(frame))])
@@ -182,13 +191,14 @@ def _frame(path):
 def _numbers(path, frame, column):
     import pandas as pd
 
-    column_values: Any = pd.to_numeric(frame[column], errors="coerce")
-    values = column_values.to_numpy(float)
-    text = np.flatnonzero(np.isnan(values) & frame[column].notna().to_numpy())
-    if text.size:
+    numeric: Any = pd.to_numeric(frame[column], errors="coerce")
+    values = numeric.to_numpy(float)
+    not_numbers = np.flatnonzero(np.isnan(values) & frame[column].notna().to_numpy())
+    if not_numbers.size:
+        first = not_numbers[0]
         raise DataError(
-            f"{path} line {text[0] + 2}: column {column!r} holds "
-            f"{frame[column].iloc[text[0]]!r}, not a number; name the columns to learn "
-            "from with --features, the batch with --group"
+            f"{path} line {first + 2}: column {column!r} must hold numbers; got "
+            f"{frame[column].iloc[first]!r}. Choose the features with --features and the "
+            "batch with --group"
         )
     return values

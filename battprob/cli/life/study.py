@@ -1,4 +1,4 @@
-"""Fit the default model to one source, score it on the others, and say what to test next."""
+"""Fit the default model to one source, score it on others, and print the results."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,25 +13,28 @@ from battprob.cli.life.pipeline import model
 from battprob.cli.life.sources import Source
 from battprob.predictive import Predictive
 
-_SHOWN = 5
+_NUM_PRINTED = 5
 _FEW_GROUPS = 5
 
 
 def study(
     sources: Sequence[Source], *, report: Path | None = None
 ) -> list[dict[str, Any]]:
-    """Learn from the first source, predict the others, print what was found.
+    """Fit the first source, predict the others, and print scores and predictions.
+
+    The first source is also scored by cross-validation. If it is the only one, its
+    out-of-fold predictions are printed and returned.
 
     Args:
-        sources: the first is learned from; all need the same features.
+        sources: the first has the training cells; all need the same features.
         report: folder for a figure.
 
     Returns:
-        One record for every predicted cell: mean, quantiles, standard deviations of the
-        two kinds, in cycles, and its scores where its life is known.
+        One record per predicted cell, see `records`.
 
     Raises:
-        DataError: the sources do not fit together, or are too few to learn from.
+        DataError: features differ between the sources, a training cell has no life, or
+            there are fewer training cells than features.
     """
     train, *tests = sources
     _require_enough(train)
@@ -62,7 +65,15 @@ def study(
 
 
 def records(source: Source, pred: Predictive) -> list[dict[str, Any]]:
-    """One record a cell, in cycles; scores only where the life is known exactly."""
+    """Predictions and scores of the cells of a source, ready for JSON.
+
+    Returns:
+        One dictionary per cell with the keys `cell`, `split` (name of the source), `q50`
+        (the median), `q05` and `q95` (the 90 % interval), `mean`, `aleatoric_sd` and
+        `epistemic_sd`, all in cycles, and the scores `log_density` (per cycle) and `crps`
+        (cycles). Scores are None where the life is not known exactly, and a moment is
+        None where it does not exist.
+    """
     quantiles = np.asarray(pred.quantile(np.array([0.05, 0.5, 0.95])))
     exact = ~np.isnan(source.life) & ~source.censored
     life = np.where(exact, source.life, 1.0)
@@ -78,7 +89,7 @@ def records(source: Source, pred: Predictive) -> list[dict[str, Any]]:
     }
     return [
         {"cell": name, "split": source.name}
-        | {k: None if np.isnan(v[i]) else float(v[i]) for k, v in columns.items()}
+        | {k: float(v[i]) if np.isfinite(v[i]) else None for k, v in columns.items()}
         for i, name in enumerate(source.table.rows)
     ]
 
@@ -87,8 +98,8 @@ def _require_enough(train):
     cells, columns = train.table.x.shape
     if cells < columns:
         raise DataError(
-            f"{train.name} has {cells} cells and {columns} features: fewer cells than "
-            "features cannot tell them apart; name the few that matter with --features"
+            f"{train.name} has {cells} cells and {columns} features; expected at least as "
+            "many cells as features: choose fewer columns with --features"
         )
 
 
@@ -96,51 +107,63 @@ def _print_source(source):
     known = int(np.sum(~np.isnan(source.life)))
     print(f"{source.name}: {len(source.life)} cells, {known} with a known life")
     for repair in source.repairs:
-        print(f"  mended {repair}")
+        print(f"  repaired {repair}")
 
 
 def _print_folds(groups):
     if not groups:
         return
     print(
-        f"Folds keep each of {groups} groups whole: scores are for groups never seen."
+        f"Each fold leaves out whole batches ({groups} in all): scores are for batches "
+        "that the\nmodel has not seen."
     )
     if groups < _FEW_GROUPS:
         print(
-            f"From {groups} groups no model learns how far another may lie: for a new one "
-            "these\nintervals are too narrow. To score cells of these groups instead, make "
-            "a table\n(battprob features) and name its columns by --features, without --group."
+            f"{groups} batches are too few to estimate how much batches differ, so the "
+            "intervals for\na new batch are too narrow. To score new cells of these batches "
+            "instead, make a table\nwith `battprob features` and choose its columns with "
+            "--features, without --group."
         )
 
 
 def _print_scores(name, folds, predicted):
-    rows = {f"{name}, held out": folds.scores}
+    rows = [(f"{name}, cross-validated", folds.scores)]
     for source, pred in predicted:
         exact = np.flatnonzero(~np.isnan(source.life) & ~source.censored)
         if exact.size:
-            rows[source.name] = evaluate.summary(
+            scores = evaluate.summary(
                 pred.take(exact), source.life[exact], unit="cycles"
             )
+            rows.append((source.name, scores))
     columns = ("rmse", "mape", "crps", "nlpd", "coverage", "sharpness")
     titles = ("RMSE", "MAPE %", "CRPS", "NLPD", "coverage", "90 % width")
-    width = max(map(len, rows))
+    width = max(len(label) for label, _ in rows)
     print(f"\n{'':<{width}}" + "".join(f"{title:>12}" for title in titles))
-    for label, scores in rows.items():
+    for label, scores in rows:
         numbers = "".join(f"{scores[c]:>12.3g}" for c in columns)
         print(f"{label:<{width}}{numbers}")
-    print("RMSE, CRPS and width in cycles; coverage of the 90 % interval.")
+    print(
+        "RMSE and MAPE: errors of the predicted mean. NLPD: mean negative log predictive "
+        "density.\nCoverage: fraction of lives inside the 90 % interval. RMSE, CRPS and "
+        "width in cycles."
+    )
 
 
 def _print_cells(source, pred):
-    order = np.argsort(-np.asarray(pred.epistemic))
+    # Life is skewed: the median, unlike the mean, is not moved by the upper tail.
+    low, median, high = np.asarray(pred.quantile(np.array([0.05, 0.5, 0.95])))
+    order = np.argsort(-np.asarray(pred.epistemic))[:_NUM_PRINTED]
     print(
-        f"\n{source.name}: cells whose test would teach most (largest epistemic variance)"
+        f"\n{source.name}: the {len(order)} cells with the largest epistemic variance, "
+        "whose tests would\nteach the model most (life in cycles; sd: standard deviation)"
     )
-    print(f"{'cell':<28}{'mean':>8}{'± aleatoric':>13}{'± epistemic':>13}{'life':>8}")
-    for i in order[:_SHOWN]:
-        life = "" if np.isnan(source.life[i]) else f"{source.life[i]:.0f}"
-        print(
-            f"{source.table.rows[i]:<28}{pred.mean[i]:>8.0f}"
-            f"{np.sqrt(pred.aleatoric[i]):>13.0f}{np.sqrt(pred.epistemic[i]):>13.0f}"
-            f"{life:>8}"
-        )
+    titles = ("median", "5 %", "95 %", "aleatoric sd", "epistemic sd", "observed")
+    widths = (8, 8, 8, 14, 14, 10)
+    heading = (f"{t:>{w}}" for t, w in zip(titles, widths, strict=True))
+    print(f"{'cell':<20}" + "".join(heading))
+    for i in order:
+        sd = np.sqrt(pred.aleatoric[i]), np.sqrt(pred.epistemic[i])
+        observed = "" if np.isnan(source.life[i]) else f"{source.life[i]:.0f}"
+        numbers = [f"{v:.0f}" for v in (median[i], low[i], high[i], *sd)]
+        cells = zip((*numbers, observed), widths, strict=True)
+        print(f"{source.table.rows[i]:<20}" + "".join(f"{v:>{w}}" for v, w in cells))
