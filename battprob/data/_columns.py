@@ -1,4 +1,4 @@
-"""Which columns of a table are frequency and impedance, in which units and with which sign."""
+"""Columns of frequency and impedance in a table: their names, units and signs."""
 
 import re
 from typing import NamedTuple
@@ -15,69 +15,74 @@ _NAMES = {
     ),
 }
 _BASE_UNIT = {"frequency": "Hz", "real part": "ohm", "imaginary part": "ohm"}
-_SPELLINGS = {"hz": "Hz", "hertz": "Hz", "ohm": "ohm", "ohms": "ohm", "ω": "ohm"}
-_UNIT = re.compile(
+_UNIT_SPELLINGS = {"hz": "Hz", "hertz": "Hz", "ohm": "ohm", "ohms": "ohm", "ω": "ohm"}
+# Groups: name, prefix of the unit, base unit; as in "freq/kHz", "Re (Ohm)", "re_mohm".
+_NAME_WITH_UNIT = re.compile(
     r"^(.*?)[\s/_(\[]+([a-zA-Zµμ]*?)(hz|hertz|ohms?|Ω)[)\]]?$", re.IGNORECASE
 )
 
 
 class Columns(NamedTuple):
-    """Positions of frequency, real and imaginary part, and what they are multiplied by.
+    """Columns of frequency, real part and imaginary part.
 
-    `assumed` says the same in sentences.
+    Args:
+        frequency, real, imaginary: index of each column.
+        factors: multiplying the columns by these gives Hz, ohm and signed ohm.
+        assumptions: the same as sentences for the user.
     """
 
     frequency: int
     real: int
     imaginary: int
     factors: tuple[float, float, float]
-    assumed: tuple[str, ...]
+    assumptions: tuple[str, ...]
 
 
-def chosen_columns(
+def columns_by_name(
     table: Table,
     frequency_hz: str | None,
     real_ohm: str | None,
     imaginary_ohm: str | None,
     minus_imaginary_ohm: str | None,
 ) -> Columns:
-    """The columns that the caller named.
+    """Columns that the caller named.
 
     Raises:
-        DataError: not exactly three are named, or one is not there.
+        DataError: not exactly three are named, or the table lacks one of them.
     """
-    turned = minus_imaginary_ohm is not None
-    imaginary = minus_imaginary_ohm if turned else imaginary_ohm
-    both = turned and imaginary_ohm is not None
+    reversed_sign = minus_imaginary_ohm is not None
+    imaginary = minus_imaginary_ohm if reversed_sign else imaginary_ohm
+    both = reversed_sign and imaginary_ohm is not None
     if frequency_hz is None or real_ohm is None or imaginary is None or both:
         raise DataError(
-            "name three columns: frequency_hz, real_ohm, and imaginary_ohm or "
-            f"minus_imaginary_ohm; {table.path} has {list(table.header)}"
+            f"{table.path}: name three columns: frequency_hz, real_ohm, and either "
+            f"imaginary_ohm or minus_imaginary_ohm; the file has {list(table.header)}"
         )
     names = (frequency_hz, real_ohm, imaginary)
-    factors = (1.0, 1.0, -1.0 if turned else 1.0)
-    return _stated(tuple(table.position(name) for name in names), names, factors)
+    factors = (1.0, 1.0, -1.0 if reversed_sign else 1.0)
+    return _columns(tuple(table.index(name) for name in names), names, factors)
 
 
-def known_columns(table: Table) -> Columns:
-    """The columns that the header names, by the names that instruments use.
+def recognised_columns(table: Table) -> Columns:
+    """Columns recognised by the names that instruments write into the header.
 
     Raises:
-        DataError: one of the three is not recognised, or two are; the message lists the
-            columns and says how to name them.
+        DataError: the header has no column or several columns for one of the three
+            quantities; the message lists the columns and says how to name them.
     """
     if not table.header:
-        return _without_header(table)
-    found = [_find(table, quantity) for quantity in _NAMES]
-    positions, factors = zip(*found, strict=True)
-    return _stated(positions, tuple(table.header[p] for p in positions), factors)
+        return _columns_without_header(table)
+    matches = [_match(table, quantity) for quantity in _NAMES]
+    indices, factors = zip(*matches, strict=True)
+    return _columns(indices, tuple(table.header[i] for i in indices), factors)
 
 
-def _find(table, quantity):
+def _match(table, quantity):
+    """Index and factor of the only column of a quantity."""
     matches = [
-        (position, factor)
-        for position, name in enumerate(table.header)
-        if (factor := _factor(table, position, name, quantity)) is not None
+        (index, factor)
+        for index, name in enumerate(table.header)
+        if (factor := _factor(table, index, name, quantity)) is not None
     ]
     if len(matches) != 1:
         raise DataError(
@@ -88,42 +93,44 @@ def _find(table, quantity):
     return matches[0]
 
 
-def _factor(table, position, name, quantity):
-    """What the column is multiplied by, or None where it is another quantity."""
-    unit = table.units[position] if table.units else ""
-    given = _UNIT.match(f"{name} {unit}".strip())
-    bare, prefix, base = given.groups() if given else (name, "", _BASE_UNIT[quantity])
+def _factor(table, index, name, quantity):
+    """Factor from the unit of a column to the base unit; None for another quantity."""
+    unit = table.units[index] if table.units else ""
+    match = _NAME_WITH_UNIT.match(f"{name} {unit}".strip())
+    bare, prefix, base = match.groups() if match else (name, "", _BASE_UNIT[quantity])
     if not re.fullmatch(_NAMES[quantity], bare.strip().lower()):
         return None
-    if _SPELLINGS[base.lower()] != _BASE_UNIT[quantity] or prefix not in _PREFIX:
+    if _UNIT_SPELLINGS[base.lower()] != _BASE_UNIT[quantity] or prefix not in _PREFIX:
         raise DataError(
             f"{table.path}: column {name!r} has the unit {prefix + base!r}; expected "
-            f"{_BASE_UNIT[quantity]}, or that with one of the prefixes {list(_PREFIX)}"
+            f"{_BASE_UNIT[quantity]} with one of the prefixes {list(_PREFIX)}"
         )
     sign = -1.0 if re.match(r"\s*[-−–]", bare) else 1.0
     return sign * _PREFIX[prefix]
 
 
-def _without_header(table):
+def _columns_without_header(table):
     if len(table.rows[0]) != 3:
         raise DataError(
             f"{table.path} has no header and {len(table.rows[0])} columns; expected "
-            "three: frequency in Hz, real and imaginary part in ohm. Write a header line"
+            "three columns: frequency in Hz, real and imaginary part in ohm. Add a header "
+            "line"
         )
-    assumed = (
-        "no header: columns taken as frequency in Hz, real and signed imaginary part"
+    assumption = (
+        "no header: columns taken as frequency in Hz, real part and signed imaginary "
+        "part in ohm"
     )
-    return Columns(0, 1, 2, (1.0, 1.0, 1.0), (f"{assumed} in ohm",))
+    return Columns(0, 1, 2, (1.0, 1.0, 1.0), (assumption,))
 
 
-def _stated(positions, names, factors):
-    assumed = tuple(
+def _columns(indices, names, factors):
+    assumptions = tuple(
         f"{quantity} from column {name!r}, in {_unit_name(quantity, abs(factor))}"
-        f"{', its sign turned' if factor < 0 else ''}"
+        f"{', with its sign reversed' if factor < 0 else ''}"
         for quantity, name, factor in zip(_NAMES, names, factors, strict=True)
     )
-    frequency, real, imaginary = positions
-    return Columns(frequency, real, imaginary, factors, assumed)
+    frequency, real, imaginary = indices
+    return Columns(frequency, real, imaginary, factors, assumptions)
 
 
 def _unit_name(quantity, factor):

@@ -1,4 +1,4 @@
-"""Columns of cyclers' files under our names and in our units."""
+"""Columns of cycler files, with the names and units that `TimeSeries` uses."""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from jaxtyping import Float
 
 from battprob._errors import DataError
 
-_NEEDED = ("time_s", "voltage_v", "current_a")
+_REQUIRED = ("time_s", "voltage_v", "current_a")
 
-# Header in the file: our name, and what its values are multiplied by. First found wins.
-_KNOWN = {
-    # Our own
+# Header in the file: name here, and factor to the unit here. The first match is used.
+_HEADERS = {
+    # battprob
     "time_s": ("time_s", 1.0),
     "voltage_v": ("voltage_v", 1.0),
     "current_a": ("current_a", 1.0),
@@ -56,47 +56,55 @@ _KNOWN = {
     "I/mA": ("current_a", 1e-3),
     "<I>/mA": ("current_a", 1e-3),
     "cycle number": ("cycle", 1.0),
-    # Neware, as fastnda names them; its one counter is negative in discharge
+    # Neware, with the names of the package fastnda
     "total_time_s": ("time_s", 1.0),
     "voltage_V": ("voltage_v", 1.0),
     "current_mA": ("current_a", 1e-3),
 }
-_TWO_WAY_COUNTER = "capacity_mAh"
+_NEWARE_COUNTER = "capacity_mAh"  # counts down from zero during discharge
 
 
 def load_columns(
-    path: str | PathLike[str], chosen: Mapping[str, str]
+    path: str | PathLike[str], named: Mapping[str, str]
 ) -> tuple[dict[str, Float[np.ndarray, " t"]], tuple[str, ...]]:
-    """Columns by our names, and sentences that say which columns of the file they are.
+    """Read the columns of a cycler file that `TimeSeries` knows.
+
+    Args:
+        path: the file.
+        named: header in the file of each column that the caller named.
+
+    Returns:
+        The columns by name, and sentences that state where each comes from.
 
     Raises:
-        DataError: a needed column is missing, or a value is not a number; the message
+        DataError: a required column is missing, or a value is not a number; the message
             names the file, the line and the column.
     """
     frame, first_line = _frame(path)
     headers = [str(header) for header in frame.columns]
-    sources = _sources(path, headers, chosen)
+    sources = _sources(path, headers, named)
     values = {
-        ours: factor * _numbers(path, frame[header], header, first_line)
-        for ours, (header, factor) in sources.items()
+        name: factor * _numbers(path, frame[header], header, first_line)
+        for name, (header, factor) in sources.items()
     }
-    if _TWO_WAY_COUNTER in headers and not chosen:
-        counted = 1e-3 * _numbers(
-            path, frame[_TWO_WAY_COUNTER], _TWO_WAY_COUNTER, first_line
+    if _NEWARE_COUNTER in headers and not named:
+        count_ah = 1e-3 * _numbers(
+            path, frame[_NEWARE_COUNTER], _NEWARE_COUNTER, first_line
         )
-        values |= {"charge_capacity_ah": counted, "discharge_capacity_ah": -counted}
-    assumed = tuple(
-        f"{ours} from column {header!r}" + (f" times {factor:g}" if factor != 1 else "")
-        for ours, (header, factor) in sources.items()
+        # `TimeSeries` ignores the negative values of each of the two.
+        values |= {"charge_capacity_ah": count_ah, "discharge_capacity_ah": -count_ah}
+    assumptions = tuple(
+        f"{name} from column {header!r}" + (f" times {factor:g}" if factor != 1 else "")
+        for name, (header, factor) in sources.items()
     )
     if "cycle" not in values:
         values["cycle"] = np.ones_like(values["time_s"])
-        assumed += ("no column of cycle numbers: all rows taken as cycle 1",)
-    return values, assumed
+        assumptions += ("no column of cycle numbers: all rows taken as cycle 1",)
+    return values, assumptions
 
 
 def load_mpr(path: str | PathLike[str]) -> np.ndarray:
-    """Rows of BioLogic's binary file, a structured array with a field a column.
+    """Rows of a binary BioLogic file as a structured array, one field per column.
 
     Raises:
         DataError: the package `galvani` is not installed.
@@ -104,40 +112,45 @@ def load_mpr(path: str | PathLike[str]) -> np.ndarray:
     return _package("galvani.BioLogic", path).MPRfile(str(path)).data
 
 
-def _sources(path, headers, chosen):
-    """Header and factor of each of our columns."""
-    absent = [header for header in chosen.values() if header not in headers]
-    sources = {ours: (header, 1.0) for ours, header in chosen.items()}
-    for header, (ours, factor) in _KNOWN.items():
-        if header in headers and ours not in sources and not absent:
-            sources[ours] = (header, factor)
-    missing = absent or [ours for ours in _NEEDED if ours not in sources]
+def _sources(path, headers, named):
+    """Header in the file and conversion factor of each column."""
+    absent = [header for header in named.values() if header not in headers]
+    sources = {name: (header, 1.0) for name, header in named.items()}
+    for header, (name, factor) in _HEADERS.items():
+        if header in headers and name not in sources and not absent:
+            sources[name] = (header, factor)
+    missing = absent or [name for name in _REQUIRED if name not in sources]
     if missing:
         raise DataError(
-            f"{path}: found no column for {missing[0]!r} among {headers}; name the columns, "
-            "as in read_timeseries(path, columns={'time_s': 't', 'voltage_v': 'U', "
-            "'current_a': 'I'})"
+            f"{path}: found no column for {missing[0]!r} among {headers}; name the "
+            "columns, as in read_timeseries(path, columns={'time_s': 't', 'voltage_v': "
+            "'U', 'current_a': 'I'})"
         )
     return sources
 
 
 def _frame(path) -> tuple[Any, int]:
-    """A table with `columns` and `frame[name]`, and the line of its first row."""
-    kind = Path(path).suffix.lower()
-    if kind in (".nda", ".ndax"):
+    """Table with `columns` and `frame[name]`, and the line number of its first row.
+
+    The line number is 0 for binary files.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix in (".nda", ".ndax"):
         return _package("fastnda", path).read(str(path)), 0
     pd = _package("pandas", path)
-    if kind == ".mpr":
+    if suffix == ".mpr":
         return pd.DataFrame(load_mpr(path)), 0
-    if kind == ".parquet":
+    if suffix == ".parquet":
         _package("pyarrow", path)
         return pd.read_parquet(path), 0
-    skipped, mark, encoding = _ec_lab(path) if kind == ".mpt" else (0, ",", "utf-8-sig")
+    skipped, delimiter, encoding = (
+        _ec_lab_format(path) if suffix == ".mpt" else (0, ",", "utf-8-sig")
+    )
     try:
-        # Blank lines are kept, so that rows count as the lines of the file do.
+        # Blank lines are kept so that the row index gives the line number.
         frame = pd.read_csv(
             path,
-            sep=mark,
+            sep=delimiter,
             skiprows=skipped,
             encoding=encoding,
             skip_blank_lines=False,
@@ -149,13 +162,14 @@ def _frame(path) -> tuple[Any, int]:
     return frame, skipped + 2
 
 
-def _ec_lab(path):
+def _ec_lab_format(path):
+    """Lines before the header, delimiter and encoding of an EC-Lab text file."""
     with open(path, encoding="cp1252", errors="replace") as file:
         head = file.readline() + file.readline()
-    stated = re.search(r"Nb header lines\s*:\s*(\d+)", head)
-    if stated is None:
+    match = re.search(r"Nb header lines\s*:\s*(\d+)", head)
+    if match is None:
         raise DataError(f"{path}, line 2: expected 'Nb header lines : <number>'")
-    return int(stated[1]) - 1, "\t", "cp1252"
+    return int(match[1]) - 1, "\t", "cp1252"
 
 
 def _package(name, path) -> Any:
@@ -180,11 +194,11 @@ def _numbers(path, column, header, first_line):
     bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
         row = int(bad[0])
-        where = f"line {first_line + row}" if first_line else f"row {row}"
+        location = f"line {first_line + row}" if first_line else f"row {row}"
         more = f" (and in {bad.size - 1} more rows)" if bad.size > 1 else ""
         raise DataError(
-            f"{path}, {where}: {header} must be a number, got '{raw[row]}'{more}; take "
-            "such rows out of the file, or repair them"
+            f"{path}, {location}: {header} must be a number, got '{raw[row]}'{more}; "
+            "remove or correct these rows"
         )
     return values
 

@@ -1,18 +1,19 @@
-"""A cell's discharge curve from the open-circuit curves of its two electrodes.
+"""Discharge curve of a full cell from the open-circuit potentials of its electrodes.
 
     V(q) = U_p(y) - U_n(x) - R (1 + 3 (1 - x)) - D (1 - x)**4,
     x = x_full - q / C_n,    y = y_full + q / C_p,    C_n x + C_p y = lithium
 
-with capacities C in Ah, lithiations x (graphite) and y (LFP), and the cyclable lithium in
-Ah. Losing lithium slides the electrodes against each other, losing graphite squeezes its
-curve: two of the ageing modes of Birkl et al. A 4C discharge is far from open circuit:
-the graphite's curve is smeared over a spread of lithiations, and the voltage lost to
-resistance (R) and to transport (D) grows as the graphite empties. These last forms are
-ours, chosen by eye so that curves look like those of Severson et al. (2019).
+The capacities C are in Ah, x and y are the lithiations of graphite and LFP, and the
+cyclable lithium is in Ah. Loss of lithium inventory shifts the two potentials against
+each other; loss of graphite compresses the graphite potential. These are two of the
+degradation modes of Birkl et al. The polarisation terms describe a 4C discharge: the
+resistive loss (R) and the transport loss (D) grow as the graphite is delithiated, and the
+graphite potential is averaged over a distribution of lithiations. The form of these terms
+was chosen so that the curves resemble those of Severson et al. (2019).
 
 References:
     U_p: Afshar, Morris and Khajepour (2017), arXiv:1709.03970. U_n: Chen et al. (2020),
-    doi:10.1149/1945-7111/ab9050. Ageing modes: Birkl et al. (2017),
+    doi:10.1149/1945-7111/ab9050. Degradation modes: Birkl et al. (2017),
     doi:10.1016/j.jpowsour.2016.12.011.
 """
 
@@ -20,6 +21,8 @@ import numpy as np
 from jaxtyping import Float
 
 _LITHIATION_SD = 0.05
+# The grid is finer below 0.1, where the graphite potential is steep; it extends below 0 so
+# that every discharge reaches the lower cut-off voltage.
 _GRAPHITE_LITHIATION = np.concatenate(
     [np.linspace(0.95, 0.1, 200), np.linspace(0.1, -0.05, 120)[1:]]
 )
@@ -51,30 +54,31 @@ def discharge_curves_ah(
     resistive_v: Float[np.ndarray, " c"],
     diffusive_v: Float[np.ndarray, " c"],
 ) -> Float[np.ndarray, "c v"]:
-    """Capacity discharged down to each voltage, one row a state of the cell.
+    """Capacity discharged down to each voltage, one row per state of the cell.
 
     Args:
-        voltage_v: falling grid; capacity is counted from its first voltage.
+        voltage_v: falling voltages; the capacity is zero at the first one.
         lithium_ah: cyclable lithium of each state.
-        graphite_ah: capacity of the graphite in each state.
-        lfp_ah: capacity of the LFP.
-        resistive_v: R above, in each state.
-        diffusive_v: D above, in each state.
+        graphite_ah: graphite capacity of each state.
+        lfp_ah: LFP capacity.
+        resistive_v: R of each state.
+        diffusive_v: D of each state.
     """
     x = _GRAPHITE_LITHIATION
     y = (lithium_ah[:, None] - x * graphite_ah[:, None]) / lfp_ah
-    lost = (
+    polarisation = (
         resistive_v[:, None] * (1 + 3 * (1 - x)) + diffusive_v[:, None] * (1 - x) ** 4
     )
-    voltage = lfp_potential_v(y) - _smeared_graphite_v(x) - lost
+    voltage = lfp_potential_v(y) - _averaged_graphite_potential_v(x) - polarisation
     capacity = y * lfp_ah
     rows = zip(voltage, capacity, strict=True)
+    # `np.interp` needs rising abscissae; the voltage falls along the grid.
     curves = np.stack([np.interp(-voltage_v, -v, q) for v, q in rows])
     return curves - curves[:, :1]
 
 
-def _smeared_graphite_v(x):
-    """Mean potential of graphite whose lithiation varies over its depth, as at 4C."""
+def _averaged_graphite_potential_v(x):
+    """Mean potential of graphite with normally distributed lithiation, by quadrature."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(9)
     return graphite_potential_v(x[:, None] + _LITHIATION_SD * nodes) @ (
         weights / weights.sum()

@@ -1,4 +1,4 @@
-"""Read capacity-per-cycle tables: one row a cycle, any number of cells in a file."""
+"""Read capacity-per-cycle tables: one row per cycle, several cells per file."""
 
 import csv
 from collections.abc import Sequence
@@ -18,18 +18,19 @@ def read_capacity_csv(
     protocol: str | None = None,
     meta: Sequence[str] = (),
 ) -> tuple[Cell, ...]:
-    r"""Read a table of discharge capacities, cells in order of their first row.
+    r"""Read a table of discharge capacities; the cells are in the order of their first row.
 
     Args:
         path: a CSV file with a header line.
-        cell, cycle, capacity_ah: names of the columns that hold the cell's name, the cycle
-            number, and the discharge capacity in Ah (empty or `nan`: no value).
-        batch, protocol: columns that hold the same text in all rows of a cell.
-        meta: further such columns, kept as text in `Cell.meta`.
+        cell, cycle, capacity_ah: names of the columns with the name of the cell, the cycle
+            number, and the discharge capacity in Ah (empty or `nan`: missing).
+        batch, protocol: names of columns whose text is the same in all rows of a cell.
+        meta: names of further such columns, kept as text in `Cell.meta`.
 
     Raises:
-        DataError: a column is absent, a value is not a number, cycles fall, or a cell has
-            two batches or protocols; the message names the file, the column and the line.
+        DataError: a column is missing, a value is not a number, cycle numbers decrease, or
+            a cell has two batches or protocols; the message names the file, the column and
+            the line.
 
     Example:
         >>> import pathlib, tempfile
@@ -44,12 +45,14 @@ def read_capacity_csv(
         _require_columns(path, reader.fieldnames, [cell, cycle, capacity_ah, *labels])
         cells = {}
         for row in reader:
-            where = f"{path}, line {reader.line_num}"
+            location = f"{path}, line {reader.line_num}"
             record = cells.setdefault(row[cell], {"cycle": [], "ah": [], "labels": {}})
-            _add_cycle(record["cycle"], _number(row, cycle, where), cycle, where)
-            record["ah"].append(_number(row, capacity_ah, where, empty=float("nan")))
+            number = _number(row, cycle, location)
+            _add_cycle(record["cycle"], number, cycle, location)
+            capacity = _number(row, capacity_ah, location, if_empty=float("nan"))
+            record["ah"].append(capacity)
             for label in labels:
-                _add_label(record["labels"], row, label, where)
+                _add_label(record["labels"], row, label, location)
     if not cells:
         raise DataError(f"{path} has a header but no rows")
     return tuple(
@@ -65,39 +68,41 @@ def read_capacity_csv(
     )
 
 
-def _require_columns(path, columns, wanted):
-    absent = [name for name in wanted if name not in (columns or ())]
-    if absent:
+def _require_columns(path, columns, required):
+    missing = [name for name in required if name not in (columns or ())]
+    if missing:
         raise DataError(
-            f"{path} has no column {absent[0]!r}; its columns are {columns}. Name the "
+            f"{path} has no column {missing[0]!r}; its columns are {columns}. Name the "
             "column to use, as in read_capacity_csv(path, cycle='record')"
         )
 
 
-def _number(row, column, where, empty=None):
+def _number(row, column, location, if_empty=None):
     text = (row[column] or "").strip()
-    if text == "" and empty is not None:
-        return empty
+    if text == "" and if_empty is not None:
+        return if_empty
     try:
         return float(text)
     except ValueError:
-        raise DataError(f"{where}: {column} must be a number, got {text!r}") from None
+        raise DataError(
+            f"{location}: {column} must be a number, got {text!r}"
+        ) from None
 
 
-def _add_cycle(cycles, number, column, where):
+def _add_cycle(cycles, number, column, location):
     if number != round(number):
-        raise DataError(f"{where}: {column} must be a whole number, got {number:g}")
+        raise DataError(f"{location}: {column} must be an integer, got {number:g}")
     if cycles and number < cycles[-1]:
         raise DataError(
-            f"{where}: {column} falls from {cycles[-1]:g} to {number:g} within one cell; "
-            "sort the rows by cell and cycle"
+            f"{location}: {column} decreases from {cycles[-1]:g} to {number:g} within one "
+            "cell; sort the rows by cell and cycle"
         )
     cycles.append(number)
 
 
-def _add_label(labels, row, column, where):
+def _add_label(labels, row, column, location):
     if labels.setdefault(column, row[column]) != row[column]:
         raise DataError(
-            f"{where}: {column} is {row[column]!r}, but {labels[column]!r} in this cell's "
-            "first row; a cell has one"
+            f"{location}: {column} is {row[column]!r}, but {labels[column]!r} in the first "
+            "row of this cell; it must be the same in all rows of a cell"
         )

@@ -1,16 +1,16 @@
-"""Repair logging glitches in per-cycle values and discharge curves, and list every repair.
+"""Remove spikes from per-cycle values and discharge curves, and list every repair.
 
-A glitch comes and goes: the cycles before it agree with the cycles after it. Ageing does
-not come back. So a cycle is judged against the interval between the median of the three
-cycles before and the median of the three after,
+A spike is a short excursion: the cycles before it agree with the cycles after it. Ageing
+is not reversible. A cycle is therefore compared with the interval between the median of
+the three cycles before and the median of the three cycles after,
 
     e_c = max(lower_c - q_c, q_c - upper_c, 0),
-    lower_c, upper_c = sorted(median q[c-3:c], median q[c+1:c+4]),
+    lower_c, upper_c = sorted(median q[c-3:c], median q[c+1:c+4]).
 
-which is zero on every monotone stretch, however steep: a knee is never a glitch, nor is a
-step that stays. A cycle is repaired where e_c is larger than both `threshold` times the
-cell's own roughness and `smallest` times its capacity. Curves are judged at their worst
-voltage.
+The excess e_c is zero on every monotone section, however steep, so a knee or a permanent
+step is never repaired. A cycle is repaired if e_c exceeds both `threshold` times the
+cycle-to-cycle variation of the cell and `smallest` times its capacity. For a curve, e_c is
+the largest value over the voltages.
 """
 
 from dataclasses import dataclass, replace
@@ -21,21 +21,18 @@ from jaxtyping import Bool, Float
 from battprob.data.records import Cell
 
 _NEIGHBOURS = 3
-_MAD_TO_SD = (
-    1.4826  # standard deviation of a Gaussian over its median absolute deviation
-)
 
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """One replaced value, or one replaced curve (shown at its worst voltage).
+    """One replaced value, or one replaced curve (with its most changed voltage).
 
     Attributes:
         cell: name of the cell.
         cycle: cycle number as recorded.
-        quantity: `capacity_ah`, or `curve_capacity_ah`.
-        old: value as recorded, in Ah.
-        new: value it was replaced by, in Ah.
+        quantity: `capacity_ah` or `curve_capacity_ah`.
+        old: recorded value in Ah.
+        new: replacement in Ah.
         voltage_v: voltage of `old` and `new` on a curve; None for a per-cycle value.
     """
 
@@ -47,9 +44,9 @@ class Repair:
     voltage_v: float | None = None
 
     def __str__(self):
-        where = "" if self.voltage_v is None else f" at {self.voltage_v:.3f} V"
+        voltage = "" if self.voltage_v is None else f" at {self.voltage_v:.3f} V"
         return (
-            f"{self.cell} cycle {self.cycle}: {self.quantity}{where} "
+            f"{self.cell} cycle {self.cycle}: {self.quantity}{voltage} "
             f"{self.old:.4f} -> {self.new:.4f} Ah"
         )
 
@@ -57,21 +54,22 @@ class Repair:
 def despike(
     cell: Cell, *, threshold: float = 8.0, smallest: float = 0.05
 ) -> tuple[Cell, list[Repair]]:
-    """Replace glitches by interpolation between the good cycles around them.
+    """Replace spikes by linear interpolation between the valid cycles around them.
 
-    The first and the last cycle are left alone: nothing on the far side tells a glitch
-    from a cell that is dying. So are runs of three bad cycles and more. Excursions that
-    are small but real (a pause, a cold day) stay below `smallest` as a rule; look at the
-    list.
+    The first and the last cycle are never changed, because a spike there cannot be
+    distinguished from a failing cell. Three or more bad cycles in a row are not changed
+    either. Small real excursions (a pause, a cold day) are usually below `smallest`;
+    check the list of repairs.
 
     Args:
         cell: the record; it is not changed.
-        threshold: multiple of the cell's own cycle-to-cycle roughness, the median
-            over cycles of the distance to the middle of the interval.
-        smallest: fraction of the cell's median capacity below which nothing is repaired.
+        threshold: multiple of the cycle-to-cycle variation of the cell, which is the median
+            over cycles of the distance to the centre of the interval.
+        smallest: fraction of the median capacity of the cell; smaller excursions are not
+            repaired.
 
     Returns:
-        The repaired record (the same object where nothing was found) and the repairs.
+        The repaired record (the same object if there is no spike) and the repairs.
 
     Example:
         >>> capacity = [1.08, 1.08, 1.07, 9.99, 1.07, 1.06, 1.06]
@@ -80,21 +78,21 @@ def despike(
         >>> print(repairs[0])
         a1 cycle 4: capacity_ah 9.9900 -> 1.0700 Ah
     """
-    floor = smallest * float(np.nanmedian(cell.capacity_ah))
-    capacity, repairs = _repair_capacity(cell, threshold, floor)
-    curves, curve_repairs = _repair_curves(cell, threshold, floor)
+    minimum_ah = smallest * float(np.nanmedian(cell.capacity_ah))
+    capacity, repairs = _repair_capacity(cell, threshold, minimum_ah)
+    curves, curve_repairs = _repair_curves(cell, threshold, minimum_ah)
     repairs = [*repairs, *curve_repairs]
     if not repairs:
         return cell, []
     return replace(cell, capacity_ah=capacity, curve_capacity_ah=curves), repairs
 
 
-def _repair_capacity(cell, threshold, floor):
-    known = np.flatnonzero(~np.isnan(cell.capacity_ah))
-    cycle, old = cell.cycle[known], cell.capacity_ah[known]
-    new = _bridge(cycle, old, _glitches(old[:, None], threshold, floor))
+def _repair_capacity(cell, threshold, minimum_ah):
+    observed = np.flatnonzero(~np.isnan(cell.capacity_ah))
+    cycle, old = cell.cycle[observed], cell.capacity_ah[observed]
+    new = _interpolate(cycle, old, _spikes(old[:, None], threshold, minimum_ah))
     capacity = cell.capacity_ah.copy()
-    capacity[known] = new
+    capacity[observed] = new
     repairs = [
         Repair(cell.name, int(cycle[c]), "capacity_ah", float(old[c]), float(new[c]))
         for c in np.flatnonzero(new != old)
@@ -102,15 +100,15 @@ def _repair_capacity(cell, threshold, floor):
     return capacity, repairs
 
 
-def _repair_curves(cell, threshold, floor):
+def _repair_curves(cell, threshold, minimum_ah):
     if cell.curve_capacity_ah is None:
         return None, []
-    known = np.flatnonzero(~np.isnan(cell.curve_capacity_ah).any(axis=1))
-    cycle, old = cell.curve_cycle[known], cell.curve_capacity_ah[known]
-    bad = _glitches(old, threshold, floor)
-    new = _bridge(cycle, old, bad)
+    observed = np.flatnonzero(~np.isnan(cell.curve_capacity_ah).any(axis=1))
+    cycle, old = cell.curve_cycle[observed], cell.curve_capacity_ah[observed]
+    bad = _spikes(old, threshold, minimum_ah)
+    new = _interpolate(cycle, old, bad)
     curves = cell.curve_capacity_ah.copy()
-    curves[known] = new
+    curves[observed] = new
     repairs = []
     for c in np.flatnonzero(bad):
         worst = np.argmax(np.abs(new[c] - old[c]))
@@ -127,46 +125,41 @@ def _repair_curves(cell, threshold, floor):
     return curves, repairs
 
 
-def _glitches(
-    values: Float[np.ndarray, "c v"], threshold: float, floor: float
+def _spikes(
+    values: Float[np.ndarray, "c v"], threshold: float, minimum: float
 ) -> Bool[np.ndarray, " c"]:
-    """Cycles outside the interval spanned by their neighbours on either side."""
+    """Cycles outside the interval between the medians before and after them."""
     bad = np.zeros(len(values), bool)
     if len(values) < 3:
         return bad
-    before = np.stack(
-        [_median(values[max(c - _NEIGHBOURS, 0) : c]) for c in _inner(values)]
-    )
-    after = np.stack(
-        [_median(values[c + 1 : c + 1 + _NEIGHBOURS]) for c in _inner(values)]
-    )
+    interior = range(1, len(values) - 1)
+    before = np.stack([_median(values[max(c - _NEIGHBOURS, 0) : c]) for c in interior])
+    after = np.stack([_median(values[c + 1 : c + 1 + _NEIGHBOURS]) for c in interior])
     inner = values[1:-1]
-    outside = np.maximum(
+    excess = np.maximum(
         np.minimum(before, after) - inner, inner - np.maximum(before, after)
     )
-    roughness = np.median(np.abs(inner - (before + after) / 2).max(axis=1))
-    bad[1:-1] = outside.max(axis=1) > max(threshold * roughness, floor)
+    variation = np.median(np.abs(inner - (before + after) / 2).max(axis=1))
+    bad[1:-1] = excess.max(axis=1) > max(threshold * variation, minimum)
     return bad
 
 
-def _inner(values):
-    return range(1, len(values) - 1)
-
-
 def _median(values):
-    """Median of one to three rows; of two, their mean (`np.median`, without its cost)."""
+    """Median of one to three rows, without the overhead of `np.median`."""
     if len(values) < _NEIGHBOURS:
         return values.mean(axis=0)
     a, b, c = values
     return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
 
 
-def _bridge(cycle, values, bad):
-    """Bad rows replaced by the line between the nearest good rows, in cycle number."""
+def _interpolate(cycle, values, bad):
+    """Bad rows replaced by linear interpolation in cycle number between valid rows."""
     repaired = values.copy()
-    good = np.flatnonzero(~bad)
+    valid = np.flatnonzero(~bad)
     for c in np.flatnonzero(bad):
-        left, right = good[good < c][-1], good[good > c][0]
-        share = (cycle[c] - cycle[left]) / max(cycle[right] - cycle[left], 1)
-        repaired[c] = (1 - share) * values[left] + share * values[right]
+        before, after = valid[valid < c][-1], valid[valid > c][0]
+        # Two rows of the same cycle have distance 0.
+        distance = max(cycle[after] - cycle[before], 1)
+        fraction = (cycle[c] - cycle[before]) / distance
+        repaired[c] = (1 - fraction) * values[before] + fraction * values[after]
     return repaired

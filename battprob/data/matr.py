@@ -9,7 +9,7 @@ import numpy as np
 from battprob._errors import DataError
 from battprob.data.records import Cell
 
-_PER_CYCLE = {  # name in the file: ours
+_PER_CYCLE = {  # name in the file: name in `Cell.per_cycle`
     "IR": "resistance_ohm",
     "QCharge": "charge_capacity_ah",
     "Tavg": "temperature_mean_c",
@@ -22,22 +22,21 @@ _PER_CYCLE = {  # name in the file: ours
 def read_matr(
     path: str | PathLike[str], *, last_curve_cycle: int = 100
 ) -> tuple[Cell, ...]:
-    """Read every cell of one batch file (`..._batchdata_updated_struct_errorcorrect.mat`).
+    """Read all cells of one batch file (`..._batchdata_updated_struct_errorcorrect.mat`).
 
-    Cells are named `<batch date>/cell<place in the file, from 0>`. Entry j of a cell's
-    `cycles` belongs to entry j of its `summary.cycle`, which holds the cycle number. An
-    entry whose curve is empty (cycle 1 of the first batch) is a placeholder: it gets no
-    curve, and NaN as its capacity. A cell without a cycle life is censored at its last
-    cycle. Cells that continue in another batch file are not joined, and nothing is
-    repaired: see `despike`.
+    The cells are named `<batch date>/cell<index in the file, from 0>`. Entry j of `cycles`
+    belongs to entry j of `summary.cycle`, which is the cycle number. An entry with an empty
+    curve (cycle 1 of the first batch) is a placeholder: it has no curve, and its capacity
+    is NaN. A cell without a cycle life is right-censored at its last cycle. Cells that
+    continue in another batch file are not joined, and nothing is repaired (see `despike`).
 
     Args:
         path: the batch file; needs `h5py` (`pip install battprob[data]`).
-        last_curve_cycle: curves are read up to this cycle number; capacities always to
-            the end.
+        last_curve_cycle: curves are read up to this cycle number; capacities are read for
+            all cycles.
 
     Raises:
-        DataError: the file lacks a field of this layout; the message names it and the
+        DataError: a field of this layout is missing; the message names the field and the
             cell.
 
     Example:
@@ -81,21 +80,22 @@ def _cell(file, name, date, struct, last_curve_cycle):
     summary = struct["summary"]
     cycle = _numbers(_field(summary, "cycle", f"cell {name}, summary"))
     capacity = _numbers(_field(summary, "QDischarge", f"cell {name}, summary"))
-    curves = _field(struct["cycles"], "Qdlin", f"cell {name}, cycles")
-    curves = np.ravel(curves[()])
-    if len(curves) > len(cycle) or len(capacity) != len(cycle):
+    references = _field(struct["cycles"], "Qdlin", f"cell {name}, cycles")
+    references = np.ravel(references[()])
+    if len(references) > len(cycle) or len(capacity) != len(cycle):
         raise DataError(
-            f"cell {name}: {len(curves)} entries in cycles and {len(capacity)} capacities "
-            f"for the {len(cycle)} cycle numbers of its summary; expected one each"
+            f"cell {name}: {len(references)} entries in cycles and {len(capacity)} "
+            f"capacities for the {len(cycle)} cycle numbers of its summary; expected one "
+            "of each per cycle number"
         )
-    rows, stack = [], []
-    for row in np.flatnonzero(cycle[: len(curves)] <= last_curve_cycle):
-        curve = _numbers(file[curves[row]])
+    rows, curves = [], []
+    for row in np.flatnonzero(cycle[: len(references)] <= last_curve_cycle):
+        curve = _numbers(file[references[row]])
         if curve.size == 0:
             capacity[row] = np.nan
             continue
         rows.append(row)
-        stack.append(curve)
+        curves.append(curve)
     life = _numbers(struct["cycle_life"])
     life = float(life[0]) if life.size else float("nan")
     return Cell(
@@ -104,7 +104,7 @@ def _cell(file, name, date, struct, last_curve_cycle):
         capacity,
         curve_cycle=cycle[rows] if rows else None,
         voltage_v=_numbers(struct["Vdlin"]) if rows else None,
-        curve_capacity_ah=_stack(name, cycle[rows], stack) if rows else None,
+        curve_capacity_ah=_stack(name, cycle[rows], curves) if rows else None,
         cycle_life=cycle[-1] if np.isnan(life) else life,
         censored=bool(np.isnan(life)),
         protocol=_text(struct["policy_readable"]),
@@ -115,11 +115,11 @@ def _cell(file, name, date, struct, last_curve_cycle):
 
 
 def _per_cycle(summary):
-    """The summary's other columns; those that the file leaves empty are left out."""
+    """The other columns of the summary that are present and not empty."""
     columns = {
-        ours: _numbers(summary[theirs])
-        for theirs, ours in _PER_CYCLE.items()
-        if theirs in summary
+        name: _numbers(summary[name_in_file])
+        for name_in_file, name in _PER_CYCLE.items()
+        if name_in_file in summary
     }
     return {name: values for name, values in columns.items() if values.size}
 
@@ -127,24 +127,27 @@ def _per_cycle(summary):
 def _stack(name, cycles, curves):
     lengths = sorted({len(curve) for curve in curves})
     if len(lengths) > 1:
-        odd = next(
+        short = next(
             c for c, q in zip(cycles, curves, strict=True) if len(q) == lengths[0]
         )
         raise DataError(
-            f"cell {name}: Qdlin has {lengths[0]} values at cycle {odd:g} and {lengths[-1]} "
-            "elsewhere; expected one voltage grid"
+            f"cell {name}: Qdlin has {lengths[0]} values at cycle {short:g} and "
+            f"{lengths[-1]} elsewhere; expected one voltage grid"
         )
     return np.stack(curves)
 
 
-def _field(group, name, where) -> Any:
+def _field(group, name, location) -> Any:
     if name not in group:
-        raise DataError(f"{where} has no field {name!r}; it has {sorted(group)}")
+        raise DataError(f"{location} has no field {name!r}; it has {sorted(group)}")
     return group[name]
 
 
 def _numbers(dataset):
-    """The values in one row, whichever way MATLAB turned them; none where empty."""
+    """Values of a row or column vector as a flat array; empty if MATLAB marks it empty.
+
+    MATLAB stores an empty array as its shape, so the content must not be used.
+    """
     if dataset.attrs.get("MATLAB_empty", 0):
         return np.zeros(0)
     return np.ravel(dataset[()]).astype(float)

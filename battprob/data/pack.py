@@ -28,24 +28,26 @@ _CAPACITY_KEYS = ("capacity", "scale", "cycle", "row")
 def read_pack(
     path: str | PathLike[str], *, capacity_path: str | PathLike[str] | None = None
 ) -> tuple[Cell, ...]:
-    """Read the cells of a `.npz` pack of discharge curves Q(V), in the pack's order.
+    """Read the cells of a `.npz` pack of discharge curves Q(V), in the order of the file.
 
-    Cells are named after their source file (`train/cell1`), `protocol` is the charging
-    policy and `batch` the batch date. Nothing is repaired: see `despike`.
+    The cells are named after their source file (`train/cell1`), `protocol` is the charging
+    policy and `batch` the batch date. Nothing is repaired (see `despike`).
 
     Args:
-        path: the pack: `Qdlin` [cell cycle voltage] integers times `scale` in Ah,
-            `voltage` in V, `cycles`, and one entry a cell of `cycle_life`, `split`,
-            `source_file`, `policy`, `charge_time_0_80_min`, `batch_date`, `barcode`.
-        capacity_path: a second `.npz` with the capacity of every cycle: `capacity` [row
-            cycle] integers times `scale` in Ah (-1 no value), `cycle` numbers of the same
-            shape, and `row`, the cell's place in the pack. Without it, and for cells that
-            it lacks, `capacity_ah` is the last value of each curve. The two differ: a
-            sequence counts the whole discharge, a curve ends at the last voltage (0.02 Ah
-            earlier in the pack of Severson et al.), so compare like with like.
+        path: the pack. Arrays: `Qdlin` [cell, cycle, voltage], integers to be multiplied by
+            `scale` (Ah); `voltage` (V); `cycles`; and with one entry per cell `cycle_life`,
+            `split`, `source_file`, `policy`, `charge_time_0_80_min`, `batch_date`,
+            `barcode`.
+        capacity_path: a second `.npz` file with the capacity of every cycle. Arrays:
+            `capacity` [row, cycle], integers to be multiplied by `scale` (Ah), -1 if
+            missing; `cycle` numbers of the same shape; `row`, the index of the cell in the
+            pack. Without this file, and for cells that it lacks, `capacity_ah` is the last
+            value of each curve. The two differ: the sequence counts the whole discharge,
+            the curve ends at the last voltage of the grid (0.02 Ah less in the pack of
+            Severson et al.). Do not compare one with the other.
 
     Raises:
-        DataError: an array is absent; the message names it.
+        DataError: an array is missing; the message names it.
 
     Example:
         >>> cells = read_pack("severson.npz")  # doctest: +SKIP
@@ -66,20 +68,20 @@ def _load(path, keys):
     if Path(path).is_file() and not zipfile.is_zipfile(path):
         raise DataError(f"{path} is not a pack: expected an .npz file of NumPy arrays")
     with np.load(path, allow_pickle=False) as file:
-        absent = [key for key in keys if key not in file.files]
-        if absent:
-            raise DataError(f"{path} has no array {absent[0]!r}; it has {file.files}")
+        missing = [key for key in keys if key not in file.files]
+        if missing:
+            raise DataError(f"{path} has no array {missing[0]!r}; it has {file.files}")
         return {key: file[key] for key in keys}
 
 
 def _sequences(path):
-    """Cycle numbers and capacities in Ah by row of the pack."""
+    """Cycle numbers and capacities in Ah by index of the cell in the pack."""
     file = _load(path, _CAPACITY_KEYS)
     sequences = {}
     rows = zip(file["row"], file["cycle"], file["capacity"], strict=True)
     for row, cycle, capacity in rows:
-        known = capacity >= 0
-        sequences[int(row)] = cycle[known], capacity[known] * float(file["scale"])
+        observed = capacity >= 0
+        sequences[int(row)] = cycle[observed], capacity[observed] * float(file["scale"])
     return sequences
 
 

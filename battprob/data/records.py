@@ -1,4 +1,4 @@
-"""`Cell`: what was measured on one cell, as NumPy arrays with units in their names."""
+"""`Cell`: the cycling record of one cell, as NumPy arrays with units in their names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,30 +13,31 @@ from battprob._errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class Cell:
-    """One cell's cycling record, checked when made and read-only afterwards.
+    """Cycling record of one cell, validated on construction and read-only.
 
-    Change a record with `dataclasses.replace(cell, ...)`, which checks it again.
+    To change a record, use `dataclasses.replace(cell, ...)`; it validates the result.
 
     Args:
-        name: unique name of the cell, as its source calls it.
-        cycle: cycle numbers as recorded, never falling and never renumbered: gaps stay, and
-            a cycle that was measured twice is there twice.
-        capacity_ah: discharge capacity of each cycle in Ah; NaN where there is no value.
-        curve_cycle: cycles whose discharge curve was kept, strictly increasing.
-        voltage_v: voltage grid in V common to the curves, rising or falling throughout.
-        curve_capacity_ah: capacity in Ah discharged down to each voltage, one row a curve
-            cycle; NaN where there is no value.
-        cycle_life: life in cycles as the source states it; NaN where it states none.
-        censored: True where the test stopped before the end of life: `cycle_life` is then
-            a lower bound.
-        protocol: how the cell was cycled, as the source writes it.
-        batch: batch or campaign the cell belongs to.
-        split: the source's own split into training and test cells.
-        per_cycle: other values of each cycle by name, unit in the name (`resistance_ohm`).
-        meta: whatever else the source says of the cell.
+        name: unique name of the cell.
+        cycle: cycle numbers as recorded, not decreasing. Gaps are kept, and a cycle that
+            was measured twice occurs twice.
+        capacity_ah: discharge capacity of each cycle in Ah; NaN if missing.
+        curve_cycle: cycles with a discharge curve, strictly increasing.
+        voltage_v: voltage grid of the curves in V, strictly increasing or decreasing.
+        curve_capacity_ah: capacity in Ah discharged down to each voltage, one row per curve
+            cycle; NaN if missing.
+        cycle_life: recorded life in cycles; NaN if unknown.
+        censored: True if the test stopped before the end of life; `cycle_life` is then a
+            lower bound.
+        protocol: cycling protocol, as in the source.
+        batch: batch or campaign of the cell.
+        split: the split of the source into training and test cells.
+        per_cycle: other values of each cycle by name, with the unit in the name
+            (`resistance_ohm`).
+        meta: any other information about the cell.
 
     Raises:
-        DataError: shapes disagree, cycles or voltages are out of order, or a value is
+        DataError: shapes do not match, cycles or voltages are not in order, or a value is
             infinite; the message names the cell, the field and the rows.
 
     Example:
@@ -76,7 +77,7 @@ class Cell:
         per_cycle: Mapping[str, ArrayLike] | None = None,
         meta: Mapping[str, Any] | None = None,
     ):
-        numbers = _cycle_numbers(name, "cycle", cycle, apart=0)
+        numbers = _cycle_numbers(name, "cycle", cycle, min_step=0)
         fields = {
             "name": name,
             "cycle": numbers,
@@ -94,7 +95,7 @@ class Cell:
             "meta": dict(meta or {}),
         }
         for field, value in fields.items():
-            object.__setattr__(self, field, value)  # frozen only from here on
+            object.__setattr__(self, field, value)  # the dataclass is frozen
 
     def __repr__(self):
         curves = 0 if self.curve_cycle is None else len(self.curve_cycle)
@@ -108,7 +109,8 @@ class Cell:
         """Capacity in Ah discharged down to each voltage of `voltage_v` in one cycle.
 
         Raises:
-            DataError: that cycle has no curve; the message names those that have one.
+            DataError: the cycle has no curve; the message gives the range of cycles with
+                curves.
         """
         if self.curve_cycle is None or self.curve_capacity_ah is None:
             raise DataError(
@@ -119,22 +121,22 @@ class Cell:
             first, last = self.curve_cycle[0], self.curve_cycle[-1]
             raise DataError(
                 f"cell {self.name!r} has no discharge curve at cycle {cycle}: it has "
-                f"{len(self.curve_cycle)} between cycles {first} and {last}"
+                f"{len(self.curve_cycle)} curves between cycles {first} and {last}"
             )
         return self.curve_capacity_ah[row[0]]
 
 
 def _curves(cell, cycle, voltage_v, capacity_ah):
-    """The three curve fields, checked against each other; None where there are none."""
+    """The three curve fields, validated together; all None if there are no curves."""
     names = ("curve_cycle", "voltage_v", "curve_capacity_ah")
-    given = [part is not None for part in (cycle, voltage_v, capacity_ah)]
-    if not any(given):
+    present = [part is not None for part in (cycle, voltage_v, capacity_ah)]
+    if not any(present):
         return dict.fromkeys(names)
-    if not all(given):
+    if not all(present):
         raise DataError(
             f"cell {cell!r}: curves need all of {', '.join(names)}; give all three or none"
         )
-    numbers = _cycle_numbers(cell, "curve_cycle", cycle, apart=1)
+    numbers = _cycle_numbers(cell, "curve_cycle", cycle, min_step=1)
     grid = _voltage_grid(cell, voltage_v)
     shape = numbers.shape + grid.shape
     curves = _values(cell, "curve_capacity_ah", capacity_ah, shape)
@@ -164,29 +166,28 @@ def _values(cell, name, values, shape):
         rows = np.flatnonzero(np.isinf(array).reshape(len(array), -1).any(axis=1))
         raise DataError(
             f"cell {cell!r}: {name} is infinite in rows {rows[:8].tolist()} (counting from "
-            "0); write NaN where there is no value"
+            "0); use NaN for a missing value"
         )
     return _read_only(array)
 
 
-def _cycle_numbers(cell, name, values, *, apart):
-    """Whole numbers, each at least `apart` above the one before."""
+def _cycle_numbers(cell, name, values, *, min_step):
+    """Integers, each at least `min_step` larger than the previous one."""
     numbers = _floats(cell, name, values)
     if numbers.ndim != 1 or numbers.size == 0:
         raise DataError(
-            f"cell {cell!r}: {name} must be a list of cycle numbers, got shape {numbers.shape}"
+            f"cell {cell!r}: {name} must be a list of cycle numbers; got shape "
+            f"{numbers.shape}"
         )
     if not (np.isfinite(numbers) & (numbers == np.round(numbers))).all():
-        raise DataError(
-            f"cell {cell!r}: {name} must be whole numbers, got {numbers[:8]}"
-        )
-    falls = np.flatnonzero(np.diff(numbers) < apart) + 1
-    if falls.size:
-        row = falls[0]
+        raise DataError(f"cell {cell!r}: {name} must be integers; got {numbers[:8]}")
+    out_of_order = np.flatnonzero(np.diff(numbers) < min_step) + 1
+    if out_of_order.size:
+        row = out_of_order[0]
         raise DataError(
             f"cell {cell!r}: {name} must increase; row {row} (counting from 0) has "
             f"{numbers[row]:g} after {numbers[row - 1]:g}. Sort the rows by cycle, and "
-            "keep one curve a cycle"
+            "keep one curve per cycle"
         )
     return _read_only(numbers.astype(np.int64))
 
@@ -196,8 +197,8 @@ def _voltage_grid(cell, values):
     steps = np.diff(grid) if grid.ndim == 1 and grid.size > 1 else np.zeros(1)
     if not ((steps > 0).all() or (steps < 0).all()) or not np.isfinite(grid).all():
         raise DataError(
-            f"cell {cell!r}: voltage_v must rise or fall throughout, with at least two "
-            f"finite values; got shape {grid.shape}"
+            f"cell {cell!r}: voltage_v must be strictly increasing or decreasing, with "
+            f"at least two finite values; got shape {grid.shape}"
         )
     return _read_only(grid)
 
@@ -206,11 +207,11 @@ def _life(cell, cycle_life, censored):
     life = float(cycle_life)
     if np.isinf(life) or life <= 0:
         raise DataError(
-            f"cell {cell!r}: cycle_life must be positive, or NaN if not known; got {life:g}"
+            f"cell {cell!r}: cycle_life must be positive, or NaN if unknown; got {life:g}"
         )
     if censored and np.isnan(life):
         raise DataError(
-            f"cell {cell!r}: censored says that cycle_life is a lower bound, but it is NaN; "
-            "give the last cycle that was reached"
+            f"cell {cell!r} is censored, so cycle_life must be a lower bound, but it is NaN; "
+            "give the last cycle of the test"
         )
     return life

@@ -1,4 +1,4 @@
-"""`Spectrum`: one measured impedance spectrum, and the readers that make it."""
+"""`Spectrum`: one measured impedance spectrum, and the functions that read it."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,26 +12,28 @@ from jaxtyping import Complex, Float
 from numpy.typing import ArrayLike
 
 from battprob._errors import DataError
-from battprob.data._columns import Columns, chosen_columns, known_columns
-from battprob.data._tables import Table, find_table, is_number, numbers
+from battprob.data._columns import Columns, columns_by_name, recognised_columns
+from battprob.data._tables import Table, is_number, numeric_column, read_table
 
-_SWEEP = "cycle number"  # EC-Lab counts repeated sweeps of one file in this column
+_SWEEP = "cycle number"  # column in which EC-Lab numbers the sweeps of one file
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class Spectrum:
-    """One impedance spectrum, checked when made and read-only afterwards.
+    """One impedance spectrum, validated on construction and read-only.
 
     Args:
         name: unique name of the spectrum.
-        frequency_hz: frequencies in Hz in the order in which they were measured.
-        impedance_ohm: impedance in ohm; a capacitive one has a negative imaginary part.
-        assumed: what a reader took for granted of signs and units, and what it left out,
-            one sentence each.
-        meta: whatever else the source says of the spectrum.
+        frequency_hz: frequencies in Hz, in the order of the measurement.
+        impedance_ohm: impedance in ohm; a capacitive impedance has a negative imaginary
+            part.
+        assumptions: what a reader assumed about signs and units, and which rows it
+            omitted, one sentence each.
+        meta: any other information about the spectrum.
 
     Raises:
-        DataError: shapes disagree, a frequency is not positive or a value not finite.
+        DataError: shapes do not match, a frequency is not positive, or a value is not
+            finite.
 
     Example:
         >>> Spectrum("a", frequency_hz=[100.0, 10.0], impedance_ohm=[1 - 0.1j, 2 - 0.5j])
@@ -41,7 +43,7 @@ class Spectrum:
     name: str
     frequency_hz: Float[np.ndarray, " f"]
     impedance_ohm: Complex[np.ndarray, " f"]
-    assumed: tuple[str, ...]
+    assumptions: tuple[str, ...]
     meta: Mapping[str, Any]
 
     def __init__(
@@ -50,21 +52,21 @@ class Spectrum:
         frequency_hz: ArrayLike,
         impedance_ohm: ArrayLike,
         *,
-        assumed: Sequence[str] = (),
+        assumptions: Sequence[str] = (),
         meta: Mapping[str, Any] | None = None,
     ):
         fields = {
             "name": name,
             "frequency_hz": np.array(frequency_hz, float),
             "impedance_ohm": np.array(impedance_ohm, complex),
-            "assumed": tuple(assumed),
+            "assumptions": tuple(assumptions),
             "meta": dict(meta or {}),
         }
         _check(name, fields["frequency_hz"], fields["impedance_ohm"])
         for field, value in fields.items():
             if isinstance(value, np.ndarray):
                 value.flags.writeable = False
-            object.__setattr__(self, field, value)  # frozen only from here on
+            object.__setattr__(self, field, value)  # the dataclass is frozen
 
     def __repr__(self):
         low, high = self.frequency_hz.min(), self.frequency_hz.max()
@@ -82,10 +84,10 @@ def read_spectrum(
     imaginary_ohm: str | None = None,
     minus_imaginary_ohm: str | None = None,
 ) -> Spectrum:
-    r"""Read a file that holds one spectrum; arguments as in `read_spectra`.
+    r"""Read a file with one spectrum; for the arguments see `read_spectra`.
 
     Raises:
-        DataError: as in `read_spectra`, or the file holds several.
+        DataError: as in `read_spectra`, or the file has several spectra.
 
     Example:
         >>> import pathlib, tempfile
@@ -94,8 +96,8 @@ def read_spectrum(
         >>> spectrum = read_spectrum(path)
         >>> complex(spectrum.impedance_ohm[0])
         (1.5-0.5j)
-        >>> spectrum.assumed[2]
-        "imaginary part from column '-Im(Z)/Ohm', in ohm, its sign turned"
+        >>> spectrum.assumptions[2]
+        "imaginary part from column '-Im(Z)/Ohm', in ohm, with its sign reversed"
     """
     spectra = read_spectra(
         path,
@@ -105,7 +107,7 @@ def read_spectrum(
         minus_imaginary_ohm=minus_imaginary_ohm,
     )
     if len(spectra) > 1:
-        raise DataError(f"{path} holds {len(spectra)} spectra: use read_spectra")
+        raise DataError(f"{path} has {len(spectra)} spectra: use read_spectra")
     return spectra[0]
 
 
@@ -118,27 +120,27 @@ def read_spectra(
     imaginary_ohm: str | None = None,
     minus_imaginary_ohm: str | None = None,
 ) -> list[Spectrum]:
-    """Read the spectra of a file, and state in `assumed` how it was understood.
+    """Read all spectra of a file; `assumptions` states how the file was interpreted.
 
     Gamry `.DTA`, ZPlot/ZView `.z`, BioLogic `.mpt` and any other table with a header line
-    are told apart by their content, BioLogic's binary `.mpr` (through the package
-    `galvani`) by its name. Units (Hz, ohm, with a prefix) and the sign of the
-    imaginary part are taken from the header (`-Im(Z)`, `-Z''`). A file of numbers alone
-    is read as frequency in Hz, real and signed imaginary part in ohm. Rows with frequency
-    0 (EC-Lab's records of rest) are left out, and that is stated.
+    are recognised by their content, binary BioLogic `.mpr` files (read by the package
+    `galvani`) by their suffix. Units (Hz, ohm, with a prefix) and the sign of the
+    imaginary part are taken from the header (`-Im(Z)`, `-Z''`). A file without a header
+    must have the columns frequency in Hz, real and signed imaginary part in ohm. Rows with
+    frequency 0 (EC-Lab's rest periods) are omitted, which `assumptions` states.
 
     Args:
         path: the file.
-        by: columns whose text tells one spectrum from the next; their values name it.
-            EC-Lab's repeated sweeps are told apart without; so is a file whose frequencies
-            come back, if one column of text explains it.
-        frequency_hz, real_ohm, imaginary_ohm: names of the columns that hold the
-            frequency in Hz and the signed parts of the impedance in ohm, where the
-            header is not understood. Give all three or none.
-        minus_imaginary_ohm: in place of `imaginary_ohm`, where its sign is to be turned.
+        by: columns whose text distinguishes the spectra; their values become part of the
+            name. Not needed for repeated sweeps of EC-Lab, nor if frequencies repeat and
+            one column of text distinguishes the repetitions.
+        frequency_hz, real_ohm, imaginary_ohm: names of the columns of the frequency in Hz
+            and of the signed parts of the impedance in ohm, for headers that are not
+            recognised. Give all three or none.
+        minus_imaginary_ohm: instead of `imaginary_ohm`, a column whose sign is reversed.
 
     Returns:
-        Spectra in order of their first row, named after the file and `by`.
+        Spectra in the order of their first row, named after the file and `by`.
 
     Raises:
         DataError: a column is not found, or a value is not a number; the message names
@@ -147,17 +149,17 @@ def read_spectra(
     Example:
         >>> spectra = read_spectra("eis.csv", by=["cell"])  # doctest: +SKIP
     """
-    table = find_table(path)
-    named = (frequency_hz, real_ohm, imaginary_ohm, minus_imaginary_ohm)
+    table = read_table(path)
+    names = (frequency_hz, real_ohm, imaginary_ohm, minus_imaginary_ohm)
     columns = (
-        known_columns(table)
-        if all(name is None for name in named)
-        else chosen_columns(table, *named)
+        recognised_columns(table)
+        if all(name is None for name in names)
+        else columns_by_name(table, *names)
     )
     labels = tuple(by) or ((_SWEEP,) if _SWEEP in table.header else ())
     if not labels:
-        labels, stated = _told_apart(table, columns.frequency)
-        columns = columns._replace(assumed=(*columns.assumed, *stated))
+        labels, assumptions = _label_column(table, columns.frequency)
+        columns = columns._replace(assumptions=columns.assumptions + assumptions)
     groups = _row_groups(table, labels)
     stem = Path(path).stem
     return [
@@ -166,35 +168,38 @@ def read_spectra(
     ]
 
 
-def _told_apart(table: Table, frequency):
-    """A column of text that leaves no frequency twice in one spectrum, and what is stated."""
-    value, times = _most_frequent(table, range(len(table.rows)), frequency)
-    if times == 1:
+def _label_column(table: Table, frequency):
+    """Column of text within whose groups no frequency repeats, and the assumptions."""
+    value, count = _most_frequent(table, range(len(table.rows)), frequency)
+    if count == 1:
         return (), ()
     for label in filter(None, table.header):
         groups = _row_groups(table, (label,))
-        text = not any(
+        # Numbers could be another measured quantity, such as the time.
+        is_text = not any(
             is_number(key, decimal_comma=table.decimal_comma) for (key,) in groups
         )
-        if text and all(
+        if is_text and all(
             _most_frequent(table, rows, frequency)[1] == 1 for rows in groups.values()
         ):
-            return (label,), (f"{len(groups)} spectra, told apart by column {label!r}",)
+            assumption = f"{len(groups)} spectra, distinguished by column {label!r}"
+            return (label,), (assumption,)
     return (), (
-        f"frequency {value} occurs {times} times, taken as readings of one spectrum: "
-        "`by` names the columns that tell several apart",
+        f"frequency {value} occurs {count} times, taken as repeated measurements within "
+        "one spectrum: use `by` to name the columns that distinguish several spectra",
     )
 
 
 def _most_frequent(table, rows, column):
-    return Counter(table.cell(row, column) for row in rows).most_common(1)[0]
+    return Counter(table.field(row, column) for row in rows).most_common(1)[0]
 
 
 def _row_groups(table: Table, labels):
-    where = [table.position(label) for label in labels]
+    """Rows of each combination of values in the columns `labels`."""
+    columns = [table.index(label) for label in labels]
     groups = {}
     for row in range(len(table.rows)):
-        key = tuple(table.cell(row, column) for column in where)
+        key = tuple(table.field(row, column) for column in columns)
         groups.setdefault(key, []).append(row)
     return groups
 
@@ -204,22 +209,22 @@ def _name(stem, key, groups):
 
 
 def _spectrum(name, table, rows, columns: Columns, labels, key):
-    parts = (columns.frequency, columns.real, columns.imaginary)
-    values = np.stack([numbers(table, rows, column) for column in parts])
+    indices = (columns.frequency, columns.real, columns.imaginary)
+    values = np.stack([numeric_column(table, rows, index) for index in indices])
     frequency, real, imaginary = values * np.asarray(columns.factors)[:, None]
     measured = frequency != 0
-    assumed = columns.assumed
+    assumptions = columns.assumptions
     if not measured.all():
-        left_out = [table.lines[rows[i]] for i in np.flatnonzero(~measured)]
-        assumed += (
-            f"{len(left_out)} rows with frequency 0 left out, the first in line "
-            f"{left_out[0]}",
+        omitted = [table.lines[rows[i]] for i in np.flatnonzero(~measured)]
+        assumptions += (
+            f"{len(omitted)} rows with frequency 0 omitted, the first in line "
+            f"{omitted[0]}",
         )
     return Spectrum(
         name,
         frequency[measured],
         (real + 1j * imaginary)[measured],
-        assumed=assumed,
+        assumptions=assumptions,
         meta={"file": str(table.path), **dict(zip(labels, key, strict=True))},
     )
 
@@ -228,8 +233,8 @@ def _check(name, frequency, impedance):
     shapes = frequency.shape, impedance.shape
     if frequency.ndim != 1 or frequency.size == 0 or shapes[0] != shapes[1]:
         raise DataError(
-            f"spectrum {name!r}: frequency_hz and impedance_ohm must be lists of one "
-            f"length, not empty; got shapes {shapes[0]} and {shapes[1]}"
+            f"spectrum {name!r}: frequency_hz and impedance_ohm must be non-empty lists of "
+            f"the same length; got shapes {shapes[0]} and {shapes[1]}"
         )
     bad = ~(np.isfinite(frequency) & (frequency > 0) & np.isfinite(impedance))
     if bad.any():
@@ -237,5 +242,5 @@ def _check(name, frequency, impedance):
         raise DataError(
             f"spectrum {name!r}: row {row} (counting from 0) has frequency "
             f"{frequency[row]:g} Hz and impedance {impedance[row]:g} ohm; expected a "
-            "positive frequency and finite values. Take such rows out of the file"
+            "positive frequency and finite values. Remove such rows from the file"
         )

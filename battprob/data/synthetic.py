@@ -1,20 +1,22 @@
-"""Synthetic cells whose true life distribution is known, to test claims of honesty on.
+"""Synthetic cells with a known distribution of life, for tests of predicted uncertainty.
 
-A population *flavoured* like fast-charged LFP cells, not a simulation of any: half-cell
-curves and ageing modes make Q(V) (`_halfcell`), and life is drawn from a law we chose,
+The population resembles fast-charged LFP cells but simulates no real cell. Discharge
+curves Q(V) come from half-cell potentials and degradation modes (`_halfcell`). Life is
+drawn from a chosen distribution,
 
     log life = m + s * epsilon,    epsilon ~ N(0, 1),
-    m = log 800 - 0.8 log r - 0.2 u + batch effect,    s = 0.06 * 6**u,
+    m = log 800 - 0.8 log r - 0.2 u + batch effect,    s = 0.06 * 6**u.
 
-with r the cell's degradation rate, which shows in its first 100 cycles, and u from 0 to 1
-the charging rate from 3.6C to 6C. Nothing before the knee tells epsilon: s is aleatoric,
-and six times larger at one end than at the other. Capacity then fades as
+Here r is the degradation rate of the cell, which is visible in its first 100 cycles, and u
+in [0, 1] is the scaled charging rate between 3.6C and 6C. Nothing that is measured before
+the knee depends on epsilon: s is aleatoric, and six times larger at u = 1 than at u = 0.
+The capacity then fades as
 
     Q(n) = early(r, n) - (early(r, life) - 0.88 Ah) * (n / life)**8,
 
-so that it crosses 80 % of nominal exactly at the life that was drawn. Magnitudes (lives
-of hundreds to two thousand cycles, variance of Q100 - Q10 between 1e-5 and 1e-3 Ah²) are
-those of Severson et al. (2019), doi:10.1038/s41560-019-0356-8.
+so that it crosses 80 % of the nominal capacity exactly at the drawn life. The magnitudes
+(lives of some hundred to two thousand cycles, variance of Q100 - Q10 between 1e-5 and
+1e-3 Ah²) are those of Severson et al. (2019), doi:10.1038/s41560-019-0356-8.
 """
 
 from dataclasses import dataclass
@@ -32,24 +34,24 @@ _VOLTAGE_V = np.linspace(3.6, 2.0, 500)
 _CURVE_CYCLE = np.arange(2, 101)
 _CHARGE_RATES_C = np.array([3.6, 3.8, 4.0, 4.2, 5.4, 5.6, 5.8, 6.0])
 _KNEE_POWER = 8
-_AGEING_CEILING = 8.0  # early ageing slows down towards this
+_AGEING_LIMIT = 8.0  # asymptote of the early degradation
 _CURVE_NOISE_AH = 2e-4
 _VOLTAGE_NOISE_V = 2e-4
-_DECIMALS = 4  # of an Ah
+_DECIMALS = 4  # of the recorded capacities in Ah
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Population:
-    """Cells, and the truth about them that no measurement shows.
+    """Synthetic cells and the true parameters of their life distribution.
 
     Attributes:
         cells: the records, as a reader would return them.
         log_life_mean, log_life_sd: mean and standard deviation of the natural logarithm
-            of life (in cycles) given each cell's degradation rate, protocol and batch.
-            Features see the rate through measurement noise, and, in cells that live for
-            less than about 200 cycles, the onset of the knee.
+            of life (in cycles), given the degradation rate, protocol and batch of each
+            cell. Features contain the rate with measurement noise and, in cells that live
+            for less than about 200 cycles, the onset of the knee.
         degradation_rate: r of each cell, about 1.
-        charge_rate_c: charging rate of each cell's protocol.
+        charge_rate_c: charging rate of the protocol of each cell.
     """
 
     cells: tuple[Cell, ...]
@@ -60,19 +62,19 @@ class Population:
 
 
 def population(num_cells: int, *, seed: int, num_batches: int = 3) -> Population:
-    """Draw cells with curves of cycles 2 to 100, full capacity sequences, and their truth.
+    """Draw cells with curves of cycles 2 to 100, complete capacity sequences and true life.
 
-    Protocols and batches are drawn at random for each cell, and shift both the rate of
-    degradation and the life. About one cell in 5000 dies before cycle 100, and has no
-    curves after that.
+    Protocols and batches are drawn at random for each cell. Both affect the degradation
+    rate and the life. About one cell in 5000 fails before cycle 100 and has no curves
+    after its end of life.
 
     Args:
-        num_cells: how many cells.
-        seed: same seed, same cells.
-        num_batches: batches, named `batch0`, `batch1`, ...
+        num_cells: number of cells.
+        seed: seed of the random numbers; the same seed gives the same cells.
+        num_batches: number of batches, named `batch0`, `batch1`, ...
 
     Raises:
-        DataError: there are no cells or no batches to draw.
+        DataError: the number of cells or batches is less than one.
 
     Example:
         >>> truth = population(3, seed=0)
@@ -103,9 +105,11 @@ def population(num_cells: int, *, seed: int, num_batches: int = 3) -> Population
 
 
 def _cell(rng, name, rate, life, charge_rate, batch):
-    fresh_ah = 0.008 * rng.standard_normal()
+    extra_lithium_ah = 0.008 * rng.standard_normal()
+    # The early fade is smooth: computing it at 40 cycles saves one curve per cycle.
     knots = np.linspace(0, life, 40)
-    early_ah = _curves(np.array([3.6, 2.0]), _ageing(rate, knots), fresh_ah)[:, 1]
+    early_ah = _curves(np.array([3.6, 2.0]), _ageing(rate, knots), extra_lithium_ah)
+    early_ah = early_ah[:, 1]
     cycle = np.arange(_CURVE_CYCLE[0], np.ceil(life) + 20)
     knee_ah = (early_ah[-1] - END_OF_LIFE_AH) * (cycle / life) ** _KNEE_POWER
     capacity = _measured(rng, np.interp(cycle, knots, early_ah) - knee_ah)
@@ -114,7 +118,7 @@ def _cell(rng, name, rate, life, charge_rate, batch):
     true_curves = _curves(
         _VOLTAGE_V,
         _ageing(rate, curve_cycle),
-        fresh_ah - knee_ah[: len(curve_cycle)],
+        extra_lithium_ah - knee_ah[: len(curve_cycle)],
         _VOLTAGE_NOISE_V * rng.standard_normal(len(curve_cycle)),
     )
     curves = _measured(rng, true_curves)
@@ -138,15 +142,15 @@ def _cell(rng, name, rate, life, charge_rate, batch):
 
 
 def _ageing(rate, cycle):
-    """Progress of the early ageing modes: rate * cycle / 100 at first, then slower."""
-    return _AGEING_CEILING * -np.expm1(-rate * cycle / 100 / _AGEING_CEILING)
+    """Extent of early degradation: rate * cycle / 100 at first, saturating later."""
+    return _AGEING_LIMIT * -np.expm1(-rate * cycle / 100 / _AGEING_LIMIT)
 
 
-def _curves(voltage_v, ageing, spare_lithium_ah, voltage_noise_v=0.0):
-    """Q(V) after some ageing: lithium and graphite are lost, and transport slows."""
+def _curves(voltage_v, ageing, extra_lithium_ah, voltage_noise_v=0.0):
+    """Q(V) after degradation: loss of lithium and graphite, and slower transport."""
     return discharge_curves_ah(
         voltage_v,
-        lithium_ah=1.165 - 0.004 * ageing + spare_lithium_ah,
+        lithium_ah=1.165 - 0.004 * ageing + extra_lithium_ah,
         graphite_ah=1.3 * (1 - 0.003 * ageing),
         lfp_ah=1.2,
         resistive_v=0.055 + 0.0003 * ageing + voltage_noise_v,
@@ -161,7 +165,7 @@ def _measured(rng, capacity_ah):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Regression:
-    """A plain regression problem and its truth: y ~ N(mean, sd^2) at each row of x."""
+    """Regression data with the true moments: y ~ N(mean, sd²) at each row of x."""
 
     x: Float[np.ndarray, "n d"]
     y: Float[np.ndarray, " n"]
@@ -172,12 +176,14 @@ class Regression:
 def heteroscedastic_regression(
     num_rows: int, *, num_features: int = 1, seed: int
 ) -> Regression:
-    """Rows with a curved mean and a noise that grows tenfold along the last feature.
+    """Draw regression data with a nonlinear mean and input-dependent noise.
 
     With x uniform on [-1, 1]^d,
 
         mean(x) = sin(3 x_1) + sum_{j > 1} cos(2 x_j) / j,
-        sd(x) = 0.05 * 10 ** ((1 + x_d) / 2).
+        sd(x) = 0.05 * 10 ** ((1 + x_d) / 2),
+
+    so that the noise standard deviation increases tenfold along the last feature.
 
     Example:
         >>> data = heteroscedastic_regression(100, num_features=5, seed=0)

@@ -1,4 +1,4 @@
-"""`TimeSeries`: what a cycler logged row by row, and how it becomes a `Cell`."""
+"""`TimeSeries`: the rows that a cycler logged, and their conversion to a `Cell`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,21 +19,22 @@ _SECONDS_PER_HOUR = 3600.0
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class TimeSeries:
-    """The rows that a cycler logged of one cell, in order of time.
+    """Rows that a cycler logged for one cell, in order of time.
 
     Args:
         name: unique name of the cell.
-        time_s: time since the start of the test.
-        voltage_v: terminal voltage.
-        current_a: current, positive while charging.
-        cycle: cycle number of each row as recorded, never falling.
-        other: other columns by name, unit in the name; `discharge_capacity_ah` and
-            `charge_capacity_ah` are the cycler's own counters, however often they are
-            reset.
-        assumed: what a reader took for granted, one sentence each.
+        time_s: time since the start of the test in s.
+        voltage_v: terminal voltage in V.
+        current_a: current in A, positive while charging.
+        cycle: cycle number of each row as recorded, not decreasing.
+        other: other columns by name, with the unit in the name. `discharge_capacity_ah` and
+            `charge_capacity_ah` are the counters of the cycler; they may be reset at any
+            time.
+        assumptions: what a reader assumed, one sentence each.
 
     Raises:
-        DataError: columns differ in length, a value is not finite, or cycles fall.
+        DataError: columns differ in length, a value is not finite, or cycle numbers
+            decrease.
 
     Example:
         >>> series = TimeSeries(
@@ -53,7 +54,7 @@ class TimeSeries:
     current_a: Float[np.ndarray, " t"]
     cycle: Int[np.ndarray, " t"]
     other: Mapping[str, Float[np.ndarray, " t"]]
-    assumed: tuple[str, ...]
+    assumptions: tuple[str, ...]
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class TimeSeries:
         cycle: ArrayLike,
         *,
         other: Mapping[str, ArrayLike] | None = None,
-        assumed: Sequence[str] = (),
+        assumptions: Sequence[str] = (),
     ):
         columns = {
             "time_s": np.array(time_s, float),
@@ -79,10 +80,10 @@ class TimeSeries:
             **columns,
             "cycle": columns["cycle"].astype(np.int64),
             "other": extra,
-            "assumed": tuple(assumed),
+            "assumptions": tuple(assumptions),
         }
         for field, value in fields.items():
-            object.__setattr__(self, field, value)  # frozen only from here on
+            object.__setattr__(self, field, value)  # the dataclass is frozen
 
     def __repr__(self):
         first, last = self.cycle[0], self.cycle[-1]
@@ -94,86 +95,96 @@ class TimeSeries:
         voltage_v: ArrayLike | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> Cell:
-        """Discharge capacity of every cycle and, on a grid of voltages, its curve Q(V).
+        """Compute the discharge capacity and, on a voltage grid, the curve Q(V) per cycle.
 
-        A cycle's capacity is what the cycler's counter rose by while it lasted (falls are
-        resets), or, without a counter, the discharge current integrated by the
-        trapezoidal rule between rows of it that both discharge. A curve is the charge drawn
-        by the rows that discharge against their voltage, made to fall as in
-        `battprob.features.capacity_on_grid` (written here once more, since records
-        are NumPy and know no JAX), and interpolated; it is 0 above the first voltage,
-        where the cell has not yet discharged, and NaN below the last.
+        The capacity of a cycle is the sum of the increases of the cycler's counter
+        (decreases are resets). Without a counter, the discharge current is integrated by
+        the trapezoidal rule over all pairs of consecutive rows of the cycle that both
+        discharge.
+
+        A curve is the cumulative charge of the rows that discharge, as a function of their
+        voltage. The voltage is made monotone as in `battprob.features.capacity_on_grid`
+        (implemented here again in NumPy, because records do not depend on JAX), and the
+        charge is interpolated. It is 0 above the first voltage, where the cell has not yet
+        been discharged, and NaN below the last.
 
         Args:
-            voltage_v: grid in V, rising or falling; None: no curves.
-            meta: kept in `Cell.meta`, beside what was assumed.
+            voltage_v: grid in V, increasing or decreasing; None: no curves.
+            meta: added to `Cell.meta`, together with the assumptions.
 
         Raises:
-            DataError: time falls where the current has to be integrated.
+            DataError: the current has to be integrated, but the time decreases.
         """
         discharged = self._increments("discharge_capacity_ah", -self.current_a)
         charged = self._increments("charge_capacity_ah", self.current_a)
-        cycle, place = np.unique(self.cycle, return_inverse=True)
+        cycle, index = np.unique(self.cycle, return_inverse=True)
         curves = {} if voltage_v is None else self._curves(discharged, voltage_v)
         means = {
-            key: np.bincount(place, self.other[key]) / np.bincount(place)
+            key: np.bincount(index, self.other[key]) / np.bincount(index)
             for key in ("temperature_c", "resistance_ohm")
             if key in self.other
         }
         return Cell(
             self.name,
             cycle,
-            np.bincount(place, discharged),
+            np.bincount(index, discharged),
             curve_cycle=list(curves) or None,
             voltage_v=voltage_v if curves else None,
             curve_capacity_ah=list(curves.values()) or None,
-            per_cycle={"charge_capacity_ah": np.bincount(place, charged), **means},
-            meta={"assumed": self.assumed, **(meta or {})},
+            per_cycle={"charge_capacity_ah": np.bincount(index, charged), **means},
+            meta={"assumptions": self.assumptions, **(meta or {})},
         )
 
     def _increments(self, counter, current_a):
-        """Charge in Ah that passed since the row before, in the direction of the current."""
+        """Charge in Ah since the previous row, in the direction of positive current."""
         if counter in self.other:
-            counted = np.maximum(self.other[counter], 0.0)
-            return np.maximum(np.diff(counted, prepend=counted[0]), 0.0)
+            count = np.maximum(self.other[counter], 0.0)
+            return np.maximum(np.diff(count, prepend=count[0]), 0.0)
         step = np.diff(self.time_s, prepend=self.time_s[0])
         if (step < 0).any():
             row = int(np.flatnonzero(step < 0)[0])
             raise DataError(
-                f"{self.name!r}: time falls at row {row} (counting from 0), so the current "
-                f"cannot be integrated; add the cycler's own {counter}"
+                f"{self.name!r}: the time decreases at row {row} (counting from 0), so the "
+                f"current cannot be integrated; sort the rows, or give the cycler's "
+                f"counter {counter} in `other`"
             )
-        # Between two cycles, and where the current sets in, a rest may be unlogged.
+        # Between two cycles, and before the current starts, a rest may not be logged.
         before = np.concatenate([current_a[:1], current_a[:-1]])
-        same = np.diff(self.cycle, prepend=self.cycle[0]) == 0
-        forward = (current_a > 0) & (before > 0) & same
+        same_cycle = np.diff(self.cycle, prepend=self.cycle[0]) == 0
+        flows = (current_a > 0) & (before > 0) & same_cycle
         mean = 0.5 * (current_a + before)
-        return np.where(forward, mean * step / _SECONDS_PER_HOUR, 0.0)
+        return np.where(flows, mean * step / _SECONDS_PER_HOUR, 0.0)
 
     def _curves(self, discharged, voltage_v):
-        """Curves by cycle number, of the cycles that have more than one voltage."""
+        """Curve of each cycle whose discharge has more than one voltage."""
         grid = np.asarray(voltage_v, float)
         curves = {}
         for cycle in np.unique(self.cycle):
             rows = (self.cycle == cycle) & (self.current_a < 0)
             if not rows.any():
                 continue
-            level, charge = _falling(self.voltage_v[rows], np.cumsum(discharged[rows]))
-            if len(level) > 1:
+            voltage, charge = _monotone(
+                self.voltage_v[rows], np.cumsum(discharged[rows])
+            )
+            if len(voltage) > 1:
                 curves[int(cycle)] = np.interp(
-                    grid, level, charge, left=np.nan, right=0.0
+                    grid, voltage, charge, left=np.nan, right=0.0
                 )
         return curves
 
 
-def _falling(voltage, charge):
-    """The middle of the envelope of a falling voltage, rising, and the charge at each."""
-    lowest = np.minimum.accumulate(voltage)
-    highest = np.maximum.accumulate(voltage[::-1])[::-1]
-    level, first, count = np.unique(
-        0.5 * (lowest + highest), return_index=True, return_counts=True
+def _monotone(voltage, charge):
+    """Strictly increasing voltages and their charge, from a noisy falling voltage.
+
+    The voltage is the centre of its monotone envelope; rows of equal voltage are merged at
+    the centre of their charges.
+    """
+    lower = np.minimum.accumulate(voltage)
+    upper = np.maximum.accumulate(voltage[::-1])[::-1]
+    centre, first, count = np.unique(
+        0.5 * (lower + upper), return_index=True, return_counts=True
     )
-    return level, 0.5 * (charge[first] + charge[first + count - 1])
+    return centre, 0.5 * (charge[first] + charge[first + count - 1])
 
 
 def read_timeseries(
@@ -182,39 +193,40 @@ def read_timeseries(
     columns: Mapping[str, str] | None = None,
     charging_is_positive: bool = True,
 ) -> TimeSeries:
-    """Read a cycler's log, and state in `assumed` how it was understood.
+    """Read the log of a cycler; `assumptions` states how the file was interpreted.
 
-    The format is told by the file's extension and header: Battery Data Format (labels of
-    either style; `.csv`, `.parquet`), BatteryArchive time series (`.csv`), BioLogic
-    (`.mpt`; `.mpr` through the package `galvani`), Neware (`.nda`, `.ndax` through the
-    package `fastnda`). Arbin and Maccor files: convert them to Battery Data Format first,
-    for example with the package `batterydf`. The cell is named after the file.
+    The format is recognised by suffix and header: Battery Data Format (labels of both
+    styles; `.csv`, `.parquet`), BatteryArchive time series (`.csv`), BioLogic (`.mpt`;
+    `.mpr` with the package `galvani`), Neware (`.nda`, `.ndax` with the package
+    `fastnda`). Convert Arbin and Maccor files to Battery Data Format first, for example
+    with the package `batterydf`. The cell is named after the file.
 
     Args:
         path: the file; needs `pandas` (`pip install battprob[data]`).
         columns: names in the file of `time_s`, `voltage_v`, `current_a`, `cycle` and of
-            others to keep, where the header is not understood.
-        charging_is_positive: sign of the current in the file. All the formats above count
-            charging as positive; the record is checked against it.
+            other columns to keep, for headers that are not recognised.
+        charging_is_positive: sign of the current in the file. In all formats above the
+            charging current is positive; the sign is checked against the voltage.
 
     Raises:
         DataError: a column is not found, a value is not a number (the message names the
-            file, line and column), or the voltage falls while the file says it charges.
+            file, line and column), or the voltage falls while the cell is charged
+            according to the sign of the current.
 
     Example:
         >>> series = read_timeseries("cell.bdf.csv")  # doctest: +SKIP
         >>> cell = series.to_cell(voltage_v=np.linspace(4.2, 2.5, 1000))  # doctest: +SKIP
     """
-    values, assumed = load_columns(path, columns or {})
+    values, assumptions = load_columns(path, columns or {})
     current = values["current_a"] * (1.0 if charging_is_positive else -1.0)
     sign = "charging" if charging_is_positive else "discharging"
     rise = _voltage_rise(values["voltage_v"], current)
     if rise < 0:
         raise DataError(
-            f"{path}: the voltage falls while the current charges, if positive means "
+            f"{path}: the voltage falls during charging if a positive current means "
             f"{sign}; read it with charging_is_positive={not charging_is_positive}"
         )
-    checked = "" if rise > 0 else " (the record does not tell)"
+    unchecked = "" if rise > 0 else " (could not be checked)"
     other = {
         key: column
         for key, column in values.items()
@@ -227,12 +239,19 @@ def read_timeseries(
         current,
         values["cycle"],
         other=other,
-        assumed=(*assumed, f"positive current in the file means {sign}{checked}"),
+        assumptions=(
+            *assumptions,
+            f"positive current in the file means {sign}{unchecked}",
+        ),
     )
 
 
 def _voltage_rise(voltage, current):
-    """Voltage gained in the direction of the current: positive if the sign is right."""
+    """Sum of voltage changes in the direction of the current; positive if signs agree.
+
+    Rows at which the current changes direction are excluded: there the voltage changes by
+    polarisation.
+    """
     direction = np.sign(current)
     same = direction[1:] == direction[:-1]
     return float(np.sum(np.where(same, np.diff(voltage) * direction[1:], 0.0)))
@@ -241,7 +260,9 @@ def _voltage_rise(voltage, current):
 def _check(name, columns, extra):
     lengths = {key: value.shape for key, value in {**columns, **extra}.items()}
     if len(set(lengths.values())) > 1 or columns["time_s"].size == 0:
-        raise DataError(f"{name!r}: columns must be of one length, got {lengths}")
+        raise DataError(
+            f"{name!r}: columns must be non-empty and of one length; got {lengths}"
+        )
     for key, value in columns.items():
         bad = np.flatnonzero(~np.isfinite(value))
         if bad.size:
@@ -254,6 +275,6 @@ def _check(name, columns, extra):
     )
     if bad.size:
         raise DataError(
-            f"{name!r}: cycle must be whole and never fall; row {bad[0]} (counting from 0) "
-            f"has {cycle[bad[0]]:g}"
+            f"{name!r}: cycle must be integers that do not decrease; row {bad[0]} "
+            f"(counting from 0) has {cycle[bad[0]]:g}"
         )

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from battprob._errors import DataError
 from battprob._typing import Complex, Float, PRNGKey
+from battprob.data.readers import read_file, registered_reader
 from battprob.data.spectra import Spectrum, read_spectra
 from battprob.eis.checks import KramersKronig, kramers_kronig
 from battprob.eis.circuit import Circuit
@@ -34,7 +35,16 @@ def spectra_of_files(
         DataError: there is no file, or one cannot be read (the message says where).
     """
     files = [file for path in paths for file in _files(Path(path))]
-    return [spectrum for file in files for spectrum in read_spectra(file, by=by)]
+    return [spectrum for file in files for spectrum in _read(file, by)]
+
+
+def _read(file, by):
+    if registered_reader(file) is None:
+        return read_spectra(file, by=by)
+    spectra = [record for record in read_file(file) if isinstance(record, Spectrum)]
+    if not spectra:
+        raise DataError(f"{file}: expected a file of spectra; its reader returns cells")
+    return spectra
 
 
 def fit_spectra(
@@ -104,7 +114,7 @@ def write_table(
 
 def _files(path):
     if path.is_dir():
-        files = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
+        files = sorted(p for p in path.iterdir() if _is_readable(p))
         if not files:
             raise DataError(
                 f"no spectra in the folder {path}: expected files {sorted(_SUFFIXES)}"
@@ -113,6 +123,10 @@ def _files(path):
     if not path.is_file():
         raise DataError(f"no file {path}")
     return [path]
+
+
+def _is_readable(path):
+    return path.suffix.lower() in _SUFFIXES or registered_reader(path) is not None
 
 
 def _header(posterior):

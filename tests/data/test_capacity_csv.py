@@ -1,4 +1,4 @@
-"""Capacity tables are read column by column; an error names the file, column and line."""
+"""`read_capacity_csv` reads the named columns; errors name the file, column and line."""
 
 import numpy as np
 import pytest
@@ -62,12 +62,12 @@ def test_columns_by_name(table):
         (
             "cell,cycle,capacity_Ah\na,1.5,1.0\n",
             {},
-            "line 2: cycle must be a whole number",
+            "line 2: cycle must be an integer",
         ),
         (
             "cell,cycle,capacity_Ah\na,3,1.0\nb,1,1\na,2,1.0\n",
             {},
-            "line 4: cycle falls from 3 to 2",
+            "line 4: cycle decreases from 3 to 2",
         ),
         (
             "cell,cycle,capacity_Ah,p\na,1,1,x\na,2,1,y\n",
@@ -76,7 +76,7 @@ def test_columns_by_name(table):
         ),
     ],
 )
-def test_errors_say_where(table, text, options, message):
+def test_errors_name_file_line_and_column(table, text, options, message):
     with pytest.raises(DataError, match=message):
         read_capacity_csv(table(text), **options)
 

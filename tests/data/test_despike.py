@@ -1,4 +1,4 @@
-"""Glitches that come and go are found and mended; ageing, knees and noise are left alone."""
+"""`despike` repairs short excursions and does not change ageing, knees or noise."""
 
 from dataclasses import replace
 
@@ -15,14 +15,14 @@ NOISE_AH = 2e-3
 
 
 def fade(knee, power, noise, seed):
-    """A smooth monotone fade with a knee, as steep as `power` makes it."""
+    """Monotone fade with a knee, whose steepness increases with `power`, plus noise."""
     rng = np.random.default_rng(seed)
     clean = 1.08 - 2e-4 * CYCLE - 0.3 * (CYCLE / knee) ** power
     return np.clip(clean, 0.1, None) + noise * rng.standard_normal(CYCLE.size)
 
 
 def cell_with_curves(seed):
-    """Curves that fade by a fifth of their capacity over thirty cycles."""
+    """Curves that lose a fifth of their capacity over thirty cycles."""
     rng = np.random.default_rng(seed)
     shape = 1 / (1 + np.exp((VOLTAGE - 3.2) / 0.05))
     height = np.linspace(1.08, 0.86, 30)
@@ -51,23 +51,23 @@ def test_fade_with_a_knee_and_noise_is_never_repaired(knee, power, noise, seed):
 
 
 @pytest.mark.parametrize("step", [0.3, -0.3])
-def test_a_step_that_stays_is_not_a_glitch(step):
+def test_a_permanent_step_is_not_repaired(step):
     capacity = 1.0 + step * (CYCLE > 150)
     assert despike(Cell("a1", CYCLE, capacity))[1] == []
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    where=st.lists(st.integers(1, 48), min_size=1, max_size=4, unique=True),
+    positions=st.lists(st.integers(1, 48), min_size=1, max_size=4, unique=True),
     size=st.floats(0.15, 50) | st.floats(-50, -0.15),
     seed=st.integers(0, 2**20),
 )
-def test_planted_spikes_are_found_and_mended_to_within_noise(where, size, seed):
+def test_added_spikes_are_repaired_to_within_the_noise(positions, size, seed):
     clean = fade(500, 6, NOISE_AH, seed)
-    rows = 6 * np.array(sorted(where))
-    spoilt = clean.copy()
-    spoilt[rows] += size
-    repaired, repairs = despike(Cell("a1", CYCLE, spoilt))
+    rows = 6 * np.array(sorted(positions))
+    spiked = clean.copy()
+    spiked[rows] += size
+    repaired, repairs = despike(Cell("a1", CYCLE, spiked))
     assert [r.cycle for r in repairs] == CYCLE[rows].tolist()
     assert np.abs(repaired.capacity_ah - clean).max() < 6 * NOISE_AH
     untouched = np.delete(np.arange(CYCLE.size), rows)
@@ -83,37 +83,37 @@ def test_a_missing_value_stays_missing_and_does_not_hide_a_spike():
     assert np.isnan(repaired.capacity_ah[[50, 52]]).all()
 
 
-def test_a_spoilt_curve_is_bridged_from_its_neighbours():
+def test_a_bad_curve_is_interpolated_from_its_neighbours():
     clean = cell_with_curves(0)
     curves = clean.curve_capacity_ah.copy()
     curves[10, 17] += 0.4
     curves[20] -= 0.2
-    spoilt = replace(clean, curve_capacity_ah=curves)
-    repaired, repairs = despike(spoilt)
+    spiked = replace(clean, curve_capacity_ah=curves)
+    repaired, repairs = despike(spiked)
     assert [(r.cycle, r.quantity) for r in repairs] == [
         (12, "curve_capacity_ah"),
         (22, "curve_capacity_ah"),
     ]
     assert repairs[0].voltage_v == VOLTAGE[17]
     assert np.abs(repaired.curve_capacity_ah - clean.curve_capacity_ah).max() < 6e-3
-    assert spoilt.curve_capacity_ah[10, 17] == curves[10, 17]
+    assert spiked.curve_capacity_ah[10, 17] == curves[10, 17]
 
 
-def test_clean_curves_come_back_as_the_same_object():
+def test_curves_without_spikes_return_the_same_object():
     cell = cell_with_curves(1)
     assert despike(cell)[0] is cell
 
 
-def test_repair_reads_as_one_line():
-    spoilt = cell_with_curves(0).curve_capacity_ah.copy()
-    spoilt[10, 17] = 49.0
-    _, (repair,) = despike(replace(cell_with_curves(0), curve_capacity_ah=spoilt))
+def test_repair_is_printed_as_one_line():
+    curves = cell_with_curves(0).curve_capacity_ah.copy()
+    curves[10, 17] = 49.0
+    _, (repair,) = despike(replace(cell_with_curves(0), curve_capacity_ah=curves))
     assert str(repair).startswith(
         "a1 cycle 12: curve_capacity_ah at 2.903 V 49.0000 ->"
     )
 
 
 @pytest.mark.parametrize("num_cycles", [1, 2, 3])
-def test_short_records_pass(num_cycles):
+def test_short_records_are_not_changed(num_cycles):
     cell = Cell("a1", CYCLE[:num_cycles], np.ones(num_cycles))
     assert despike(cell) == (cell, [])

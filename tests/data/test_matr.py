@@ -1,4 +1,4 @@
-"""MATLAB v7.3 batch files are read whichever way their arrays lie; gaps stay gaps."""
+"""`read_matr` reads arrays stored as rows or columns and keeps missing cycles missing."""
 
 import h5py
 import numpy as np
@@ -34,7 +34,7 @@ class Writer:
         array = np.array([target.ref for target in targets], h5py.ref_dtype)
         return self.values(parent, name, array)
 
-    def aside(self):
+    def new_group(self):
         self.count += 1
         return self.file.require_group("#refs#").create_group(f"r{self.count}")
 
@@ -54,22 +54,22 @@ def write_batch(path, cells, *, rows=True):
 
 
 def write_cell(w, cell):
-    aside = w.aside()
-    summary, cycles = w.aside(), w.aside()
+    fields = w.new_group()
+    summary, cycles = w.new_group(), w.new_group()
     w.values(summary, "cycle", np.asarray(cell["cycle"], float))
     for k, name in enumerate(SUMMARY):
         w.values(
             summary, name, np.asarray(cell["capacity"]) + 10.0 * (name[0] != "Q") * k
         )
-    curves = [w.values(w.aside(), "q", curve) for curve in cell["curves"]]
+    curves = [w.values(w.new_group(), "q", curve) for curve in cell["curves"]]
     w.references(cycles, "Qdlin", curves)
     return {
         "summary": summary,
         "cycles": cycles,
-        "Vdlin": w.values(aside, "Vdlin", VOLTAGE),
-        "cycle_life": w.values(aside, "cycle_life", cell["life"]),
-        "policy_readable": w.text(aside, "policy", "3.6C(80%)-3.6C"),
-        "barcode": w.text(aside, "barcode", "EL1"),
+        "Vdlin": w.values(fields, "Vdlin", VOLTAGE),
+        "cycle_life": w.values(fields, "cycle_life", cell["life"]),
+        "policy_readable": w.text(fields, "policy", "3.6C(80%)-3.6C"),
+        "barcode": w.text(fields, "barcode", "EL1"),
     }
 
 
@@ -91,7 +91,7 @@ def cells(request, tmp_path):
     return read_matr(write_batch(tmp_path / "b.mat", batch, rows=request.param))
 
 
-def test_cells_carry_their_labels(cells):
+def test_cells_have_their_labels(cells):
     assert [cell.name for cell in cells] == ["2017-05-12/cell0", "2017-05-12/cell1"]
     assert cells[0].protocol == "3.6C(80%)-3.6C"
     assert cells[0].batch == "2017-05-12"
@@ -129,14 +129,14 @@ def test_summary_columns_are_kept_by_name(cells):
     )
 
 
-def test_curves_stop_at_the_cycle_asked_for(tmp_path):
+def test_curves_stop_at_last_curve_cycle(tmp_path):
     path = write_batch(tmp_path / "b.mat", [example(860.0, False)])
     (cell,) = read_matr(path, last_curve_cycle=2)
     assert cell.curve_cycle.tolist() == [1, 2]
     assert cell.cycle.tolist() == [1, 2, 4]
 
 
-def test_errors_name_field_and_cell(tmp_path):
+def test_errors_name_the_missing_field(tmp_path):
     path = write_batch(tmp_path / "b.mat", [example(860.0, False)])
     with h5py.File(path, "a") as file:
         del file["batch/policy_readable"]

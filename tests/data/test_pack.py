@@ -1,4 +1,4 @@
-"""The real pack is read as it is, and its known glitches, no others, are mended."""
+"""`read_pack` returns the recorded values; `despike` repairs exactly the known spikes."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from battprob import DataError
 from battprob.data import despike, read_pack
 
-KNOWN_GLITCHES = {
+KNOWN_SPIKES = {
     ("train/cell2", 12),
     ("train/cell9", 13),
     ("train/cell16", 73),
@@ -14,15 +14,15 @@ KNOWN_GLITCHES = {
     ("test1/cell3", 12),
     ("test1/cell9", 13),
     ("test1/cell39", 74),
-    ("test1/cell19", 11),  # one voltage, 0.07 Ah off; not in the list of the source
+    ("test1/cell19", 11),  # one voltage, error 0.07 Ah; not in the list of the source
 }
 
 
 def first_below(cell, capacity_ah):
-    """First cycle below, or the one after the record, in which no life is longer."""
-    mended = despike(cell)[0]
-    below = mended.cycle[mended.capacity_ah < capacity_ah]
-    return below[0] if below.size else mended.cycle[-1] + 1
+    """First cycle below the capacity, or the cycle after the last one."""
+    repaired = despike(cell)[0]
+    below = repaired.cycle[repaired.capacity_ah < capacity_ah]
+    return below[0] if below.size else repaired.cycle[-1] + 1
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def cells(data_folder):
     return read_pack(data_folder / "severson" / "severson.npz")
 
 
-def test_cells_carry_their_labels(cells):
+def test_cells_have_their_labels(cells):
     first = cells[0]
     assert len(cells) == 84
     assert first.name == "train/cell1"
@@ -43,9 +43,9 @@ def test_cells_carry_their_labels(cells):
     np.testing.assert_array_equal(first.capacity_ah, first.curve_capacity_ah[:, -1])
 
 
-def test_known_glitches_are_mended_and_nothing_else(cells):
+def test_only_the_known_spikes_are_repaired(cells):
     repairs = [repair for cell in cells for repair in despike(cell)[1]]
-    assert {(repair.cell, repair.cycle) for repair in repairs} == KNOWN_GLITCHES
+    assert {(repair.cell, repair.cycle) for repair in repairs} == KNOWN_SPIKES
     assert all(-0.01 < repair.new < 1.1 for repair in repairs)
 
 
@@ -66,7 +66,7 @@ def test_a_pack_without_an_array_is_refused(tmp_path):
         read_pack(tmp_path / "p.npz")
 
 
-def test_a_small_pack_needs_no_real_data(tmp_path):
+def test_a_small_pack(tmp_path):
     np.savez(
         tmp_path / "p.npz",
         Qdlin=np.array([[[0, 50, 107], [0, 49, 106]]], np.int32),

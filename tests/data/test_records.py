@@ -1,4 +1,4 @@
-"""A `Cell` holds what it was given, read-only, and refuses what cannot be a record."""
+"""A `Cell` stores its arguments read-only and rejects invalid records."""
 
 from dataclasses import FrozenInstanceError, replace
 
@@ -26,10 +26,10 @@ def test_cycle_numbers_and_gaps_are_kept():
     assert np.isnan(cell.capacity_ah[1])
 
 
-def test_curve_of_a_cycle_is_found_by_its_number():
+def test_curve_of_a_cycle_is_selected_by_its_number():
     np.testing.assert_array_equal(make().curve_ah(10), [0.0, 0.4, 1.0])
     with pytest.raises(
-        DataError, match=r"no discharge curve at cycle 3: it has 2 .* 2 and 10"
+        DataError, match=r"no discharge curve at cycle 3: it has 2 curves .* 2 and 10"
     ):
         make().curve_ah(3)
     with pytest.raises(DataError, match="no discharge curves"):
@@ -47,7 +47,7 @@ def test_record_is_frozen_and_does_not_share_memory():
         cell.name = "b"
 
 
-def test_replace_checks_again():
+def test_replace_validates_again():
     assert replace(make(), batch="x").batch == "x"
     with pytest.raises(DataError, match=r"capacity_ah must have shape \(3,\)"):
         replace(make(), capacity_ah=[1.0])
@@ -56,17 +56,17 @@ def test_replace_checks_again():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"cycle": [2, 3.5, 10]}, "'a1': cycle must be whole numbers"),
+        ({"cycle": [2, 3.5, 10]}, "'a1': cycle must be integers"),
         ({"cycle": [2, 10, 3]}, "row 2 .* has 3 after 10"),
         ({"cycle": []}, "cycle must be a list"),
         ({"cycle": ["two", 3, 10]}, "cycle must be numbers"),
         ({"capacity_ah": [1.0, np.inf, 1.0]}, r"infinite in rows \[1\]"),
         ({"curve_cycle": [2, 2]}, "curve_cycle must increase"),
         ({"curve_cycle": [2, 3, 10]}, r"curve_capacity_ah must have shape \(3, 3\)"),
-        ({"voltage_v": [3.5, 3.5, 2.0]}, "voltage_v must rise or fall"),
+        ({"voltage_v": [3.5, 3.5, 2.0]}, "voltage_v must be strictly"),
         ({"voltage_v": None}, "give all three or none"),
         ({"cycle_life": -1.0}, "cycle_life must be positive"),
-        ({"censored": True}, "lower bound, but it is NaN"),
+        ({"censored": True}, "must be a lower bound, but it is NaN"),
         (
             {"per_cycle": {"resistance_ohm": [1.0]}},
             r"resistance_ohm must have shape \(3,\)",

@@ -1,4 +1,4 @@
-"""Spectra of every instrument come out in Hz and ohm with the true sign, and say how."""
+"""Spectra of all formats have the correct units and sign, and list the assumptions."""
 
 import sys
 from types import SimpleNamespace
@@ -13,10 +13,10 @@ TRUE = np.array([10 - 2j, 20 + 1j, 25 - 8j])
 FREQUENCY = np.array([1000.0, 100.0, 0.5])
 
 
-def rows(*columns, mark="\t", start=""):
+def rows(*columns, delimiter="\t", start=""):
     return (
         "\n".join(
-            start + mark.join(map(str, row)) for row in zip(*columns, strict=True)
+            start + delimiter.join(map(str, row)) for row in zip(*columns, strict=True)
         )
         + "\n"
     )
@@ -39,7 +39,9 @@ def zplot():
 def zplot_quoted():
     names = "\"  Freq(Hz)    Ampl     Time(Sec)   Z'(a)    Z''(b)    GD   Err\"\n"
     zero = np.zeros(3)
-    table = rows(FREQUENCY, zero, zero, TRUE.real, TRUE.imag, zero, zero, mark=", ")
+    table = rows(
+        FREQUENCY, zero, zero, TRUE.real, TRUE.imag, zero, zero, delimiter=", "
+    )
     return f'"ZPlotW Data File: Version 3.2c"\n"Raw Data"\n{names}{table}'
 
 
@@ -52,10 +54,10 @@ def ec_lab(comma=False):
     return f"EC-Lab ASCII FILE\n{head}{names}{table}"
 
 
-def plain(names="frequency_hz,re_ohm,im_ohm", scale=(1, 1, 1), mark=","):
+def plain(names="frequency_hz,re_ohm,im_ohm", scale=(1, 1, 1), delimiter=","):
     columns = (FREQUENCY, TRUE.real, TRUE.imag)
     scaled = (factor * column for factor, column in zip(scale, columns, strict=True))
-    return (names + "\n" if names else "") + rows(*scaled, mark=mark)
+    return (names + "\n" if names else "") + rows(*scaled, delimiter=delimiter)
 
 
 @pytest.fixture
@@ -78,7 +80,7 @@ def written(tmp_path):
         (ec_lab(comma=True), "cp1252"),
         (plain(), "utf-8-sig"),
         (plain(names=""), "utf-8"),
-        (plain(names="f [kHz];Z';-Z''", scale=(1e-3, 1, -1), mark=";"), "utf-8"),
+        (plain(names="f [kHz];Z';-Z''", scale=(1e-3, 1, -1), delimiter=";"), "utf-8"),
         (plain(names="Freq/mHz\tReal (MOhm)\tImag (mΩ)", scale=(1e3, 1e-6, 1e3)), None),
         (
             plain(names="frequency_hertz,real_impedance_ohm,imaginary_impedance_ohm"),
@@ -95,15 +97,15 @@ def test_signs_and_units_of_every_format(written, text, encoding):
     assert spectrum.name == "cell7"
 
 
-def test_what_was_assumed_is_stated(written):
-    assumed = read_spectrum(written(ec_lab())).assumed
-    assert assumed == (
+def test_assumptions_are_listed(written):
+    assumptions = read_spectrum(written(ec_lab())).assumptions
+    assert assumptions == (
         "frequency from column 'freq/Hz', in Hz",
         "real part from column 'Re(Z)/Ohm', in ohm",
-        "imaginary part from column '-Im(Z)/Ohm', in ohm, its sign turned",
+        "imaginary part from column '-Im(Z)/Ohm', in ohm, with its sign reversed",
     )
-    (assumed,) = read_spectrum(written(plain(names=""))).assumed
-    assert "no header: columns taken as frequency in Hz, real and signed" in assumed
+    (assumption,) = read_spectrum(written(plain(names=""))).assumptions
+    assert "no header: columns taken as frequency in Hz, real part and" in assumption
 
 
 def test_binary_ec_lab_through_its_package(tmp_path, monkeypatch):
@@ -135,18 +137,18 @@ def test_columns_by_name(written):
         read_spectrum(path, **columns, imaginary_ohm="Im")
 
 
-def test_sweeps_of_one_file_are_told_apart(written):
+def test_sweeps_of_one_file_are_separate_spectra(written):
     second = rows(FREQUENCY, TRUE.real, TRUE.imag, [1, 1, 1], [1, 1, 1], [2, 2, 2])
     path = written(ec_lab() + second)
     first, second = read_spectra(path)
     assert (first.name, second.name) == ("cell7/1.0", "cell7/2")
     np.testing.assert_array_equal(second.impedance_ohm, TRUE.conj())
     assert second.meta["cycle number"] == "2"
-    with pytest.raises(DataError, match="holds 2 spectra: use read_spectra"):
+    with pytest.raises(DataError, match="has 2 spectra: use read_spectra"):
         read_spectrum(path)
 
 
-def test_spectra_under_one_header_are_told_apart_by_a_column_of_text(written):
+def test_spectra_under_one_header_are_distinguished_by_a_column_of_text(written):
     table = plain().splitlines()
     labelled = [
         "cell," + table[0],
@@ -156,24 +158,25 @@ def test_spectra_under_one_header_are_told_apart_by_a_column_of_text(written):
     first, second = read_spectra(path)
     assert first.name.endswith("/a")
     assert second.meta["cell"] == "b"
-    assert "2 spectra, told apart by column 'cell'" in first.assumed
-    with pytest.raises(DataError, match="holds 2 spectra: use read_spectra"):
+    assert "2 spectra, distinguished by column 'cell'" in first.assumptions
+    with pytest.raises(DataError, match="has 2 spectra: use read_spectra"):
         read_spectrum(path)
 
 
-def test_frequencies_that_come_back_without_a_label_are_stated(written):
+def test_repeated_frequencies_without_a_label_are_listed(written):
     table = plain().splitlines()
     path = written("\n".join([*table, *table[1:]]) + "\n")
     (spectrum,) = read_spectra(path)
-    assert any("occurs 2 times" in line for line in spectrum.assumed)
+    assert any("occurs 2 times" in line for line in spectrum.assumptions)
 
 
-def test_records_of_rest_are_left_out_and_said(written):
+def test_rest_periods_are_omitted_and_listed(written):
     rest = rows([0.0], [0.0], [0.0], [0.0], [0.0], [1.0])
     spectrum = read_spectrum(written(ec_lab() + rest))
     np.testing.assert_array_equal(spectrum.impedance_ohm, TRUE)
     assert (
-        spectrum.assumed[-1] == "1 rows with frequency 0 left out, the first in line 9"
+        spectrum.assumptions[-1]
+        == "1 rows with frequency 0 omitted, the first in line 9"
     )
 
 
@@ -183,7 +186,7 @@ def test_records_of_rest_are_left_out_and_said(written):
         ("", "cell7.txt is empty"),
         ("freq/Hz,Re,Im\n", "expected a table of numbers"),
         (plain() + "10,x,2\n", "line 5: re_ohm must be a number, got 'x'"),
-        (plain() + "\n10,2\n", "line 6: expected 3 fields, got 2: .* cut off"),
+        (plain() + "\n10,2\n", "line 6: expected 3 fields, got 2: .* truncated"),
         (gamry()[:-60], "line 11: expected 5 fields, got 2"),
         (plain() + "-1,2,2\n", "row 3 .* has frequency -1 Hz"),
         (plain() + "1,nan,2\n", r"row 3 .* impedance nan\+2j ohm"),
@@ -196,12 +199,12 @@ def test_records_of_rest_are_left_out_and_said(written):
         ("ZPLOT2 ASCII\n1,2\n", "a line with 'Freq"),
     ],
 )
-def test_errors_say_where(written, text, message):
+def test_errors_name_line_and_column(written, text, message):
     with pytest.raises(DataError, match=message):
         read_spectrum(written(text))
 
 
-def test_a_record_is_read_only_and_checked():
+def test_a_spectrum_is_read_only_and_validated():
     spectrum = Spectrum("a", [10.0], [1 + 1j])
     with pytest.raises(ValueError, match="read-only"):
         spectrum.impedance_ohm[0] = 2

@@ -1,4 +1,4 @@
-"""Synthetic cells obey the law they state, and break a model of constant noise visibly."""
+"""Synthetic cells follow the documented distribution, which constant noise cannot fit."""
 
 import time
 
@@ -28,7 +28,7 @@ def log_variance(truth):
     return np.log([np.var(c.curve_ah(100) - c.curve_ah(10)) for c in truth.cells])
 
 
-def test_life_follows_the_stated_law(truth, log_life):
+def test_life_follows_the_documented_distribution(truth, log_life):
     z = (log_life - truth.log_life_mean) / truth.log_life_sd
     assert stats.kstest(z, "norm").pvalue > 0.01
     fast = truth.charge_rate_c > 5
@@ -37,7 +37,7 @@ def test_life_follows_the_stated_law(truth, log_life):
         assert stats.binomtest(covered, int(half.sum()), 0.9).pvalue > 0.01
 
 
-def test_life_is_where_capacity_crosses_80_percent_of_nominal(truth):
+def test_life_is_the_first_cycle_below_80_percent_of_nominal(truth):
     for cell in truth.cells:
         assert cell.cycle[-1] == cell.cycle_life
         assert cell.capacity_ah[-1] < 0.88 <= cell.capacity_ah[:-1].min()
@@ -51,13 +51,13 @@ def test_curves_end_at_the_capacity_of_their_cycle(truth):
         assert np.abs(np.diff(cell.capacity_ah[90:130])).max() < 4e-3
 
 
-def test_early_curves_foretell_life_as_in_the_real_pack(log_life, log_variance):
+def test_early_curves_predict_life_as_in_the_real_pack(log_life, log_variance):
     line = stats.linregress(log_variance, log_life)
     assert line.rvalue < -0.8
     assert -0.55 < line.slope < -0.3  # -0.40 in the real pack
 
 
-def test_magnitudes_are_those_of_the_real_pack(log_life, log_variance):
+def test_magnitudes_agree_with_the_real_pack(log_life, log_variance):
     assert 500 < np.exp(np.median(log_life)) < 1000
     low, high = np.percentile(np.exp(log_variance), [2, 98])
     assert low > 1e-5
@@ -75,11 +75,11 @@ def test_constant_noise_overcovers_slow_charging_and_undercovers_fast(
     assert covered[fast].mean() < 0.85
 
 
-def test_clean_synthetic_cells_need_no_repair(truth):
+def test_synthetic_cells_have_no_spikes(truth):
     assert sum(len(despike(cell)[1]) for cell in truth.cells[:100]) == 0
 
 
-def test_same_seed_same_cells():
+def test_the_same_seed_gives_the_same_cells():
     a, b, c = (population(2, seed=s).cells[1] for s in (0, 0, 1))
     np.testing.assert_array_equal(a.curve_capacity_ah, b.curve_capacity_ah)
     assert a.cycle_life != c.cycle_life
@@ -90,19 +90,19 @@ def test_batches_are_named():
     assert names == {"batch0", "batch1"}
 
 
-def test_a_hundred_cells_take_seconds_at_most():
+def test_a_hundred_cells_take_less_than_five_seconds():
     start = time.process_time()
     population(100, seed=0)
     assert time.process_time() - start < 5
 
 
-def test_nothing_to_draw_is_an_error():
+def test_zero_cells_are_an_error():
     with pytest.raises(DataError, match="at least one cell and one batch, got 0 and 3"):
         population(0, seed=0)
 
 
 @pytest.mark.parametrize("num_features", [1, 5])
-def test_regression_follows_its_truth(num_features):
+def test_regression_follows_its_true_moments(num_features):
     data = heteroscedastic_regression(2000, num_features=num_features, seed=3)
     z = (data.y - data.mean) / data.sd
     assert stats.kstest(z, "norm").pvalue > 0.01

@@ -1,4 +1,4 @@
-"""Cyclers' logs become cells: signs checked, counters and currents agreeing, lines named."""
+"""Cycler logs are converted to cells; the sign of the current is checked."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ HEADERS = {
 
 
 def log(num_cycles=2, sign=1.0):
-    """Charge for an hour at 1 A, discharge at 2 A: 1, then 0.9 Ah; V linear in charge."""
+    """Charge for 1 h at 1 A, discharge at 2 A: 1 Ah, then 0.9 Ah; V linear in charge."""
     rows = []
     for cycle in range(1, num_cycles + 1):
         hours = 0.5 - 0.05 * (cycle - 1)
-        for share in np.linspace(0, 1, 61):
-            rows.append((cycle, share, 3 + share, sign))
-        for share in np.linspace(0, 1, 61):
-            rows.append((cycle, 1.01 + share * hours, 4 - share, -2 * sign))
+        for fraction in np.linspace(0, 1, 61):
+            rows.append((cycle, fraction, 3 + fraction, sign))
+        for fraction in np.linspace(0, 1, 61):
+            rows.append((cycle, 1.01 + fraction * hours, 4 - fraction, -2 * sign))
     cycle, hour, voltage, current = np.array(rows).T
     return 3600 * (hour + 2 * cycle), voltage, current, cycle
 
@@ -53,11 +53,11 @@ def test_capacity_and_curve_of_every_cycle(written, style):
     curve = cell.curve_ah(1)
     np.testing.assert_allclose(curve[:3], [0.0, 0.25, 1.0], rtol=1e-9)
     assert np.isnan(curve[3])
-    assert series.assumed[-1] == "positive current in the file means charging"
-    assert series.assumed[0].startswith("time_s from column")
+    assert series.assumptions[-1] == "positive current in the file means charging"
+    assert series.assumptions[0].startswith("time_s from column")
 
 
-def test_counters_are_believed_over_the_current_however_they_reset(written):
+def test_counters_are_used_instead_of_the_current_and_may_be_reset(written):
     time, voltage, current, cycle = log()
     step = np.where(current < 0, 0.01, 0.0)
     cumulative = np.cumsum(step)
@@ -69,7 +69,7 @@ def test_counters_are_believed_over_the_current_however_they_reset(written):
         np.testing.assert_allclose(capacity, 61 * 0.01, rtol=1e-9)
 
 
-def test_a_quantised_voltage_gives_the_middle_of_its_plateau():
+def test_a_quantised_voltage_gives_the_centre_of_each_step():
     charge = np.linspace(0, 1, 2001)
     voltage = np.round(4 - charge, 2)
     series = TimeSeries("a", 3600 * charge, voltage, -np.ones(2001), np.ones(2001))
@@ -84,7 +84,7 @@ def test_the_sign_of_the_current_is_checked(written):
         read_timeseries(path)
     series = read_timeseries(path, charging_is_positive=False)
     np.testing.assert_array_equal(series.current_a, log()[2])
-    assert series.assumed[-1] == "positive current in the file means discharging"
+    assert series.assumptions[-1] == "positive current in the file means discharging"
 
 
 def test_without_cycles_and_with_columns_by_name(written):
@@ -94,7 +94,7 @@ def test_without_cycles_and_with_columns_by_name(written):
     columns = {"time_s": "t", "voltage_v": "U", "current_a": "I"}
     series = read_timeseries(path, columns=columns)
     assert series.cycle.tolist() == [1] * 122
-    assert "all rows taken as cycle 1" in series.assumed[-2]
+    assert "all rows taken as cycle 1" in series.assumptions[-2]
     with pytest.raises(DataError, match="no column for 'T' among"):
         read_timeseries(path, columns={**columns, "temperature_c": "T"})
 
@@ -106,10 +106,10 @@ def test_ec_lab_text(written):
     path = written(head + body.replace(",", "\t"), "cell7.mpt", "cp1252")
     series = read_timeseries(path)
     np.testing.assert_allclose(series.current_a, current)
-    assert "current_a from column 'I/mA' times 0.001" in series.assumed
+    assert "current_a from column 'I/mA' times 0.001" in series.assumptions
 
 
-def test_neware_through_its_package(written, monkeypatch):
+def test_neware_with_its_package(written, monkeypatch):
     pandas = pytest.importorskip("pandas")
     time, voltage, current, cycle = log()
     counted = np.where(current < 0, -1000.0, 1000.0) * np.tile(np.linspace(0, 1, 61), 4)
@@ -149,22 +149,26 @@ def test_parquet(tmp_path):
         ("0,4,-1,1\n\n1,3,-1,1\n", "a.csv", r"a.csv, line 3: .* got 'nan'"),
         ("0,4,-1,1\n1,3\n,,,\n", "a.csv", r"line 4: Test Time / s must be"),
         ("0,4,-1,1\n1,3,-1,1\n1,3,-1,1,5,6\n", "a.csv", "line 4"),
-        ("0,4,-1,2\n1,3,-1,1\n", "a.csv", "cycle must be whole and never fall; row 1"),
-        ("0,4,-1,1.5\n", "a.csv", "cycle must be whole .* row 0"),
+        (
+            "0,4,-1,2\n1,3,-1,1\n",
+            "a.csv",
+            "cycle must be integers that do not decrease; row 1",
+        ),
+        ("0,4,-1,1.5\n", "a.csv", "cycle must be integers .* row 0"),
         ("", "a.ndax", "needs the package 'fastnda': pip install fastnda"),
         ("", "a.mpr", "needs the package 'galvani'"),
         ("", "a.mpt", "line 2: expected 'Nb header lines"),
     ],
 )
-def test_errors_say_where(written, content, name, message):
+def test_errors_name_line_and_column(written, content, name, message):
     path = written(HEADERS["readable"] + "\n" + content, name)
     with pytest.raises(DataError, match=message):
         read_timeseries(path)
 
 
-def test_time_that_falls_cannot_be_integrated():
+def test_decreasing_time_cannot_be_integrated():
     series = TimeSeries("a", [0, 5, 2], [4, 3.9, 3.8], [-1, -1, -1], [1, 1, 1])
-    with pytest.raises(DataError, match="time falls at row 2"):
+    with pytest.raises(DataError, match="time decreases at row 2"):
         series.to_cell()
-    with pytest.raises(DataError, match="must be of one length"):
+    with pytest.raises(DataError, match="non-empty and of one length"):
         TimeSeries("a", [0, 5], [4], [-1], [1])

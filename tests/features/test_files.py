@@ -41,8 +41,8 @@ def test_logs_of_cyclers(tmp_path):
     slopes = made.table.select(["fade_slope"]).x[:, 0]
     np.testing.assert_allclose(slopes, [-1e-4, -2e-3], rtol=0.01)
     assert np.isfinite(made.table.x).all()
-    assert "curves on 1000 voltages, 4.1 to 2.5 V" in made.stated
-    assert any("b: positive current" in line for line in made.stated)
+    assert "curves on 1000 voltages, 4.1 to 2.5 V" in made.notes
+    assert any("b: positive current" in line for line in made.notes)
     made.to_dataframe().to_csv(tmp_path / "features.csv")
     again = FeatureTable.from_csv(tmp_path / "features.csv")
     np.testing.assert_array_equal(again.x, made.table.x)
@@ -57,8 +57,8 @@ def test_spectra(tmp_path):
     assert made.table.x.shape == (2, 2 * 21)
     assert made.table.names[0] == "re_z_1000hz"
     assert made.cycle_life is None
-    assert "21 frequencies, 1000 to 0.1 Hz" in made.stated
-    assert any("its sign turned" in line for line in made.stated)
+    assert "21 frequencies, 1000 to 0.1 Hz" in made.notes
+    assert any("its sign reversed" in line for line in made.notes)
 
 
 def test_the_pack_with_its_lives(data_folder):
@@ -72,7 +72,7 @@ def test_the_pack_with_its_lives(data_folder):
 def test_faulty_files_are_refused(tmp_path):
     log = write_log(tmp_path / "a.csv", 1e-4)
     spectrum = write_spectrum(tmp_path / "b.csv", 1.0)
-    with pytest.raises(DataError, match=r"one kind, got a.csv \(time series\), b.csv"):
+    with pytest.raises(DataError, match=r"one type of records, got a.csv \(TimeSeries\), b.csv"):
         features_of_files([log, spectrum])
     with pytest.raises(DataError, match="no file"):
         features_of_files([tmp_path / "c.csv"])
@@ -104,5 +104,5 @@ def test_files_that_are_not_what_their_name_says_are_refused(tmp_path, name, mes
 def test_spectra_of_one_frequency_have_no_range(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("freq,re,im\n1,2,-3\n")
-    with pytest.raises(DataError, match=r"range of frequencies in common; .* 1 Hz"):
+    with pytest.raises(DataError, match=r"common frequency range; .* 1 Hz"):
         features_of_files([path])
