@@ -60,7 +60,7 @@ def cramer_rao(sigma):
     """Smallest relative standard deviations with the noise known."""
     circuit = bp.eis.Circuit(CIRCUIT)
     omega = 2 * np.pi * jnp.asarray(FREQUENCY)
-    _, slopes = circuit.evaluate_with_slopes(jnp.asarray(TRUTH), omega)
+    _, slopes = circuit.network.evaluate_with_gradient(jnp.asarray(TRUTH), omega)
     slopes = np.asarray(slopes) / sigma
     return np.sqrt(np.diag(np.linalg.inv((slopes @ slopes.conj().T).real))) / TRUTH
 
@@ -80,7 +80,7 @@ def judged(posterior, sigma):
     """Coverage, spread against Cramér-Rao, and failures of a batch of fits."""
     bounds = posterior.interval(0.9)
     low, high = (
-        np.stack([bounds[n][i] for n in posterior.circuit.names], -1) for i in (0, 1)
+        np.stack([bounds[n][i] for n in posterior.network.names], -1) for i in (0, 1)
     )
     value = np.asarray(posterior.parameters.value)
     bound = cramer_rao(sigma)
@@ -90,13 +90,13 @@ def judged(posterior, sigma):
     return {
         "coverage": dict(
             zip(
-                posterior.circuit.names,
+                posterior.network.names,
                 ((low <= TRUTH) & (high >= TRUTH)).mean(0),
                 strict=True,
             )
         ),
         "spread_over_cramer_rao": dict(
-            zip(posterior.circuit.names, robust / TRUTH / bound, strict=True)
+            zip(posterior.network.names, robust / TRUTH / bound, strict=True)
         ),
         "failures": failed.mean(),
         "silent_failures": (failed & ~told).mean(),
@@ -162,14 +162,11 @@ def example():
     below = spectrum.impedance_ohm.imag < 0  # as its documentation leaves out the rest
     frequency, z = spectrum.frequency_hz[below], spectrum.impedance_ohm[below]
     ends = [frequency.min(), frequency.max()]
-    fitted = bp.eis.Circuit("R0-p(R1,C1)-p(R2-Wo1,C2)").fit(
-        frequency,
-        z,
-        key=jax.random.key(0),
-        noise=bp.eis.KnownVariance(ends, [1.0, 1.0], degrees_of_freedom=0.0),
-    )
+    unit_weights = bp.eis.KnownVariance(ends, [1.0, 1.0], degrees_of_freedom=0.0)
+    circuit = bp.eis.Circuit("R0-p(R1,C1)-p(R2-Wo1,C2)", noise=unit_weights)
+    fitted = circuit.fit(frequency, z, key=jax.random.key(0))
     values = fitted.parameters.value
-    away = z - np.asarray(fitted.circuit.impedance(values, frequency))
+    away = z - np.asarray(fitted.network.impedance(values, frequency))
     return {
         "rmse_mohm": 1e3 * float(np.sqrt(np.mean(np.abs(away) ** 2))),
         "verdict": fitted.verdict,
@@ -203,7 +200,7 @@ def main(python, count, count_peer):
             off = free * rng.choice([-1, 1], (count_peer, free.size))
             found, seconds = peer(python, measured[:count_peer], TRUTH * factor**off)
             results[f"impedance.py, guess {name} off"] = judged_peer(
-                found, sigma, posterior.circuit.names
+                found, sigma, posterior.network.names
             ) | {
                 "spectra_per_cpu_second": count_peer / seconds,
                 "ours_times_faster": results["proportional 0.005"][

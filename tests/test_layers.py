@@ -138,7 +138,6 @@ def test_imports_point_downwards():
     assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.xfail(strict=True, reason="circuits: eis._problem and eis.circuit")
 def test_no_circle_of_imports():
     """Assert that no file leads back to itself, imports inside functions included.
 

@@ -65,9 +65,9 @@ def log_likelihood(
     task, measured: Array, z: Float[Array, " p"], shape: Float[Array, " q"], level
 ) -> Float[Array, ""]:
     """Log density of the recordings given parameters and noise."""
-    parameters = tuple(task.circuit.free_parameters.values())
+    parameters = tuple(task.network.free_parameters.values())
     omega = 2 * jnp.pi * task.frequency_hz
-    mean = task.circuit.evaluate(to_values(z, parameters), omega)
+    mean = task.network.evaluate(to_values(z, parameters), omega)
     h = relative_variance(task.noise, shape, mean, task.frequency_hz)
     return task.likelihood.log_prob(measured, mean, level * h).sum()
 
@@ -87,9 +87,9 @@ def _coordinates(task, nodes, box, to_shape):
     logit = jnp.log(share) - jnp.log1p(-share)
     middle = weight @ logit
     spread = jnp.sqrt(weight @ (logit - middle[None]) ** 2 + 0.1**2)
-    parameters = tuple(task.circuit.free_parameters.values())
+    parameters = tuple(task.network.free_parameters.values())
     omega = 2 * jnp.pi * task.frequency_hz
-    mean = task.circuit.evaluate(to_values(centre, parameters), omega)
+    mean = task.network.evaluate(to_values(centre, parameters), omega)
 
     def h(shape):
         return relative_variance(task.noise, shape, mean, task.frequency_hz)

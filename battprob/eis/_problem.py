@@ -12,9 +12,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from battprob._errors import DataError, PrecisionWarning
 from battprob._typing import Array, ArrayLike, Complex, Float
 from battprob.eis._scales import inside, to_free
-from battprob.eis.circuit import Circuit
 from battprob.eis.elements import NEVER_INDUCTIVE
 from battprob.eis.likelihood import AbstractLikelihood, Magnitude, Phase
+from battprob.eis.network import Network
 from battprob.eis.parser import leaves
 from battprob.eis.variance import AbstractVariance
 
@@ -27,7 +27,7 @@ class Problem(eqx.Module):
     `impedance` is what was measured or, where that is no complex number, near it.
     """
 
-    circuit: Circuit
+    network: Network
     noise: AbstractVariance
     likelihood: AbstractLikelihood
     frequency_hz: Float[Array, " f"]
@@ -38,7 +38,7 @@ class Problem(eqx.Module):
 
 
 def problem(
-    circuit: Circuit,
+    network: Network,
     frequency_hz: ArrayLike,
     impedance_ohm: ArrayLike,
     noise: AbstractVariance,
@@ -59,20 +59,20 @@ def problem(
             PrecisionWarning,
             stacklevel=3,
         )
-    parameters = tuple(circuit.free_parameters.values())
+    parameters = tuple(network.free_parameters.values())
     batch = np.atleast_2d(measured)[:, order]
-    _check_enough(circuit, batch)
-    _check_sign(circuit, batch)
+    _check_enough(network, batch)
+    _check_sign(network, batch)
     guesses = jnp.zeros((len(batch), 0, len(parameters)), real)
     if guess is not None:
-        values = _one_each(circuit, guess, len(batch))
+        values = _one_each(network, guess, len(batch))
         guesses = to_free(inside(values, parameters), parameters)[:, None]
     impedance = likelihood.spectrum(frequency[order], batch)
     spectra, near, guesses = placed(
         (to_jax(batch, real), to_jax(impedance, real), guesses), impedance_ohm
     )
     return Problem(
-        circuit,
+        network,
         noise,
         likelihood,
         jnp.asarray(frequency[order], real),
@@ -83,18 +83,18 @@ def problem(
     )
 
 
-def _check_enough(circuit, measured):
+def _check_enough(network, measured):
     numbers = measured.shape[1] * (2 if np.iscomplexobj(measured) else 1)
-    if numbers <= len(circuit.names):
+    if numbers <= len(network.names):
         raise DataError(
-            f"{measured.shape[1]} frequencies are too few for the {len(circuit.names)} free "
-            f"parameters of {circuit}: take a smaller circuit, or hold some by `constants=`"
+            f"{measured.shape[1]} frequencies are too few for the {len(network.names)} free "
+            f"parameters of {network}: take a smaller circuit, or hold some by `constants=`"
         )
 
 
-def _check_sign(circuit, measured):
+def _check_sign(network, measured):
     """Without inductance no Im Z is positive throughout."""
-    kinds = {leaf.element for leaf in leaves(circuit.tree)}
+    kinds = {leaf.element for leaf in leaves(network.tree)}
     if not np.iscomplexobj(measured) or not kinds <= NEVER_INDUCTIVE:
         return
     positive = np.mean(np.imag(measured) > 0, axis=1)
@@ -102,19 +102,19 @@ def _check_sign(circuit, measured):
     if wrong.size:
         raise DataError(
             f"Im Z of spectrum {wrong[0]} is positive at {positive[wrong[0]]:.0%} of its "
-            f"frequencies, and {circuit} has no inductance: Im Z is signed, negative "
+            f"frequencies, and {network} has no inductance: Im Z is signed, negative "
             "where capacitive; pass impedance_ohm.conj() if the file holds -Im Z"
         )
 
 
-def _one_each(circuit, guess, count):
+def _one_each(network, guess, count):
     """A guess for each spectrum, from one for each or one for all."""
     if not isinstance(guess, Mapping) and np.ndim(guess) == 2:
-        rows = [circuit.pack(row) for row in np.asarray(guess)]
+        rows = [network.pack(row) for row in np.asarray(guess)]
         if len(rows) != count:
             raise DataError(f"{len(rows)} rows of guesses for {count} spectra")
         return jnp.stack(rows)
-    one = circuit.pack(guess)
+    one = network.pack(guess)
     return jnp.broadcast_to(one[None], (count, one.size))
 
 

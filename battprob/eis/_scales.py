@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._typing import Array, Complex, Float
-from battprob.eis.circuit import Circuit
 from battprob.eis.elements import Parameter
+from battprob.eis.network import Network
 
 _OHM_SPREAD = 2.0
 
@@ -88,10 +88,10 @@ def resistance_scale(impedance: Complex[Array, " f"]) -> Float[Array, ""]:
 
 
 def prior(
-    circuit: Circuit, omega: Float[Array, " f"], impedance: Complex[Array, " f"]
+    network: Network, omega: Float[Array, " f"], impedance: Complex[Array, " f"]
 ) -> Prior:
     """Default prior of the free parameters, for a spectrum of this size and band."""
-    parameters = tuple(circuit.free_parameters.values())
+    parameters = tuple(network.free_parameters.values())
     log_ohm = jnp.log(resistance_scale(impedance))
     low, high = jnp.log(omega.min()), jnp.log(omega.max())
     log_second, second_spread = -0.5 * (low + high), 0.5 * (high - low) + 1.0

@@ -18,7 +18,7 @@ from battprob.eis._nodes import draws_with_noise
 from battprob.eis._scales import to_values
 from battprob.eis.circuit import Circuit
 from battprob.eis.posterior import CircuitPosterior
-from battprob.eis.variance import AbstractVariance, relative_variance
+from battprob.eis.variance import relative_variance
 
 _DRAWS = 1000
 _BROADER = 1.5  # leaving a frequency out widens the posterior; draws must reach there
@@ -83,7 +83,6 @@ def compare(
     impedance_ohm: ArrayLike,
     *,
     key: PRNGKey,
-    noise: AbstractVariance | None = None,
 ) -> Comparison:
     """Fit candidate circuits to the same spectra, and weigh them.
 
@@ -93,7 +92,6 @@ def compare(
         frequency_hz: positive, in Hz, shape [f].
         impedance_ohm: complex, in Ohm, [f] or [spectra f].
         key: PRNG key.
-        noise: the law of the variance, the same for all; default `TwoComponent()`.
 
     Raises:
         DataError: no candidate, or the arrays are not spectra.
@@ -110,7 +108,7 @@ def compare(
     posteriors, scores = [], []
     for circuit in tqdm(parsed, unit="circuit", disable=None):
         key_fit, key_loo = jax.random.split(key)
-        fitted = circuit.fit(frequency_hz, impedance_ohm, key=key_fit, noise=noise)
+        fitted = circuit.fit(frequency_hz, impedance_ohm, key=key_fit)
         posteriors.append(fitted)
         scores.append(leave_one_out(fitted, frequency_hz, impedance_ohm, key=key_loo))
     log_evidence = jnp.stack([p.log_evidence for p in posteriors], axis=-1)
@@ -152,10 +150,10 @@ def _leave_one_out(posterior, frequency, impedance, key):
 
 def _loo_one(posterior, frequency, nodes, impedance, key):
     draws = draws_with_noise(nodes, key, _DRAWS, broader=_BROADER)
-    parameters = tuple(posterior.circuit.free_parameters.values())
+    parameters = tuple(posterior.network.free_parameters.values())
 
     def log_likelihood(z, shape, level):
-        mean = posterior.circuit.evaluate(
+        mean = posterior.network.evaluate(
             to_values(z, parameters), 2 * jnp.pi * frequency
         )
         h = relative_variance(posterior.noise, shape, mean, frequency)

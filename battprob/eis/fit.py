@@ -71,7 +71,7 @@ class Laplace(AbstractCircuitInference):
                 found = found._replace(nodes=nodes, converged=converged)
         _check_reached(found, watch)
         posterior = CircuitPosterior(
-            task.circuit,
+            task.network,
             task.noise,
             task.likelihood,
             found.nodes,
@@ -129,18 +129,18 @@ def _fit_padded(task, key, num_starts):
 
 
 def _fit_one(task, impedance, guess, *, key, num_starts):
-    circuit, law, frequency = task.circuit, task.noise, task.frequency_hz
+    network, law, frequency = task.network, task.noise, task.frequency_hz
     omega = 2 * jnp.pi * frequency
     box = shape_box(law, impedance, frequency)
     middle = 0.5 * (box[0] + box[1])
     weight = 1 / relative_variance(law, middle, impedance, frequency).ravel()
     misfit = Misfit(
-        partial(_model, circuit, omega),
+        partial(_model, network, omega),
         _stack(impedance),
         weight,
-        prior(circuit, omega, impedance),
+        prior(network, omega, impedance),
     )
-    first = starts(circuit, omega, impedance, weight, key=key, num=num_starts)
+    first = starts(network, omega, impedance, weight, key=key, num=num_starts)
     lanes = jnp.concatenate([guess, first])
 
     def round_(state, max_steps):
@@ -149,7 +149,7 @@ def _fit_one(task, impedance, guess, *, key, num_starts):
         fits = jax.vmap(lambda z: levenberg(weighted, z, max_steps))(lanes)
         value = jnp.where(jnp.isfinite(fits.value), fits.value, jnp.inf)
         fit = jax.tree.map(lambda leaf: leaf[jnp.argmin(value)], fits)
-        z = _in_order(circuit, fit.z, guess)
+        z = _in_order(network, fit.z, guess)
         found, mean = marginal(misfit, z, frequency, law, inner)
         shape, narrower = narrowed(found, inner)
         h = relative_variance(law, shape, mean, frequency)
@@ -160,12 +160,12 @@ def _fit_one(task, impedance, guess, *, key, num_starts):
     max_steps = jnp.array([_SEARCH_STEPS] + [_POLISH_STEPS] * _POLISHES)
     _, rounds = jax.lax.scan(round_, (lanes, misfit.weight, box), max_steps)
     last = jax.tree.map(lambda leaf: leaf[-1], rounds)
-    nodes = _nodes(circuit, omega, misfit, last, box)
+    nodes = _nodes(network, omega, misfit, last, box)
     converged = last.fit.converged & jnp.isfinite(nodes.log_evidence)
     return _Found(nodes, converged, rounds.fit.steps.sum())
 
 
-def _nodes(circuit, omega, misfit, last, box):
+def _nodes(network, omega, misfit, last, box):
     """The posterior that the last round leaves, as a mixture over shape and level."""
     fit, found, inner, weight, mean = last
     level, log_weight = levels(found)
@@ -181,7 +181,7 @@ def _nodes(circuit, omega, misfit, last, box):
         prior_sd=misfit.prior.sd,
         log_evidence=log_evidence,
         decade_cost=decade_cost(
-            partial(_profile, misfit, weight, circuit, omega),
+            partial(_profile, misfit, weight, network, omega),
             fit.z,
             found.covariance[jnp.argmax(found.log_weight)],
         ),
@@ -189,26 +189,26 @@ def _nodes(circuit, omega, misfit, last, box):
     )
 
 
-def _profile(misfit, weight, circuit, omega, z):
+def _profile(misfit, weight, network, omega, z):
     """Log likelihood of parameters, the noise level at its best."""
-    values = to_values(z, tuple(circuit.free_parameters.values()))
-    away = misfit.target - _stack(circuit.evaluate(values, omega))
+    values = to_values(z, tuple(network.free_parameters.values()))
+    away = misfit.target - _stack(network.evaluate(values, omega))
     return -0.5 * away.size * jnp.log(jnp.sum(weight * away**2))
 
 
-def _model(circuit, omega, z):
+def _model(network, omega, z):
     """The spectrum [2f] at unconstrained parameters, and its slopes [p 2f]."""
-    parameters = tuple(circuit.free_parameters.values())
-    mean, slopes = circuit.evaluate_with_slopes(to_values(z, parameters), omega)
+    parameters = tuple(network.free_parameters.values())
+    mean, slopes = network.evaluate_with_gradient(to_values(z, parameters), omega)
     return _stack(mean), _stack(slopes) * slopes_of_values(z, parameters)[:, None]
 
 
-def _in_order(circuit, z, guess):
+def _in_order(network, z, guess):
     """Exchangeable blocks sorted by their times, ascending or as the guess has them."""
-    slices = block_slices(circuit)
-    weights = jnp.asarray(time_weights(circuit), z.dtype)
+    slices = block_slices(network)
+    weights = jnp.asarray(time_weights(network), z.dtype)
     times = weights @ z
-    for group in exchangeable(circuit):
+    for group in exchangeable(network):
         wanted = jnp.arange(len(group))
         if len(guess):
             by_guess = (weights @ guess[0])[np.array(group)]

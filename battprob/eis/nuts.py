@@ -22,17 +22,28 @@ class NUTS(AbstractCircuitInference):
     here, with its log σ² term.
 
     Args:
-        num_warmup: steps of adaptation a chain.
-        num_samples: draws kept a chain.
-        num_chains: chains a spectrum, run side by side.
+        num_samples: draws kept of each spectrum, of all chains together.
+        num_warmup: steps of adaptation of each chain, discarded.
+        num_chains: chains of each spectrum; they share the `num_samples` evenly.
+
+    Raises:
+        ValueError: `num_samples` is no multiple of `num_chains`, or fewer than four for
+            each chain.
 
     References:
         Hoffman and Gelman, J. Mach. Learn. Res. 15 (2014) 1593.
     """
 
+    num_samples: int = eqx.field(default=1600, static=True)
     num_warmup: int = eqx.field(default=150, static=True)
-    num_samples: int = eqx.field(default=400, static=True)
     num_chains: int = eqx.field(default=4, static=True)
+
+    def __check_init__(self):
+        if self.num_samples < 4 * self.num_chains or self.num_samples % self.num_chains:
+            raise ValueError(
+                "num_samples must be a multiple of num_chains, at least four for each: "
+                f"got {self.num_samples} of {self.num_chains} chains"
+            )
 
     def run(self, task, *, key):
         key_mode, key_chain = jax.random.split(key)
@@ -75,7 +86,7 @@ def _sample_one(task, settings, measured, impedance, nodes, key):
         scatter,
         key=key_chains,
         num_warmup=settings.num_warmup,
-        num_samples=settings.num_samples,
+        num_samples=settings.num_samples // settings.num_chains,
         max_tree_depth=6,
     )
     z, eta, log_level = jax.vmap(jax.vmap(density.unwhiten))(drawn)

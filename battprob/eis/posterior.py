@@ -17,9 +17,9 @@ from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
 from battprob.eis._identify import FLAT, tied_parameters
 from battprob.eis._nodes import Nodes, draw, moments, quantiles
 from battprob.eis._scales import to_values
-from battprob.eis.circuit import Circuit
 from battprob.eis.coordinates import Coordinates
 from battprob.eis.likelihood import AbstractLikelihood
+from battprob.eis.network import Network
 from battprob.eis.table import ParameterTable
 from battprob.eis.variance import AbstractVariance, relative_variance
 from battprob.inference.report import FitReport
@@ -37,13 +37,13 @@ class CircuitPosterior(eqx.Module):
     Made by `Circuit.fit`. For a single spectrum no array has the axis n.
 
     Attributes:
-        circuit: the circuit fitted.
+        network: the circuit fitted.
         noise: the law of the variance over frequency.
         likelihood: the law of what was recorded.
         report: how the fit went, and what is not identified.
     """
 
-    circuit: Circuit
+    network: Network
     noise: AbstractVariance
     likelihood: AbstractLikelihood
     nodes: Nodes
@@ -68,8 +68,8 @@ class CircuitPosterior(eqx.Module):
         sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
         correlation = covariance / (sd[..., :, None] * sd[..., None, :])
         return ParameterTable(
-            self.circuit.names,
-            self.circuit.units,
+            self.network.names,
+            self.network.units,
             *self._bare(middle, 0.5 * (high - low), correlation, self._identified()),
         )
 
@@ -85,7 +85,7 @@ class CircuitPosterior(eqx.Module):
     @property
     def coordinates(self) -> Coordinates:
         """The parameters as features: their logarithms, or logits between two bounds."""
-        return Coordinates(self.circuit.names, *self._bare(*moments(self.nodes)))
+        return Coordinates(self.network.names, *self._bare(*moments(self.nodes)))
 
     @property
     def log_evidence(self) -> Float[Array, "*n"]:
@@ -99,14 +99,14 @@ class CircuitPosterior(eqx.Module):
         low, high = self._bare(*_quantiles(self, np.array(_central(level))))
         return {
             name: (low[..., i], high[..., i])
-            for i, name in enumerate(self.circuit.names)
+            for i, name in enumerate(self.network.names)
         }
 
     def sample(self, *, key: PRNGKey, num: int) -> dict[str, Float[Array, "num *n"]]:
         """Joint draws of the parameters, by name."""
         (drawn,) = self._bare(_draws(self, key, num))
         values = jnp.moveaxis(drawn, -2, 0)
-        return {name: values[..., i] for i, name in enumerate(self.circuit.names)}
+        return {name: values[..., i] for i, name in enumerate(self.network.names)}
 
     def derived(
         self,
@@ -165,7 +165,7 @@ class CircuitPosterior(eqx.Module):
             if wrong
         )
         for row in ~np.asarray(self._identified()):
-            names = itertools.compress(self.circuit.names, row)
+            names = itertools.compress(self.network.names, row)
             told.update(f"{name} not identified" for name in names)
         told.update(tie for own in self._tied() for tie in own)
         parts = [
@@ -182,7 +182,7 @@ class CircuitPosterior(eqx.Module):
     def _tied(self):
         _, covariance = moments(self.nodes)
         return [
-            tied_parameters(self.circuit.names, own, known)
+            tied_parameters(self.network.names, own, known)
             for own, known in zip(
                 np.asarray(covariance), np.asarray(self._identified()), strict=True
             )
@@ -211,7 +211,7 @@ def _central(level):
 
 
 def _parameters(posterior):
-    return tuple(posterior.circuit.free_parameters.values())
+    return tuple(posterior.network.free_parameters.values())
 
 
 def _quantiles(posterior, p):
@@ -234,7 +234,7 @@ def _predict(posterior, frequency):
     omega = 2 * jnp.pi * frequency
 
     def spectrum(z):
-        z = posterior.circuit.evaluate(to_values(z, parameters), omega)
+        z = posterior.network.evaluate(to_values(z, parameters), omega)
         return jnp.stack([z.real, z.imag], axis=-1)
 
     def node(z, covariance, shape):

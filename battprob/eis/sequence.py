@@ -26,7 +26,6 @@ from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.eis._nodes import Nodes, moments
 from battprob.eis.circuit import Circuit
 from battprob.eis.posterior import CircuitPosterior
-from battprob.eis.variance import AbstractVariance
 
 _USUAL_CHANGE = 0.3  # of a log parameter over the whole sequence, before any data
 _CHANGE_SPREAD = 3.0  # e-folds
@@ -49,7 +48,6 @@ def fit_sequence(
     impedance_ohm: ArrayLike,
     *,
     key: PRNGKey,
-    noise: AbstractVariance | None = None,
     guess: Mapping[str, float] | None = None,
 ) -> CircuitPosterior:
     """Posterior of a circuit along a sequence of spectra that changes smoothly.
@@ -63,7 +61,6 @@ def fit_sequence(
         frequency_hz: positive, in Hz, shape [f].
         impedance_ohm: complex, in Ohm, shape [spectra f].
         key: PRNG key.
-        noise: as in `Circuit.fit`.
         guess: as in `Circuit.fit`.
 
     Raises:
@@ -74,7 +71,7 @@ def fit_sequence(
         >>> aged = fit_sequence(circuit, cycle, f, z, key=key)  # doctest: +SKIP
         >>> aged.interval(0.9)["R1"]  # doctest: +SKIP
     """
-    alone = circuit.fit(frequency_hz, impedance_ohm, key=key, noise=noise, guess=guess)
+    alone = circuit.fit(frequency_hz, impedance_ohm, key=key, guess=guess)
     usual = _running_median(np.asarray(alone.parameters.value))
     off = np.abs(np.asarray(alone.parameters.value) - usual)
     apart = np.flatnonzero(
@@ -82,9 +79,7 @@ def fit_sequence(
     )
     if apart.size:
         spectra = np.asarray(impedance_ohm)[apart]
-        again = circuit.fit(
-            frequency_hz, spectra, key=key, noise=noise, guess=usual[apart]
-        )
+        again = circuit.fit(frequency_hz, spectra, key=key, guess=usual[apart])
         alone = _with_better(alone, again, apart)
     return smooth(alone, location)
 

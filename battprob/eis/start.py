@@ -14,8 +14,9 @@ import numpy as np
 
 from battprob._typing import Array, Complex, Float, PRNGKey
 from battprob.eis._lattice import filling
+from battprob.eis._network_impedance import node_impedance, structure
 from battprob.eis._scales import inside, resistance_scale, to_free
-from battprob.eis.circuit import Circuit, node_impedance, structure
+from battprob.eis.network import Network
 from battprob.eis.parser import leaves
 
 _TIMES = 9
@@ -26,7 +27,7 @@ _SCATTER = 1.2
 
 
 def starts(
-    circuit: Circuit,
+    network: Network,
     omega: Float[Array, " f"],
     impedance: Complex[Array, " f"],
     weight: Float[Array, " r"],
@@ -35,23 +36,23 @@ def starts(
     num: int,
 ) -> Float[Array, "num p"]:
     """`num` starts on the unconstrained scale, the later half scattered a little."""
-    columns, times = _columns(circuit, omega)
+    columns, times = _columns(network, omega)
     basis = _stack(columns)
     size = jnp.sqrt(2 * jnp.mean(basis**2, axis=1))
     basis = basis / size[:, None]
     gram = (basis * weight[None]) @ basis.T
     right = (basis * weight[None]) @ _stack(impedance)
-    choices, near = _choices(circuit)
+    choices, near = _choices(network)
     scale = resistance_scale(impedance)
     amplitude, misfit = jax.vmap(lambda c: _amplitudes(gram, right, c, scale))(
         jnp.asarray(choices)
     )
     best = _best_apart(misfit, jnp.asarray(near), num)
     chosen = jnp.asarray(choices)[best]
-    parameters = tuple(circuit.free_parameters.values())
+    parameters = tuple(network.free_parameters.values())
 
     def free_typical(resistance, times):
-        values = _typical(circuit, resistance, times)
+        values = _typical(network, resistance, times)
         return to_free(inside(values, parameters), parameters)
 
     free = jax.vmap(free_typical)(amplitude[best] / size[chosen], times[chosen])
@@ -72,33 +73,33 @@ def _best_apart(misfit, near, num):
     return jax.lax.scan(pick, misfit, length=num)[1]
 
 
-def time_weights(circuit: Circuit) -> Float[np.ndarray, "blocks p"]:
+def time_weights(network: Network) -> Float[np.ndarray, "blocks p"]:
     """Weights of the log parameters in the log characteristic time of each block.
 
     The time that their dimensions make: of R and Q, log(R Q) by the power of second in
     the unit of Q.
     """
-    parameters = list(circuit.free_parameters.values())
-    weights = np.zeros((len(circuit.blocks()), len(parameters)))
-    for row, own in zip(weights, block_slices(circuit), strict=True):
+    parameters = list(network.free_parameters.values())
+    weights = np.zeros((len(network.blocks()), len(parameters)))
+    for row, own in zip(weights, block_slices(network), strict=True):
         powers = np.array([[parameters[i].ohm, parameters[i].second] for i in own])
         row[own] = np.linalg.pinv(powers.reshape(-1, 2))[1]
     return weights
 
 
-def exchangeable(circuit: Circuit) -> list[list[int]]:
+def exchangeable(network: Network) -> list[list[int]]:
     """Groups of top-level blocks of equal structure, all of whose parameters are free."""
     groups: dict[str, list[int]] = {}
-    for i, block in enumerate(circuit.blocks()):
+    for i, block in enumerate(network.blocks()):
         names = [name for leaf in leaves(block) for name in leaf.parameter_names()]
-        if not set(names) & set(circuit.constant_names):
+        if not set(names) & set(network.constant_names):
             groups.setdefault(structure(block), []).append(i)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def block_slices(circuit: Circuit) -> list[list[int]]:
+def block_slices(network: Network) -> list[list[int]]:
     """Positions of every top-level block's free parameters."""
-    position = {name: i for i, name in enumerate(circuit.names)}
+    position = {name: i for i, name in enumerate(network.names)}
     return [
         [
             position[name]
@@ -106,7 +107,7 @@ def block_slices(circuit: Circuit) -> list[list[int]]:
             for name in leaf.parameter_names()
             if name in position
         ]
-        for block in circuit.blocks()
+        for block in network.blocks()
     ]
 
 
@@ -114,14 +115,14 @@ def _stack(z):
     return jnp.concatenate([z.real, z.imag], axis=-1)
 
 
-def _typical(circuit, resistance, times):
+def _typical(network, resistance, times):
     """Parameters of all blocks from a resistance and two log times of each."""
     columns = []
-    for i, block in enumerate(circuit.blocks()):
+    for i, block in enumerate(network.blocks()):
         columns += [
             value
             for name, value in _block_values(block, resistance[i], times[i]).items()
-            if name not in circuit.constant_names
+            if name not in network.constant_names
         ]
     return jnp.stack(columns)
 
@@ -139,12 +140,12 @@ def _block_values(block, resistance, times):
     return values
 
 
-def _columns(circuit, omega):
+def _columns(network, omega):
     """Every block at r = 1 and each choice of times [columns f], and the log times."""
     one = jnp.ones((), omega.dtype)
     early, late = -jnp.log(omega.max()), 1.0 - jnp.log(omega.min())
     columns, times = [], []
-    for block in circuit.blocks():
+    for block in network.blocks():
         share, offset = _grid(block)
         first = early + (late - early) * jnp.asarray(share, omega.dtype)
         pairs = jnp.stack([first, first + jnp.asarray(offset, omega.dtype)], axis=1)
@@ -174,20 +175,20 @@ def _grid(block):
     return share.ravel(), offset.ravel()
 
 
-def _choices(circuit):
+def _choices(network):
     """Column numbers [choices blocks], and which choices are near each other.
 
     Times ascend among exchangeable blocks. Of a large product few are drawn, always the
     same ones.
     """
-    grids = [_grid(block) for block in circuit.blocks()]
+    grids = [_grid(block) for block in network.blocks()]
     sizes = np.array([len(share) for share, _ in grids])
     if np.prod(sizes, dtype=float) <= 50 * _MOST_CHOICES:
         index = np.array(list(np.ndindex(*sizes)))
     else:
         draw = np.random.default_rng(0)
         index = draw.integers(0, sizes, (50 * _MOST_CHOICES, len(sizes)))
-    for group in exchangeable(circuit):
+    for group in exchangeable(network):
         if sizes[group[0]] > 1:
             ascending = np.all(np.diff(index[:, group], axis=1) > 0, axis=1)
             index = index[ascending]

@@ -38,7 +38,7 @@ def test_the_true_circuit_wins(text, truth, best):
     assert float(found.probability.sum()) == pytest.approx(1)
     assert int(found.loo.argmax()) == best or abs(np.diff(found.loo)[0]) < 2
     assert found.loo_k[best] < 0.7
-    assert str(found.best.circuit) == text
+    assert str(found.best.network) == text
     assert text in str(found)
 
 

@@ -52,8 +52,10 @@ def test_values_and_slopes_are_finite_from_one_nanohertz_to_a_terahertz():
         found = {}
         for name in STANDARD:
             circuit = Circuit(f"{name}1")
-            typical = [p.typical for p in circuit.free_parameters.values()]
-            found[name] = circuit.evaluate_with_slopes(jnp.array(typical), frequency)
+            typical = [p.typical for p in circuit.network.free_parameters.values()]
+            found[name] = circuit.network.evaluate_with_gradient(
+                jnp.array(typical), frequency
+            )
         return found
 
     for name, (values, slopes) in everything().items():

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-import battprob as bp
-from battprob.eis import Circuit, KnownVariance, TwoComponent
+from battprob.eis import AgarwalOrazem, Circuit, KnownVariance, StudentT, fit
+from battprob.eis._joint import laplace_batch
 
 FREQUENCY = np.logspace(4, -2, 40)
 CIRCUIT = Circuit("R0-p(R1,CPE1)-W1")
@@ -60,7 +60,8 @@ def four_times(freedom):
     measured = spectra(0.005, 4, seed=2).ravel()
     frequency = np.tile(FREQUENCY, 4)
     key = jax.random.key(0)
-    return CIRCUIT.fit(frequency, measured, key=key, noise=noise), measured
+    circuit = Circuit(str(CIRCUIT), noise=noise)
+    return circuit.fit(frequency, measured, key=key), measured
 
 
 def test_known_variance_is_scipys_weighted_least_squares():
@@ -85,8 +86,8 @@ def test_slopes_are_finite_differences():
     circuit = Circuit("R0-p(R1-Wo1,C1)-p(R2,CPE2)", constants={"CPE2_1": 0.9})
     values = jnp.array([1.0, 2.0, 3.0, 0.5, 0.01, 0.7, 0.3])
     omega = jnp.array([0.1, 3.0, 50.0])
-    z, slopes = eqx.filter_jit(circuit.evaluate_with_slopes)(values, omega)
-    evaluate = eqx.filter_jit(circuit.evaluate)
+    z, slopes = eqx.filter_jit(circuit.network.evaluate_with_gradient)(values, omega)
+    evaluate = eqx.filter_jit(circuit.network.evaluate)
     np.testing.assert_allclose(z, evaluate(values, omega), rtol=1e-14)
     step = 1e-6 * np.eye(len(values))
     for i, slope in enumerate(slopes):
@@ -215,13 +216,37 @@ def test_bad_spectra(frequency, impedance, message):
         CIRCUIT.fit(frequency, impedance, key=jax.random.key(0))
 
 
-def test_no_retrace_when_only_numbers_change():
-    from battprob.eis import fit
+def _programs():
+    """Number of compiled programs of circuit fits."""
+    return fit._fit_padded._cached._cache_size(), laplace_batch._cached._cache_size()
 
+
+@pytest.mark.parametrize(
+    "circuit",
+    [
+        lambda x: CIRCUIT,
+        lambda x: Circuit(
+            "R0-p(R1,CPE1)-W1",
+            constants={"CPE1_1": 0.8 + x},
+            noise=AgarwalOrazem(0.02 + x, 1.0 + x),
+        ),
+        lambda x: Circuit(
+            "R0-p(R1,CPE1)-W1",
+            noise=KnownVariance([1e-3, 1e5], [1.0 + x, 2.0 + x], 50.0 + x),
+            likelihood=StudentT(4.0 + x),
+        ),
+    ],
+    ids=["data", "constants, variance", "known variance, degrees of freedom"],
+)
+def test_no_retrace_when_only_numbers_change(circuit):
+    circuit(0.0).fit(FREQUENCY, spectra(0.01, 7), key=jax.random.key(1))
+    compiled = _programs()
+    circuit(0.01).fit(FREQUENCY, spectra(0.02, 7), key=jax.random.key(2))
+    assert _programs() == compiled
+
+
+def test_no_retrace_when_a_batch_grows_inside_its_bucket():
     CIRCUIT.fit(FREQUENCY, spectra(0.01, 7), key=jax.random.key(1))
-    compiled = fit._fit_padded._cached._cache_size()
-    CIRCUIT.fit(
-        FREQUENCY, spectra(0.02, 6), key=jax.random.key(2), noise=TwoComponent()
-    )
-    assert fit._fit_padded._cached._cache_size() == compiled
-    assert bp.eis.Circuit is Circuit
+    compiled = _programs()
+    CIRCUIT.fit(FREQUENCY, spectra(0.01, 6), key=jax.random.key(1))
+    assert _programs() == compiled

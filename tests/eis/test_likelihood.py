@@ -19,7 +19,8 @@ def measured(count=8):
 
 def fit(values, likelihood=None):
     key = jax.random.key(0)
-    return CIRCUIT.fit(FREQUENCY, values, key=key, likelihood=likelihood)
+    circuit = Circuit(str(CIRCUIT), likelihood=likelihood)
+    return circuit.fit(FREQUENCY, values, key=key)
 
 
 @pytest.fixture(scope="module")

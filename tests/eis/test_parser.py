@@ -133,7 +133,7 @@ def test_saved_json_of_impedance_py(tmp_path):
     path.write_text(json.dumps(saved))
     circuit, values = read_impedance_py(path)
     assert values == {"R0": 0.11, "R1": 0.22, "CPE1_0": 0.33}
-    assert circuit.constant_names == ("CPE1_1",)
+    assert circuit.network.constant_names == ("CPE1_1",)
     path.write_text(json.dumps(saved | {"Parameters": [1.0]}))
     with pytest.raises(ValueError, match="holds 1 parameters"):
         read_impedance_py(path)

@@ -43,7 +43,8 @@ def test_feeds_a_fit():
     truth = np.asarray(circuit.impedance([1.0, 2.0, 0.05], _FREQUENCY))
     law = replicate_variance(_FREQUENCY, truth + _repeats(6) - (1.0 - 0.5j))
     measured = truth + _repeats(8, seed=5) - (1.0 - 0.5j)
-    fitted = circuit.fit(_FREQUENCY, measured, key=jax.random.key(0), noise=law)
+    circuit = Circuit(str(circuit), noise=law)
+    fitted = circuit.fit(_FREQUENCY, measured, key=jax.random.key(0))
     told = np.sqrt(fitted.predict(_FREQUENCY).aleatoric).mean((0, 1))
     np.testing.assert_allclose(told, [0.01, 0.03], rtol=0.15)
 
