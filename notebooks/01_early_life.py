@@ -11,11 +11,11 @@
 # ---
 
 # %% [markdown]
-# # How long will these cells live?
+# # Cycle life from the first hundred cycles
 #
-# A cell is cycled a hundred times. Its capacity has hardly moved, yet the *shape* of its discharge curve has. From
-# that we predict how many cycles it will last, and say how far to trust the number: **aleatoric** variance, which no
-# further cell of this kind removes, and **epistemic** variance, which more cells would.
+# After a hundred cycles the capacity of a cell has hardly changed, but the *shape* of its discharge curve has. This
+# notebook predicts the cycle life from that shape. Each prediction has two variances: the **aleatoric** variance, which
+# remains however many cells are tested, and the **epistemic** variance, which decreases with more cells.
 
 # %%
 import os
@@ -31,11 +31,11 @@ bp.enable_x64()
 key = jax.random.key(0)
 
 # %% [markdown]
-# ## Cells with a known truth
+# ## Synthetic cells
 #
-# The synthetic population resembles fast-charged LFP cells, and tells what nobody can know of real ones: the true
-# distribution of each cell's life. Fast charging makes lives *more random*, by a factor of six between the slowest and
-# the fastest protocol.
+# The synthetic population resembles fast-charged LFP cells. Unlike for real cells, the true distribution of each life is
+# known. Its standard deviation depends on the protocol: it is six times larger for the fastest charging than for the
+# slowest.
 
 # %%
 population = bp.data.population(160, seed=1)
@@ -50,8 +50,8 @@ bp.plots.delta_q(cells[0].voltage_v, curves, lives)
 plt.show()
 
 # %% [markdown]
-# Cells that die young have lost more charge between cycles 10 and 100, and lost it at particular voltages. The features
-# are statistics of that curve, and of the capacity; the charging rate is known from the protocol.
+# Cells with a short life lose more charge between cycles 10 and 100, and lose it at particular voltages. The features
+# are statistics of this difference curve and the slope of the capacity. The charging rate is known from the protocol.
 
 # %%
 table = bp.features.early_life(cells).select(["delta_q_log10_variance", "fade_slope"])
@@ -66,9 +66,10 @@ data = table.join(rate).to_dataset(bp.targets.cycle_life(cells))
 train, test = data.take(slice(100)), data.take(slice(100, None))
 
 # %% [markdown]
-# ## A noise that depends on the test
+# ## Noise that depends on the protocol
 #
-# Two models with the same mean function, one with constant noise, one whose log variance is linear in the charging rate.
+# Two models with the same kernel. One has constant noise. In the other the logarithm of the noise variance is a linear
+# function of the features, here of the charging rate.
 
 # %%
 kernel = bp.kernels.Linear() + bp.kernels.Matern32()
@@ -90,20 +91,21 @@ for name, pred in predictions.items():
     for label, rows in {"all": fast | ~fast, "slow": ~fast, "fast": fast}.items():
         ratio = np.median(high[rows] / low[rows])
         print(
-            f"  {label:4} {rows.sum():2} cells: the 90 % interval holds "
+            f"  {label:4} {rows.sum():2} cells: coverage of the 90 % interval "
             f"{inside[rows].mean():.2f}, upper / lower end {ratio:.2f}"
         )
 
 # %% [markdown]
-# Nine in ten overall is easy. Constant noise buys it with intervals that are too wide for slow charging and too narrow
-# for fast charging; noise that follows the rate halves the former and widens the latter. Against the truth:
+# Both models cover about nine lives in ten. With constant noise, however, the intervals are too wide for slow charging and
+# too narrow for fast charging. Noise that depends on the rate halves the former and widens the latter. The next figure
+# compares the learned standard deviation with the true one.
 
 # %%
 true_sd = population.log_life_sd[100:]
 for name, pred in predictions.items():
     learned = np.sqrt(np.asarray(pred.noise_variance).mean((0, 1)))  # on the log scale
     plt.scatter(true_sd, learned, label=name)
-plt.plot([0.05, 0.4], [0.05, 0.4], color="grey", label="as true", zorder=0)
+plt.plot([0.05, 0.4], [0.05, 0.4], color="grey", label="equal", zorder=0)
 plt.gca().set_aspect("equal")
 plt.xlabel("true sd of log life")
 plt.ylabel("learned sd of log life")
@@ -120,7 +122,8 @@ plt.show()
 # %% [markdown]
 # ## Which cell to test next?
 #
-# Not the noisiest: the one whose *epistemic* variance is largest. It is where the model itself knows least.
+# The cell with the largest *epistemic* variance, because that is the part which a test reduces. The cell with the largest
+# total variance may be one whose life is merely random.
 
 # %%
 short_names = [name.removeprefix("synthetic/") for name in table.rows[100:]]
@@ -129,11 +132,12 @@ plt.show()
 print("test next:", short_names[int(pred.epistemic.argmax())])
 
 # %% [markdown]
-# ## The same on real cells
+# ## Real cells
 #
-# The pack of Severson et al. (2019), where it is present (`BATTPROB_DATA`): the default pipeline learns from the 41
-# training cells and predicts the 43 primary test cells. Most of the variance is now epistemic: 41 cells are few. The cell
-# that died after 148 cycles is like no cell of training, and its interval misses; several papers leave it out.
+# This section needs the data of Severson et al. (2019) in the folder `BATTPROB_DATA`. The default pipeline is fitted to
+# the 41 training cells and predicts the 43 primary test cells. Most of the variance is now epistemic, because 41 cells are
+# few. The cell with a life of 148 cycles is unlike all training cells and lies outside its interval; several papers
+# exclude it.
 
 # %%
 folder = Path(os.environ.get("BATTPROB_DATA", "../shared/data"))
@@ -146,7 +150,7 @@ if pack.is_file():
     posterior = life.model(dataset.feature_names).fit(dataset, key=key)
     pred = posterior.predict(test_source.aligned(train_source).x)
     print(bp.evaluate.summary(pred, test_source.life, unit="cycles"))
-    share = np.median(pred.epistemic / pred.variance)
-    print(f"epistemic part of the variance: {share:.0%} (median)")
+    fraction = np.median(pred.epistemic / pred.variance)
+    print(f"epistemic fraction of the variance: {fraction:.0%} (median over cells)")
     bp.plots.parity(pred, test_source.life, unit="cycles")
     plt.show()

@@ -11,11 +11,11 @@
 # ---
 
 # %% [markdown]
-# # Tens of cells, tens of features: linear models that know what they do not know
+# # Linear models for tens of cells and tens of features
 #
-# Battery data are few cells with many correlated features, from batches that differ, and half of the tests unfinished
-# when one must decide. Three questions, one model: which **prior** fits which physics; what to do with **tests that were
-# stopped**; and what can be said of a **new batch**.
+# Battery data sets often have few cells, many correlated features, batches that differ, and tests that were stopped
+# before the end of life. This notebook uses one Bayesian linear model for three questions: which **prior** suits which
+# physics, how to use **tests that were stopped**, and how to predict cells of a **new batch**.
 
 # %%
 import json
@@ -37,11 +37,12 @@ quick = bp.inference.SVI(progress=False)
 # %% [markdown]
 # ## Which prior for which physics?
 #
-# Twenty features in five families of four (height, width, position and area of five peaks, say), forty cells. The truth
-# is drawn three ways: *few mechanisms* (two features act), *one transition* (one family acts as a whole) and *dense*
-# (everything acts a little). Each prior meets each truth, and is scored by the log density of 400 new cells: larger is
-# better. The scale of each prior is learned; nothing is tuned. Scales are fitted by `SVI`, which is quick; draws by `NUTS`,
-# the default, change no density below by more than 0.02.
+# There are forty cells and twenty features in five families of four, for example the height, width, position and area of
+# five peaks. The true coefficients are of three kinds: *few mechanisms* (two features have an effect), *one transition*
+# (all features of one family have an effect) and *dense* (every feature has a small effect). Each prior is fitted in each
+# case and scored by the mean log predictive density of 400 new cells (larger is better). The scale of each prior is
+# learned from the data; nothing is tuned. `SVI` is used because it is fast; with `NUTS`, the default, no density below
+# changes by more than 0.02.
 
 # %%
 families = [
@@ -57,7 +58,7 @@ priors = {
 
 
 def cells(truth, seed, num):
-    """Cells with features in families that correlate, and a target that follows `truth`."""
+    """Cells with features correlated within families, and a target linear in them."""
     rng = np.random.default_rng(seed)
     common = np.repeat(rng.normal(size=(num, 5)), 4, axis=1)
     x = 0.7 * common + 0.7 * rng.normal(size=(num, 20))
@@ -97,14 +98,14 @@ for axis, case in zip(axes, truths, strict=True):
         color="tab:blue",
     )
     axis.set_title(case)
-axes[0].set_ylabel("log density per cell,\nless that of the best prior")
+axes[0].set_ylabel("log density per cell,\nminus that of the best prior")
 plt.show()
 
 # %% [markdown]
-# With few strong effects, in one family or anywhere, the horseshoe wins, and the group lasso comes second where they are
-# one family; where everything acts a little, ridge wins and the horseshoe pays. What the model believes of each feature
-# is a table, and `inclusion` the probability that an effect exceeds a size that matters, here
-# 0.3 of the target's unit for one standard deviation of the feature.
+# With few strong effects, in one family or in several, the horseshoe is best; the group lasso is second where the effects
+# are in one family. With many small effects ridge is best and the horseshoe is worst. The posterior of the coefficients is
+# a table. `inclusion` is the probability that an effect is larger than a given size, here 0.3 units of the target for one
+# standard deviation of the feature.
 
 # %%
 sparse = posteriors["few mechanisms", "Horseshoe"]
@@ -115,15 +116,15 @@ print(frame.sort_values("inclusion", ascending=False).head(6).round(3))
 
 # %%
 figure, axis = plt.subplots(figsize=(8, 3), layout="constrained")
-place = np.arange(len(names))
+position = np.arange(len(names))
 for shift, label in ((-0.15, "Ridge"), (0.15, "Horseshoe")):
     table = posteriors["few mechanisms", label].coefficients
     mean, low, high = table.mean[1:], table.low[1:], table.high[1:]
     axis.errorbar(
-        place + shift, mean, [mean - low, high - mean], fmt="o", ms=4, label=label
+        position + shift, mean, [mean - low, high - mean], fmt="o", ms=4, label=label
     )
 axis.plot(place, truths["few mechanisms"], "k_", ms=12, label="truth")
-axis.set_xticks(place, names, rotation=90, fontsize=7)
+axis.set_xticks(position, names, rotation=90, fontsize=7)
 axis.set_ylabel("slope, 90 % interval")
 axis.legend()
 plt.show()
@@ -131,9 +132,9 @@ plt.show()
 # %% [markdown]
 # ## Tests that were stopped
 #
-# Sixty-four cells are cycled; the budget ends at 750 cycles, when 27 of them still live. Dropping these biases the
-# fit towards short lives, and so does writing down the last cycle. A stopped test says that the life is *longer*: that
-# is a likelihood term, and exact.
+# Sixty-four cells are cycled, and all tests stop at 750 cycles, before 27 of the cells reach the end of life. Leaving
+# these out biases the fit towards short lives, and so does using the last cycle as the life. `censored=True` marks the
+# value as a lower bound: the likelihood then has the probability that the life is longer, which is exact.
 
 # %%
 rng = np.random.default_rng(3)
@@ -141,30 +142,30 @@ stress = rng.normal(size=(464, 1))
 life = np.exp(6.5 - 0.45 * stress[:, 0] + 0.35 * rng.normal(size=464))
 stop, known, new = 750.0, slice(64), slice(64, None)
 alive = life[known] > stop
-print(f"{alive.sum()} of {alive.size} cells still live at {stop:.0f} cycles")
+print(f"{alive.sum()} of {alive.size} cells have not failed by cycle {stop:.0f}")
 log = bp.transforms.Log()
 
 
-def line(x, y, **known_of_labels):
-    """A fitted line of log life."""
-    data = bp.Dataset(x, y, feature_names=["stress"], transform=log, **known_of_labels)
+def line(x, y, **bounds):
+    """Linear model of log life, fitted."""
+    data = bp.Dataset(x, y, feature_names=["stress"], transform=log, **bounds)
     return bp.models.BayesianLinear(inference=quick).fit(data, key=key)
 
 
-seen = np.minimum(life[known], stop)
+observed = np.minimum(life[known], stop)
 fits = {
-    "stopped tests as bounds": line(stress[known], seen, censored=alive),
+    "stopped tests as bounds": line(stress[known], observed, censored=alive),
     "stopped tests dropped": line(stress[known][~alive], life[known][~alive]),
-    "last cycle as life": line(stress[known], seen),
+    "last cycle as life": line(stress[known], observed),
 }
 grid = np.linspace(-2.5, 2.5, 60)[:, None]
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.2), sharey=True, layout="constrained")
 for axis, (label, posterior) in zip(axes, fits.items(), strict=True):
     pred = posterior.predict(np.concatenate([grid, stress[new]]))
-    low, middle, high = pred.take(slice(60)).quantile(np.array([0.05, 0.5, 0.95]))
+    low, median, high = pred.take(slice(60)).quantile(np.array([0.05, 0.5, 0.95]))
     inside = bp.evaluate.covered(pred.take(slice(60, None)), life[new])
     axis.fill_between(grid[:, 0], low, high, alpha=0.3)
-    axis.plot(grid[:, 0], middle)
+    axis.plot(grid[:, 0], median)
     axis.plot(
         grid[:, 0], np.exp(6.5 - 0.45 * grid[:, 0]), "k--", lw=1, label="true median"
     )
@@ -172,7 +173,9 @@ for axis, (label, posterior) in zip(axes, fits.items(), strict=True):
     axis.plot(
         stress[known][alive, 0], np.full(alive.sum(), stop), "r^", ms=4, label="stopped"
     )
-    axis.set_title(f"{label}\n90 % interval holds {inside.mean():.2f}", fontsize=10)
+    axis.set_title(
+        f"{label}\ncoverage of the 90 % interval {inside.mean():.2f}", fontsize=10
+    )
     axis.set_yscale("log")
     axis.set_xlabel("stress")
 axes[0].set_yticks([200, 500, 1000, 2000, 4000], ["200", "500", "1000", "2000", "4000"])
@@ -182,14 +185,14 @@ axes[0].legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Lives known only between two inspections go in as `y` and `y_upper`; bounds from above as `censored=-1`.
+# A life known only to lie between two inspections is given as `y` and `y_upper`; an upper bound as `censored=-1`.
 
 # %% [markdown]
 # ## A new batch
 #
-# Five batches differ by an offset that nobody recorded. `random_effects=True` gives each an intercept of its own, and
-# learns how far batches lie apart. A cell of a known batch is predicted with its batch's effect; of a new batch with the
-# variance between batches on top, told apart as `between`.
+# Five batches differ by an offset whose cause was not recorded. `random_effects=True` gives each batch an intercept and
+# learns the variance between batches. The prediction for a cell of a known batch uses the intercept of this batch. The
+# prediction for a new batch includes the variance between batches, which is reported separately as `between`.
 
 # %%
 rng = np.random.default_rng(4)
@@ -206,12 +209,12 @@ plain = bp.models.BayesianLinear(inference=quick).fit(data, key=key)
 labels = [*"ABCDE", "a new batch"]
 origin = np.zeros((6, 1))
 pred = mixed.predict(origin, groups=[*"ABCDE", None])
-low, middle, high = pred.quantile(np.array([0.05, 0.5, 0.95]))
+low, median, high = pred.quantile(np.array([0.05, 0.5, 0.95]))
 figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3), layout="constrained")
 left.errorbar(
     labels,
-    middle,
-    [middle - low, high - middle],
+    median,
+    [median - low, high - median],
     fmt="o",
     label="90 % interval, random effects",
 )
@@ -239,13 +242,13 @@ right.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# Held-out scores show the leak: rows of known batches are predicted better than a batch that was never seen, which is
-# what deployment meets.
+# Cross-validation scores depend on the split. Random folds have cells of every batch in training, so their scores are too
+# good: in use, the model predicts batches that it has not seen. Leaving out whole batches measures that case.
 
 # %%
 warnings.filterwarnings(
     "ignore", category=bp.LeakageWarning
-)  # the first split leaks on purpose
+)  # the first split leaks intentionally
 for label, splits in (
     ("random rows", KFold(5, shuffle=True, random_state=0)),
     ("whole batches", LeaveOneGroupOut()),
@@ -258,12 +261,13 @@ for label, splits in (
     )
 
 # %% [markdown]
-# ## Can it be believed?
+# ## Is the posterior correct?
 #
-# Simulation-based calibration: 200 data sets are drawn from the model with known truths; the rank of each truth among its
-# posterior's draws must be uniform. Every prior, four kinds of data, four quantities (function, noise, scale of the prior,
-# spread between groups), all by the default inference: each grey line is one histogram of ranks; the band holds 99 % of
-# bins of a uniform one (`pytest -m slow tests/recovery/test_linear_sbc.py`).
+# Simulation-based calibration: parameters and data are drawn from the model 200 times, and the rank of each true value
+# among its posterior draws must be uniformly distributed. The figure has every prior, four kinds of data and four
+# quantities (function, noise, scale of the prior, standard deviation between groups), all with the default inference. Each
+# grey line is one histogram of ranks; the band contains 99 % of the bins of a uniform histogram
+# (`pytest -m slow tests/recovery/test_linear_sbc.py`).
 
 # %%
 stored = json.loads(Path("linear_sbc.json").read_text())
@@ -278,7 +282,7 @@ for axis, (name, cases_of) in zip(axes, stored.items(), strict=True):
                 np.arange(11), [*count, count[-1]], where="post", color="grey", lw=0.7
             )
     axis.set_title(name)
-    axis.set_xlabel("tenth of the ranks")
-axes[0].set_ylabel("truths of 200")
+    axis.set_xlabel("decile of the rank")
+axes[0].set_ylabel("data sets of 200")
 axes[0].set_ylim(0, None)
 plt.show()

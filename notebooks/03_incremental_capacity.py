@@ -12,11 +12,11 @@
 
 
 # %% [markdown]
-# # Incremental capacity with error bars
+# # Incremental capacity with standard errors
 #
-# dQ/dV of one NCA/graphite cell (Raj et al. 2020): two repeated C/4 charges, a C/24 and a
-# C/2 discharge. The smoothing is chosen by the data, every voltage has a standard
-# deviation, and peaks carry their own errors.
+# dQ/dV of one NCA/graphite cell (Raj et al. 2020): two C/4 charges, a C/24 discharge and a C/2
+# discharge. The amount of smoothing is estimated from the data. The curve has a standard
+# deviation at every voltage, and so have the position, height, width and area of every peak.
 
 # %%
 import os
@@ -32,17 +32,18 @@ folder = pathlib.Path(os.environ.get("BATTPROB_DATA", "../shared/data"))
 record = np.load(folder / "raj2020_vq" / "vq.npz")
 
 # %% [markdown]
-# The converter's step is 0.15 mV and a reading is taken every second. Readings within one
-# step share their rounding, so keep every k-th; rows differ in length, so pad with NaN.
+# The resolution of the analogue-to-digital converter is 0.15 mV and the sampling interval is 1 s.
+# Consecutive readings within one step have the same rounding error, so only every k-th reading is
+# used. Rows have different lengths and are padded with NaN.
 
 
 # %%
 def half_cycles(*segments, every):
     table = np.full((2, len(segments), 4000), np.nan)
     for row, segment in enumerate(segments):
-        for place, name in zip(table, ("voltage_V", "capacity_Ah"), strict=True):
+        for column, name in zip(table, ("voltage_V", "capacity_Ah"), strict=True):
             values = record[f"{segment}__{name}"][::every]
-            place[row, : len(values)] = values
+            column[row, : len(values)] = values
     return table
 
 
@@ -58,30 +59,32 @@ fig, (whole, close) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
 names = ["cycle 1", "cycle 2"]
 bp.plots.incremental_capacity(grid_v, curve, labels=names, ax=whole)
 bp.plots.incremental_capacity(grid_v, curve, ax=close)
-close.set(xlim=(3.43, 3.56), ylim=(2.7, 4.4), title="the two peaks on the left, closer")
+close.set(
+    xlim=(3.43, 3.56), ylim=(2.7, 4.4), title="the two peaks at low voltage, enlarged"
+)
 plt.show()
 
 # %% [markdown]
-# Where the peaks are, and how far the second cycle lies from the first in standard
-# deviations of the difference. The places agree. Heights need not: the second charge
-# follows another discharge.
+# Positions of the peaks, and the differences between the two cycles in standard deviations of
+# the difference. The positions agree. The heights need not agree, because the two charges follow
+# different discharges.
 
 # %%
-print("  cycle 1               cycle 2               apart   height apart")
+print("  position, cycle 1     position, cycle 2     difference  height difference")
 for track in np.flatnonzero(np.isfinite(peaks.position_v).all(0)):
     (first, second), sd = peaks.position_v[:, track], peaks.position_sd[:, track]
-    apart = (second - first) / np.hypot(*sd)
+    difference = (second - first) / np.hypot(*sd)
     height = np.diff(peaks.height[:, track])[0] / np.hypot(*peaks.height_sd[:, track])
     print(
         f"  {first:.4f} ± {sd[0]:.4f} V    {second:.4f} ± {sd[1]:.4f} V"
-        f"    {apart:+.1f} sd    {height:+.1f} sd"
+        f"    {difference:+.1f} sd     {height:+.1f} sd"
     )
 
 # %% [markdown]
 # ## Two rates
 #
-# The C/24 sweep shows the staging that the C/2 discharge blurs and shifts. Each has its
-# own roughness, so each is fitted by itself.
+# The C/24 discharge resolves the phase transitions (staging) that the C/2 discharge broadens and
+# shifts. The two curves differ in smoothness, so each is fitted separately.
 
 # %%
 grid_v = np.linspace(3.3, 4.1, 800)
@@ -93,9 +96,10 @@ for segment, every in (("pocv_discharge_C24", 24), ("discharge_C2", 3)):
     rate = segment.split("_C")[1]
     bp.plots.incremental_capacity(grid_v, curve, labels=[f"C/{rate}"], ax=ax)
     peaks = bp.features.ica_peaks(curve, grid_v)
-    found = np.flatnonzero(np.isfinite(peaks.position_v[0]))
+    tracks = np.flatnonzero(np.isfinite(peaks.position_v[0]))
     text = [
-        f"{peaks.position_v[0, i]:.4f} ± {peaks.position_sd[0, i]:.4f} V" for i in found
+        f"{peaks.position_v[0, i]:.4f} ± {peaks.position_sd[0, i]:.4f} V"
+        for i in tracks
     ]
     print(f"C/{rate}:", ", ".join(text))
 plt.show()
@@ -103,15 +107,15 @@ plt.show()
 # %% [markdown]
 # ## Which window for a Savitzky–Golay filter?
 #
-# The classical way is a filter of fixed window. Its mean squared error can be estimated
-# without knowing the truth: a wide window blurs (bias), a narrow one lets noise through
-# (variance). Here for dV/dQ of the first charge, whose readings are even in charge. Errors a
-# few seconds apart are a little alike, which the estimate takes for bias; one reading in
-# 12 s is nearly free of that (either way the choice comes to about 12 minutes).
+# The usual method is a filter with a fixed window. Its mean squared error can be estimated without
+# knowing the true curve: a wide window causes bias, a narrow window leaves variance. The example is
+# dV/dQ of the first charge, whose readings are equally spaced in charge. Errors of readings a few
+# seconds apart are correlated, which the estimate attributes to bias. With one reading every 12 s
+# the correlation is negligible (the chosen window is about 12 minutes in both cases).
 
 # %%
-kept = voltage_v[0][voltage_v[0] < 4.15][::3]
+thinned = voltage_v[0][voltage_v[0] < 4.15][::3]
 spacing = 3 * np.nanmean(np.diff(capacity_ah[0]))
-risk = bp.features.window_risk(kept, derivative=1, spacing=spacing)
+risk = bp.features.window_risk(thinned, derivative=1, spacing=spacing)
 bp.plots.window_risk(risk, unit="V²/Ah²")
 plt.show()

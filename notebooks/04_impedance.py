@@ -11,13 +11,14 @@
 # ---
 
 # %% [markdown]
-# # Impedance: circuits whose errors can be believed
+# # Impedance: equivalent circuits with calibrated errors
 #
-# A cell answers a small current of frequency f by a voltage; their ratio Z(f) sorts its
-# processes by speed. At kilohertz only electrons and ions in the electrolyte move (R0). Below, the
-# double layers of two interfaces charge through the resistance of the reaction there (two
-# depressed arcs: a resistor beside a constant-phase element). At millihertz lithium
-# diffuses in the particles (a 45° line: Warburg's W1). A circuit is fitted without a guess.
+# The impedance Z(f) is the ratio of voltage to a small current of frequency f. It separates the
+# processes in a cell by their time constants. At kilohertz only the ohmic resistance matters (R0). At
+# lower frequencies the double layers of two interfaces charge in parallel with the reaction (two
+# depressed arcs, each a resistor in parallel with a constant-phase element). At millihertz lithium
+# diffuses in the particles (a 45° line, the Warburg element W1). The circuit is fitted without an
+# initial guess.
 
 # %%
 import csv
@@ -43,8 +44,8 @@ spectra = exact * (1 + 0.005 * (noise[0] + 1j * noise[1]))
 # %% [markdown]
 # ## One cell
 #
-# Noise of 0.5 % was added; the fit is not told how much, nor whether it grows with |Z|. Its
-# bands hold the noise (aleatoric) and what is left open of the parameters (epistemic).
+# The spectra have noise of 0.5 %. The fit estimates the noise and whether it is proportional to |Z|.
+# The bands contain the noise (aleatoric) and the uncertainty of the parameters (epistemic).
 
 # %%
 batch = circuit.fit(frequency_hz, spectra, key=key)
@@ -62,20 +63,21 @@ bp.plots.spectrum_residuals(frequency_hz, spectra[0], predicted, ax=axes[1])
 plt.show()
 
 # %% [markdown]
-# Sixteen measurements of the same cell: the 90 % intervals should hold the truth in about 14.
+# Sixteen measurements of the same cell: about 14 of the 90 % intervals should contain the true value.
 
 # %%
-held = {}
+num_covering = {}
 for (name, (low, high)), value in zip(batch.interval(0.9).items(), truth, strict=True):
-    held[name] = int(np.sum((low < value) & (high > value)))
-    print(f"{name:7s} {value:8.4g}  in {held[name]} of 16 intervals")
-print(f"in all {sum(held.values()) / 128:.0%}")
+    num_covering[name] = int(np.sum((low < value) & (high > value)))
+    print(f"{name:7s} {value:8.4g}  in {num_covering[name]} of 16 intervals")
+print(f"coverage over all parameters {sum(num_covering.values()) / 128:.0%}")
 
 # %% [markdown]
 # ## A cell that ages
 #
-# Along a sequence neighbours inform each other: what stays the same is measured by all spectra
-# together, what moves is followed. R1 doubles here and nothing else changes.
+# In a sequence of spectra, each fit can use its neighbours: a parameter that stays constant is
+# estimated from all spectra, and a parameter that changes is tracked. Here R1 doubles and nothing
+# else changes.
 
 # %%
 cycle = np.arange(16) * 60.0
@@ -83,18 +85,21 @@ grown = np.tile(truth, (16, 1))
 grown[:, 1] = np.linspace(0.008, 0.016, 16)
 aged = np.stack([np.asarray(circuit.impedance(p, frequency_hz)) for p in grown])
 aged = aged * (1 + 0.01 * (noise[0] + 1j * noise[1]))
-alone = circuit.fit(frequency_hz, aged, key=key)
-path = bp.eis.smooth(alone, cycle)
+independent = circuit.fit(frequency_hz, aged, key=key)
+smoothed = bp.eis.smooth(independent, cycle)
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.5), layout="constrained")
 for ax, name, column in zip(axes, ("R1", "CPE1_1"), (1, 3), strict=True):
-    low, high = path.interval(0.9)[name]
-    ax.fill_between(cycle, low, high, alpha=0.3, label="with neighbours, 90 %")
-    value, sd = alone.parameters[name], alone.parameters.sd[:, column]
-    ax.errorbar(cycle, value, 1.645 * sd, fmt="o", ms=3, label="each alone, 90 %")
+    low, high = smoothed.interval(0.9)[name]
+    ax.fill_between(cycle, low, high, alpha=0.3, label="smoothed, 90 %")
+    value = independent.parameters[name]
+    sd = independent.parameters.sd[:, column]
+    ax.errorbar(cycle, value, 1.645 * sd, fmt="o", ms=3, label="independent, 90 %")
     ax.plot(cycle, grown[:, column], "k--", lw=1, label="truth")
     ax.set(xlabel="cycle")
-    print(f"{name}: bands narrower by {np.median(2 * 1.645 * sd / (high - low)):.1f}")
+    print(
+        f"{name}: bands narrower by a factor of {np.median(2 * 1.645 * sd / (high - low)):.1f}"
+    )
 axes[0].set_ylabel("R1 (Ω)")
 axes[1].set_ylabel("exponent of CPE1")
 axes[0].legend(frameon=False)
@@ -103,9 +108,9 @@ plt.show()
 # %% [markdown]
 # ## Real spectra
 #
-# The example cell of impedance.py with its documented circuit. The spectrum ends before lithium
-# reaches the wall of the diffusion element, so that only a ratio of its two parameters is known,
-# and that is said; so is that the circuit leaves a pattern in the residuals.
+# The example cell of impedance.py with the circuit from its documentation. The lowest frequency is
+# too high for the finite length of the diffusion element to matter, so only a ratio of its two
+# parameters is identified. The printed messages state this, and that the residuals are structured.
 
 # %%
 folder = pathlib.Path(os.environ.get("BATTPROB_DATA", "../../shared/data"))
@@ -116,39 +121,43 @@ if real.is_file():
         for row in csv.DictReader(real.read_text().splitlines())
         if row["spectrum"] == "liion_impedancepy"
     ]
-    at, *parts = (
+    frequency, *parts = (
         np.array([float(row[c]) for row in rows])
         for c in ("freq_hz", "re_ohm", "im_ohm")
     )
     z = parts[0] + 1j * parts[1]
     capacitive = z.imag < 0
-    at, z = at[capacitive], z[capacitive]
+    frequency, z = frequency[capacitive], z[capacitive]
     documented = bp.eis.Circuit("R0-p(R1,C1)-p(R2-Wo1,C2)")
-    example = documented.fit(at, z, key=key)
+    example = documented.fit(frequency, z, key=key)
     print(example.parameters)
     print(example.verdict)
-    bp.plots.bode(at, z, example.predict(at))
+    bp.plots.bode(frequency, z, example.predict(frequency))
     plt.show()
 
 # %% [markdown]
-# ## One more measurement
+# ## Prediction of a repeated measurement
 #
-# An LG M50LT at a state of charge of 50 %. What would a second measurement give? Where a
-# circuit leaves structure in the residuals ("misfit"), its noise counts that as error: the
-# prediction is as wide as the circuit is wrong, here a third of a percent.
+# An LG M50LT cell at a state of charge of 50 %. If a circuit leaves structure in the residuals
+# ("misfit"), the estimated noise includes this misfit. The prediction of a second measurement is
+# then as wide as the error of the circuit, here a third of a per cent.
 
 # %%
 real = folder / "eis_lgm50lt" / "eis_first.csv"
 if real.is_file():
     table = np.genfromtxt(real, delimiter=",", names=True)
-    own = table[table["soc_percent"] == 50]
-    at, z = own["freq_hz"], own["re_ohm"] + 1j * own["im_ohm"]
-    cell = bp.eis.Circuit("L1-R0-p(R1,CPE1)-p(R2,CPE2)-Won1").fit(at, z, key=key)
+    half = table[table["soc_percent"] == 50]
+    frequency, z = half["freq_hz"], half["re_ohm"] + 1j * half["im_ohm"]
+    model = bp.eis.Circuit("L1-R0-p(R1,CPE1)-p(R2,CPE2)-Won1")
+    cell = model.fit(frequency, z, key=key)
     print(cell.parameters)
     print(cell.verdict)
-    ahead = cell.predict(at)
-    share = np.sqrt(np.asarray(ahead.variance).sum(-1)) / np.abs(z)
-    print(f"sd of a repeat: {np.median(share):.2%} of |Z|, median over frequencies")
+    repeat = cell.predict(frequency)
+    relative_sd = np.sqrt(np.asarray(repeat.variance).sum(-1)) / np.abs(z)
+    print(
+        f"sd of a repeated measurement: {np.median(relative_sd):.2%} of |Z| "
+        "(median over frequencies)"
+    )
     _, ax = plt.subplots(figsize=(4, 6), layout="constrained")
-    bp.plots.nyquist(z, ahead, ax=ax)
+    bp.plots.nyquist(z, repeat, ax=ax)
     plt.show()

@@ -12,11 +12,12 @@
 # ---
 
 # %% [markdown]
-# # A protocol that nobody wrote down
+# # A protocol that was not recorded
 #
-# Two charging protocols age cells at different rates, and an operator chose between them by
-# the temperature of the room. The table has the rate and the temperature, not the protocol. A
-# single model sees scatter; a mixture says which part of the scatter the missing column causes.
+# Two charging protocols age cells at different rates, and the operator chose between them by
+# room temperature. The data have the rate and the temperature but not the protocol. A single
+# regression treats the difference as noise; a mixture estimates how much of the variance the
+# missing column causes.
 
 # %%
 import jax
@@ -43,9 +44,7 @@ def measure(num, protocol=None):
 
 
 x, u, y = measure(160)
-labels = np.where(
-    np.arange(160) < 6, u, -1
-)  # six cells whose protocol somebody remembers
+labels = np.where(np.arange(160) < 6, u, -1)  # the protocol is known for six cells
 data = bp.Dataset(
     x, y, protocol=labels, feature_names=NAMES, target_name="fade", target_unit="%"
 )
@@ -58,11 +57,11 @@ posterior = model.fit(data, key=jax.random.key(0))
 print(posterior.report.message)
 
 # %% [markdown]
-# ## What the missing column costs
+# ## Variance due to the missing column
 #
-# Along the rate, at 28 °C: each protocol's line with its band, the measurements in the colour
-# of their likeliest protocol; and the variance, stacked. The yellow part is not noise: it goes
-# as soon as the protocol is known.
+# Left: the line and the band of each protocol as functions of the rate at 28 °C, and the
+# measurements in the colour of their most probable protocol. Right: the parts of the variance. The
+# yellow part is not noise: it vanishes when the protocol is known.
 
 # %%
 grid = np.column_stack([np.linspace(0.5, 3, 60), np.full(60, 28.0)])
@@ -77,32 +76,36 @@ bp.plots.variance_stack(grid[:, 0], pred, feature="rate (C)", unit="%", ax=axes[
 # %%
 known = posterior.predict(grid[:1], protocol=1)
 print(
-    "not known:",
+    "sd, protocol unknown:",
     pred.std[:1],
-    "known:",
+    "protocol 1:",
     known.std,
-    "never seen:",
+    "a new protocol:",
     posterior.predict(grid[:1], protocol="new").std,
 )
 u_new = 1
 cell, _, fades = measure(3, protocol=u_new)
-print("a new cell's first three checks say:", posterior.identify(cell, fades).round(3))
+print(
+    "protocol probabilities of a new cell after three measurements:",
+    posterior.identify(cell, fades).round(3),
+)
 
 # %% [markdown]
-# ## The danger: the average, deployed on one protocol
+# ## Deployment on a single protocol
 #
-# A plant that runs one protocol alone. The averaged predictor is biased there by several per
-# cent. Its 90 % interval still holds, but only because it spans both protocols: it is more
-# than twice as wide as that of a model that is told the protocol.
+# Consider a plant that uses only one protocol. There the averaged prediction is biased by several
+# percentage points. Its 90 % interval still has its coverage, but only because it spans both
+# protocols: it is more than twice as wide as the interval of a model that uses the protocol.
 
 # %%
 bias = bp.evaluate.deployment_bias(pred)
 bp.plots.deployment_bias(grid[:, 0], bias, feature="rate (C)", unit="%")
 
 # %% [markdown]
-# ## Mending it without a label
+# ## Correction without labels
 #
-# Forty new cells from a plant that prefers protocol 1: their temperatures alone say so.
+# Forty new cells come from a plant that mostly uses protocol 1. This can be estimated from their
+# temperatures alone.
 
 # %%
 pool, v, fade = measure(2000)
@@ -117,19 +120,20 @@ labelled = bp.evaluate.protocol_weights(
     posterior.responsibilities(pool[rows], fade[rows]), training
 )
 print(
-    "34 of 40 are on protocol 1; by temperature",
+    "34 of 40 cells are on protocol 1; weights estimated from temperature",
     unlabelled.weights.round(2),
     "±",
     unlabelled.error.round(2),
-    "with labels",
+    "and with labels",
     labelled.weights.round(2),
 )
 bp.plots.shift(shift)
 
 # %% [markdown]
-# ## Cells outside of all that
+# ## Out-of-distribution cells
 #
-# A detector calibrated on the training cells flags one in ten of their like at most.
+# The detector is calibrated on the training cells so that it flags at most one in ten of similar
+# cells.
 
 # %%
 detector = bp.evaluate.OutOfDistribution().fit(
@@ -140,8 +144,8 @@ detector = bp.evaluate.OutOfDistribution().fit(
 )
 hot = measure(50)[0] + np.array([2.0, 15.0])
 print(
-    "flagged of their like:",
+    "fraction flagged, similar cells:",
     detector.check(measure(200)[0]).flagged.mean(),
-    "of hot, fast cells:",
+    "hot cells at high rates:",
     detector.check(hot).flagged.mean(),
 )

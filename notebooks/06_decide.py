@@ -13,9 +13,9 @@
 # %% [markdown]
 # # Which cells to reject, and which to test longer
 #
-# A hundred cycles of each cell are known. A cell that will not last 500 cycles costs 20 units if it is sold and 1 if
-# it is thrown away though it was sound; testing it longer costs 0.05. Probabilities first, prices after: a classifier
-# is fitted to what happens, never to what it costs.
+# The first hundred cycles of each cell are known. Selling a cell that fails before 500 cycles costs 20 units, rejecting a
+# good cell costs 1 unit, and a longer test costs 0.05 units. The classifier is fitted to the outcomes only. The costs are
+# used afterwards, to decide.
 
 # %%
 import warnings
@@ -33,8 +33,8 @@ specification_cycles = 500
 costs = {"cost_false_negative": 20.0, "cost_false_positive": 1.0}
 
 # %% [markdown]
-# Forty batches of about ten cells, which differ as batches do. The cells of twelve of them were tested to the end; what is
-# asked of the models is always a batch that they have not seen.
+# There are forty batches of about ten cells each. The cells of twelve batches were tested to the end of life and are used
+# for training. All predictions are for the other batches.
 
 # %%
 population = bp.data.population(400, seed=3, num_batches=40)
@@ -60,7 +60,8 @@ screen = bp.Dataset(
     feature_names=lives.feature_names,
 )
 print(
-    f"{short[train].mean():.0%} of the {len(train)} cells tested to the end fell short"
+    f"{short[train].mean():.0%} of the {len(train)} training cells failed before "
+    f"{specification_cycles} cycles"
 )
 
 # %% [markdown]
@@ -72,7 +73,8 @@ p = classifier.fit(screen, key=key).predict(x_new)
 print(bp.evaluate.summary(p, failed, groups=batch[test]))
 
 # %% [markdown]
-# Accuracy has to be read beside the majority rate, average precision beside the prevalence: the dashed line is a guess.
+# Accuracy must be compared with the majority rate, and average precision with the prevalence. The dashed lines show a
+# classifier without skill.
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
@@ -84,30 +86,34 @@ plt.show()
 # %% [markdown]
 # ## From probabilities to a threshold
 #
-# With probabilities that come true, the threshold follows from the costs: reject where the odds of failure exceed
-# 1/20. A search for it on the cells at hand fits their luck too (triangle), and needs outcomes that are not there yet when
-# one must decide.
+# If the probabilities are calibrated, the threshold follows from the costs: reject where the odds of failure exceed 1/20.
+# A threshold optimised on a sample (triangle) is overfitted to this sample, and needs outcomes that are not yet known when
+# the decision is made.
 
 # %%
 curve = bp.evaluate.cost_curve(p, failed, **costs)
 bp.plots.cost_curve(curve, unit="units")
 plt.show()
 half = curve.cost[np.searchsorted(curve.threshold, 0.5) - 1]
-print(f"threshold 0.5: {half:.2f} a cell; by the costs: {curve.bayes_cost:.2f}")
+print(
+    f"mean cost per cell: {half:.2f} with threshold 0.5, {curve.bayes_cost:.2f} with the "
+    "threshold from the costs"
+)
 
 # %% [markdown]
-# ## Or test it longer
+# ## Longer tests
 #
-# A retest is worth its price only where draws of the *probability* disagree about what to do (epistemic): a toss-up
-# known to be one is decided at once.
+# A longer test is worth its cost only where the posterior draws of the *probability* lead to different decisions
+# (epistemic uncertainty). If the probability itself is well known, even one near the threshold, more testing does not
+# help.
 
 # %%
 at_once = bp.evaluate.decide(p, **costs)
 decision = bp.evaluate.decide(p, **costs, cost_retest=0.05)
-afford = bp.evaluate.decide_within_budget(p, **costs, cost_retest=0.05, budget=0.5)
-print("at once:         ", at_once)
-print("with retests:    ", decision)
-print("budget of 0.5:   ", afford)
+affordable = bp.evaluate.decide_within_budget(p, **costs, cost_retest=0.05, budget=0.5)
+print("without longer tests: ", at_once)
+print("with longer tests:    ", decision)
+print("with a budget of 0.5: ", affordable)
 
 # %%
 action = np.asarray(decision.action)
@@ -116,17 +122,17 @@ for code, name in enumerate(["pass", "reject", "test longer"]):
     chosen = action == code
     plt.scatter(np.asarray(p.mean)[chosen], epistemic_sd[chosen], s=15, label=name)
 plt.axvline(float(decision.threshold[0]), color="grey", linestyle="--")
-plt.xlabel("probability of falling short")
+plt.xlabel(f"probability of failure before {specification_cycles} cycles")
 plt.ylabel("epistemic sd of that probability")
 plt.xscale("log")
 plt.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# ## A predicted life is a classifier too
+# ## Probabilities from predicted lives
 #
-# A model of life knows how far below the specification a cell fell, which a yes or no has forgotten. P(life < 500) has
-# the same split, and goes into the same functions.
+# A regression of life uses more information than a classifier: not only whether a cell fails before the specified life but
+# by how much. P(life < 500) also has an aleatoric and an epistemic part, and can be used with the same functions.
 
 # %%
 kernel = bp.kernels.Linear() + bp.kernels.Matern32()
@@ -137,24 +143,28 @@ scores = {
     name: bp.evaluate.summary(pred, failed, groups=batch[test])
     for name, pred in {"outcomes": p, "lives": from_life}.items()
 }
-for name, own in scores.items():
-    print(f"{name}: log loss {own['log_loss']:.3f} ± {own.errors['log_loss']:.3f}")
+for name, score in scores.items():
+    print(f"{name}: log loss {score['log_loss']:.3f} ± {score.errors['log_loss']:.3f}")
 print(bp.evaluate.decide(from_life, **costs, cost_retest=0.05))
 
 # %% [markdown]
-# ## Intervals that hold for new batches
+# ## Calibrated intervals for new batches
 #
-# The model of life knows nothing of batches, and for new ones its intervals hold less than they promise. Half of the new
-# batches calibrate them; the other half check. Fourteen batches are few: that the intervals hold is paid for in width.
+# The regression ignores batches, so for new batches the coverage of its intervals is below 90 %. Half of the new batches
+# are used to calibrate the intervals and the other half to check them. With only fourteen calibration batches, the
+# intervals become wide.
 
 # %%
 calibration = number[test] < 26
 conformal = bp.evaluate.ConformalInterval(level=0.9, groups=batch[test][calibration])
-life_known = np.asarray(lives.y)[test]
+observed_life = np.asarray(lives.y)[test]
 calibrated = conformal.fit(
-    life.take(np.flatnonzero(calibration)), life_known[calibration]
+    life.take(np.flatnonzero(calibration)), observed_life[calibration]
 )
-print(f"stretched by {calibrated.stretch:.2f}, {calibrated.effective_size:.0f} batches")
+print(
+    f"intervals widened by a factor of {calibrated.stretch:.2f}, from "
+    f"{calibrated.effective_size:.0f} batches"
+)
 
 # %%
 others = life.take(np.flatnonzero(~calibration))
@@ -162,8 +172,7 @@ for name, (low, high) in {
     "as predicted": others.interval(0.9),
     "calibrated": calibrated.interval(others),
 }.items():
-    held = (life_known[~calibration] >= low) & (life_known[~calibration] <= high)
+    y = observed_life[~calibration]
+    coverage = np.mean(np.asarray((low <= y) & (y <= high)))
     width = np.mean(np.asarray(high - low))
-    print(
-        f"{name}: holds {held.mean():.2f} of the cells, mean width {width:.0f} cycles"
-    )
+    print(f"{name}: coverage {coverage:.2f}, mean width {width:.0f} cycles")

@@ -11,12 +11,12 @@
 # ---
 
 # %% [markdown]
-# # When the noise depends on where you measure
+# # Noise that depends on the features
 #
-# A resistance read at low state of charge scatters more than one read in the middle; a fast protocol makes lives more
-# random. A model with one noise level for all rows is then wrong twice: too timid where the data are clean, and
-# overconfident where they are not. Here the noise is learned with the function, and the two variances of a
-# prediction are kept apart.
+# The noise variance of battery data is often not constant: a resistance measured at low state of charge has larger errors
+# than one measured at medium state of charge, and lives under fast charging are more random. With one noise variance for
+# all rows the intervals are too wide where the noise is small and too narrow where it is large. In this notebook the noise
+# variance is learned together with the function, and each prediction reports the two variances separately.
 
 # %%
 import json
@@ -36,7 +36,7 @@ bp.enable_x64()
 key = jax.random.key(0)
 
 # %% [markdown]
-# ## A function whose noise grows fivefold
+# ## A function with noise that triples
 #
 # The example of Goldberg, Williams and Bishop (1998): mean $2\sin 2\pi x$, standard deviation $0.5 + x$.
 
@@ -54,8 +54,8 @@ def rows(num, seed):
 
 data = rows(128, seed=1)
 models = {
-    "one noise level": bp.models.GaussianProcess(),
-    "noise learned": bp.models.GaussianProcess(noise=bp.noise.LatentGP()),
+    "constant noise": bp.models.GaussianProcess(),
+    "learned noise": bp.models.GaussianProcess(noise=bp.noise.LatentGP()),
 }
 fits = {name: model.fit(data, key=key) for name, model in models.items()}
 
@@ -77,43 +77,44 @@ for ax, (name, fit) in zip(axes, fits.items(), strict=True):
 plt.show()
 
 # %% [markdown]
-# The means are alike. The grey band of the left model has one width; that of the right model follows the data.
+# The means are similar. The grey band has constant width on the left and follows the noise of the data on the right.
 #
-# ## Calibrated on the whole is not calibrated everywhere
+# ## Average coverage and conditional coverage
 #
-# Ten such data sets, each asked for the same 1000 new measurements: in all, both intervals hold about nine in ten. By
-# thirds of x only the second does: one noise level covers too much on the left and too little on the right.
+# The models are fitted to ten such data sets, and each fit predicts the same 1000 new measurements. On average both 90 %
+# intervals have nearly the right coverage. In the separate thirds of x only the second model does: with constant noise
+# coverage is too high on the left and too low on the right.
 
 # %%
 x_new, y_new = draw(1000, seed=2)
-place = np.minimum((3 * x_new).astype(int), 2)
-thirds = {
-    "all": place >= 0,
-    "left": place == 0,
-    "middle": place == 1,
-    "right": place == 2,
+third = np.minimum((3 * x_new).astype(int), 2)
+parts = {
+    "all": third >= 0,
+    "left": third == 0,
+    "middle": third == 1,
+    "right": third == 2,
 }
-print(f"{'':16}" + "".join(f"{part:>8}" for part in thirds) + f"{'NLPD':>8}")
+print(f"{'':16}" + "".join(f"{part:>8}" for part in parts) + f"{'NLPD':>8}")
 for name, model in models.items():
     predictions = [
         model.fit(rows(128, seed), key=key).predict(x_new) for seed in range(10, 20)
     ]
     inside = np.mean([bp.evaluate.covered(pred, y_new) for pred in predictions], axis=0)
     score = np.mean([bp.evaluate.nlpd(pred, y_new) for pred in predictions])
-    shares = "".join(f"{inside[part].mean():8.3f}" for part in thirds.values())
-    print(f"{name:16}{shares}{score:8.3f}")
+    coverage = "".join(f"{inside[part].mean():8.3f}" for part in parts.values())
+    print(f"{name:16}{coverage}{score:8.3f}")
 
 # %% [markdown]
 # ## What each variance means
 #
-# Four times as many measurements: the blue line (not known yet) falls, the orange one (the noise) stays, and comes to lie
-# nearer to the truth (dotted). *That* is the difference between the two, and the reason to choose the next experiment by
-# the blue one.
+# With four times as many measurements the epistemic standard deviation (blue) decreases. The aleatoric standard deviation
+# (orange) does not; its estimate becomes more accurate (the true value is dotted). For this reason the next experiment is
+# chosen by the epistemic variance.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.5), sharey=True, layout="constrained")
 for ax, num in zip(axes, (32, 128), strict=True):
-    fit = models["noise learned"].fit(rows(num, seed=3), key=key)
+    fit = models["learned noise"].fit(rows(num, seed=3), key=key)
     bp.plots.noise_level(grid, fit.predict(grid), feature="x", ax=ax)
     ax.plot(grid, 0.5 + grid, "k:", linewidth=0.8)
     ax.set_title(f"{num} measurements")
@@ -121,10 +122,10 @@ for ax, num in zip(axes, (32, 128), strict=True):
 plt.show()
 
 # %% [markdown]
-# ## Hyper-parameters that are not known either
+# ## Uncertainty of the hyper-parameters
 #
-# With twenty rows lengthscales and noise are guesses. `inference=NUTS()` draws them instead of taking the best ones;
-# the draws disagree, and the disagreement is epistemic.
+# From twenty rows the lengthscale and the noise are estimated poorly. `inference=NUTS()` draws them from their posterior
+# instead of using the mode. The differences between the draws add to the epistemic variance.
 
 # %%
 head = bp.noise.LogLinear()
@@ -132,14 +133,14 @@ sampler = bp.inference.NUTS(num_samples=400, thinning=4)
 for label, inference in {"mode": bp.inference.MAP(), "NUTS": sampler}.items():
     model = bp.models.GaussianProcess(noise=head, inference=inference)
     fit = model.fit(rows(20, seed=4), key=key)
-    spread = np.sqrt(np.asarray(fit.predict(grid).epistemic)).mean()
-    print(f"{label}: mean epistemic sd {spread:.3f} ({fit.report.message})")
+    epistemic_sd = np.sqrt(np.asarray(fit.predict(grid).epistemic)).mean()
+    print(f"{label}: mean epistemic sd {epistemic_sd:.3f} ({fit.report.message})")
 
 # %% [markdown]
 # ## Real data
 #
-# Head acceleration in simulated motorcycle crashes (Silverman 1985): quiet before the impact, violent after. Every third
-# reading is kept back and asked for. Shown when the file is there.
+# Head acceleration in simulated motorcycle crashes (Silverman 1985): it varies little before the impact and strongly
+# afterwards. Every third reading is left out of the fit and predicted. This section needs the folder `BATTPROB_DATA`.
 
 # %%
 folder = Path(os.environ.get("BATTPROB_DATA", "../../shared/data"))
@@ -148,18 +149,18 @@ if path.is_file():
     import pandas as pd
 
     frame = pd.read_csv(path)
-    kept_back = np.arange(len(frame)) % 3 == 1
+    left_out = np.arange(len(frame)) % 3 == 1
     crash = bp.Dataset.from_dataframe(
-        frame[~kept_back],
+        frame[~left_out],
         target="accel",
         features=["times"],
         units={"times": "ms", "accel": "g"},
     )
-    fit = models["noise learned"].fit(crash, key=key)
-    asked, answers = (frame[kept_back][c].to_numpy() for c in ("times", "accel"))
-    inside = bp.evaluate.covered(fit.predict(asked), answers)
+    fit = models["learned noise"].fit(crash, key=key)
+    x_test, y_test = (frame[left_out][c].to_numpy() for c in ("times", "accel"))
+    inside = bp.evaluate.covered(fit.predict(x_test), y_test)
     print(
-        f"the 90 % interval holds {inside.sum()} of {len(answers)} readings kept back"
+        f"the 90 % interval contains {inside.sum()} of {len(y_test)} readings left out"
     )
     times = np.linspace(frame["times"].min(), frame["times"].max(), 101)
     figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
@@ -174,16 +175,17 @@ if path.is_file():
     bp.plots.noise_level(times, pred, feature="time (ms)", unit="g", ax=axes[1])
     plt.show()
 else:
-    print("Set BATTPROB_DATA to the folder of real data to see them here.")
+    print("Set the environment variable BATTPROB_DATA to the folder with the data.")
 
 # %% [markdown]
-# ## What each kind of inference gets wrong
+# ## Accuracy of the kinds of inference
 #
-# Truths were drawn from the priors 120 times, 16 rows of data each; the rank of the truth among posterior draws should fall
-# in every bin equally often (the band holds 99 % of such counts). Under `NUTS` it does, but for one bin of 24
-# (`pytest -m slow tests/recovery/test_gp_sbc.py`). `Laplace`, a Gaussian about the mode, places the scale of the function too
-# high. `MAP`, the default and the fastest, has one set of hyper-parameters. On so few rows the draws of the function that both
-# give are too narrow: 56 and 59 truths of 120 are in the two outer bins of six, where 40 belong.
+# Parameters were drawn from the priors 120 times, with 16 rows of data each. The rank of the true value among the posterior
+# draws should be in every bin equally often (the band contains 99 % of such counts). With `NUTS` this is so except for one
+# bin of 24 (`pytest -m slow tests/recovery/test_gp_sbc.py`). `Laplace`, a Gaussian approximation at the mode, estimates the
+# scale of the function too high. `MAP`, the default and the fastest, uses one set of hyper-parameters. With so few rows the
+# posteriors of the function from both are too narrow: 56 and 59 of 120 true values are in the two outer bins of six, where
+# 40 are expected.
 
 # %%
 stored = json.loads(Path("gp_ranks.json").read_text())
@@ -191,13 +193,13 @@ ranked = ["lengthscale", "scale", "noise", "function"]
 figure, axes = plt.subplots(1, 4, figsize=(12, 2.8), sharey=True, layout="constrained")
 for column, (axis, name) in enumerate(zip(axes, ranked, strict=True)):
     axis.axhspan(*binom(120, 1 / 6).ppf([0.005, 0.995]), alpha=0.2)
-    for colour, (route, counts) in enumerate(stored.items()):
-        if route == "MAP" and name != "function":
-            continue  # one draw has no ranks
+    for colour, (method, counts) in enumerate(stored.items()):
+        if method == "MAP" and name != "function":
+            continue  # a single value has no rank
         edges = np.linspace(0, 1, 7)
-        axis.stairs(counts[column], edges, label=route, color=f"C{colour}", lw=1.5)
+        axis.stairs(counts[column], edges, label=method, color=f"C{colour}", lw=1.5)
     axis.set_title(name)
-    axis.set_xlabel("rank of the truth")
+    axis.set_xlabel("rank of the true value")
 axes[0].set_ylabel("data sets")
 figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside right upper")
 plt.show()

@@ -11,11 +11,12 @@
 # ---
 
 # %% [markdown]
-# # A closed loop: which test next
+# # Closed-loop experimental design
 #
-# Two searches. First fast-charging policies, whose lives scatter more the longer they are, and whose end is foretold
-# after a hundred cycles. Then the composition of an electrolyte. Both ask a *campaign* which tests to run, tell it what
-# came out, and end with a recommendation: the point with the best posterior mean, not the luckiest result.
+# Two optimisations: a fast-charging policy with a long life, where lives are predicted after a hundred cycles, and an
+# electrolyte with a high conductivity. In both, a *campaign* suggests the next tests (`ask`) and is updated with the results
+# (`tell`). At the end it recommends the point with the best posterior mean, which is not always the point with the best
+# single result.
 
 # %%
 import jax
@@ -31,18 +32,19 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Fast charging
 #
-# A policy has two currents (in multiples of the capacity). The true life has one ridge; its scatter is a tenth of it, so
-# the model gets noise that depends on the policy, on top of the known variance of early predictions.
+# A policy has two currents (C-rates, in 1/h). The true mean life has one maximum, and the standard deviation of lives is a
+# tenth of the mean. The noise of the model is therefore the sum of the known variance of early predictions and of a variance
+# that depends on the policy.
 
 
 # %%
 def life(point):
-    ridge = (
+    distance = (
         (point["c1"] - 5.2) ** 2 / 2
         + (point["c2"] - 4.6) ** 2
         + 0.4 * (point["c1"] - 5.2) * (point["c2"] - 4.6)
     )
-    return 500 + 650 * np.exp(-ridge / 2)
+    return 500 + 650 * np.exp(-distance / 2)
 
 
 space = bp.design.Space(
@@ -63,8 +65,9 @@ campaign = bp.design.Campaign.start(
 )
 
 # %% [markdown]
-# Eight channels. In each round their lives are *predicted* after a hundred cycles, with a standard deviation of 80 cycles
-# and 60 cycles too high on the whole; four of the eight tests run on to the end, which shows the bias.
+# There are eight test channels. In each round the lives are *predicted* after a hundred cycles, with a standard deviation of
+# 80 cycles and a bias of 60 cycles. Four of the eight tests continue to the end of life, from which the campaign estimates
+# the bias.
 
 # %%
 best = life({"c1": 5.2, "c2": 4.6})
@@ -81,10 +84,11 @@ for _ in range(5):
     bias.append(campaign.early_bias)
     regret.append(best - life(campaign.recommend().points[0]))
 print(
-    "regret of the recommended policy after each round:", np.round(regret).astype(int)
+    "regret of the recommended policy after each round, in cycles:",
+    np.round(regret).astype(int),
 )
 print(
-    "bias of early predictions:",
+    "estimated bias of early predictions, in cycles:",
     [f"{b.mean:.0f} ± {b.variance**0.5:.0f}" for b in bias],
 )
 
@@ -93,16 +97,16 @@ print(campaign.recommend())
 print(campaign.advice(epsilon=50.0))
 
 # %% [markdown]
-# What each test was expected to give when it was asked for, and what it gave. Below, the two standard deviations: the
-# noise stays; what is not known is large where a test explores, and at the end far below the noise. That is the moment
-# to stop.
+# Upper figure: the prediction for each test when it was suggested, and its result. Lower figure: the two standard
+# deviations of the prediction. The aleatoric one stays. The epistemic one is large where a test explores and is far below
+# the aleatoric one at the end, when further tests bring little.
 
 # %%
 bp.plots.closed_loop(campaign.results, target="life", unit="cycles")
 plt.show()
 
 # %% [markdown]
-# The same in one picture of the policies: epistemic standard deviation, and where the tests were.
+# The posterior as a function of the policy: mean and both standard deviations. White points are tests.
 
 # %%
 grid = [
@@ -112,13 +116,13 @@ grid = [
 ]
 pred = campaign.predict(grid)
 figure, axes = plt.subplots(1, 3, figsize=(12, 3.6), sharey=True, layout="constrained")
-shown = {
+surfaces = {
     "mean life": pred.mean,
     "aleatoric sd": pred.aleatoric**0.5,
     "epistemic sd": pred.epistemic**0.5,
 }
-for ax, (title, values) in zip(axes, shown.items(), strict=True):
-    drawn = ax.pcolormesh(
+for ax, (title, values) in zip(axes, surfaces.items(), strict=True):
+    image = ax.pcolormesh(
         np.linspace(3.6, 8.0, 25),
         np.linspace(3.6, 6.0, 25),
         np.asarray(values).reshape(25, 25),
@@ -131,7 +135,7 @@ for ax, (title, values) in zip(axes, shown.items(), strict=True):
         color="white",
         markersize=4,
     )
-    figure.colorbar(drawn, ax=ax, label="cycles")
+    figure.colorbar(image, ax=ax, label="cycles")
     ax.set(title=title, xlabel="c1 (1/h)")
 axes[0].set_ylabel("c2 (1/h)")
 plt.show()
@@ -139,8 +143,8 @@ plt.show()
 # %% [markdown]
 # ## The composition of an electrolyte
 #
-# Three solvents that sum to one, a bound on the first, and a salt. Conductivity is measured with 2 % error. Five campaigns
-# from different starts, and for comparison twenty sets of points spread evenly over the space; bands are quartiles.
+# The fractions of three solvents sum to one and have bounds; the salt is one of two. Conductivity is measured with an error
+# of 2 %. Five campaigns with different initial points are compared with twenty Sobol sequences; bands are quartiles.
 
 # %%
 solvents = bp.design.Space(
@@ -157,7 +161,7 @@ def conductivity(point):
 
 
 top = conductivity({"EC": 0.32, "DMC": 0.5, "salt": "LiFSI"})
-found = []
+regrets = []
 for seed in range(5):
     search = bp.design.Campaign.start(
         solvents,
@@ -172,7 +176,7 @@ for seed in range(5):
         true = np.array([conductivity(point) for point in suggestions.points])
         search = search.tell(suggestions, true * (1 + 0.02 * rng.normal(size=1)))
     tested = [conductivity(trial.point) for trial in search.results]
-    found.append(top - np.maximum.accumulate(tested))
+    regrets.append(top - np.maximum.accumulate(tested))
 random = [
     [
         conductivity(p)
@@ -182,8 +186,8 @@ random = [
 ]
 bp.plots.regret(
     {
-        "campaign": found,
-        "spread over the space": top - np.maximum.accumulate(random, axis=1),
+        "campaign": regrets,
+        "Sobol points": top - np.maximum.accumulate(random, axis=1),
     },
     unit="mS/cm",
 )
@@ -191,7 +195,7 @@ plt.show()
 print(search.recommend())
 
 # %% [markdown]
-# A campaign is one readable file. Any process can go on with it, and asks the same next question.
+# A campaign is saved in one text file. Any process can load it and continue with the same next suggestion.
 
 # %%
 import tempfile
@@ -200,5 +204,5 @@ from pathlib import Path
 with tempfile.TemporaryDirectory() as folder:
     path = Path(folder) / "campaign.json"
     search.save(path)
-    again = bp.design.Campaign.load(path)
-print(again.ask().points == search.ask().points)
+    loaded = bp.design.Campaign.load(path)
+print(loaded.ask().points == search.ask().points)
