@@ -1,4 +1,4 @@
-"""The command line: one module a family of commands, each adds its own parsers."""
+"""The command line `battprob`; each module adds the parsers of one family of commands."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,14 @@ from battprob.cli.arguments import Parser
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, or 2 after an error told in one line."""
+    """Run one command and return its exit status.
+
+    Args:
+        arguments: command and options; default those of the process.
+
+    Returns:
+        0 after success; 2 after an error, whose message is printed in one line.
+    """
     options = _parser().parse_args(arguments)
     try:
         _set_up_jax()
@@ -24,8 +31,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser():
     parser = Parser(
         prog="battprob",
-        description="Predictions for batteries, their uncertainty split in two: aleatoric "
-        "(no further test removes it) and epistemic (more tests would).",
+        description="Probabilistic predictions for batteries. Their uncertainty has two "
+        "parts: aleatoric (it remains however many cells are tested) and epistemic (more "
+        "tests reduce it).",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for family in (_life, _eis, _forecast, _design):
