@@ -1,4 +1,4 @@
-"""What is to be predicted of each cell: life, capacity, rate of degradation."""
+"""Target variables of cells: cycle life, capacity at a cycle, and degradation rates."""
 
 from battprob.targets.capacity import capacity_at, cycle_life
 from battprob.targets.rate import degradation_rate, fade_rate

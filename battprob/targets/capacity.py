@@ -1,4 +1,4 @@
-"""Targets read off a capacity sequence: cycle life, and the capacity at one cycle."""
+"""Targets from capacity sequences: cycle life, and the capacity at one cycle."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,9 @@ from battprob.dataset import EXACT, LOWER_BOUND, UPPER_BOUND
 from battprob.targets.target import Target
 from battprob.transforms import Log
 
-_ENOUGH_READINGS = 5  # to tell the noise of a line's readings from the line
+_MIN_POINTS_FOR_NOISE = (
+    5  # at least three degrees of freedom beside the two of the line
+)
 
 
 def cycle_life(
@@ -20,41 +22,45 @@ def cycle_life(
     window: int = 1,
     capacity_sd_ah: float | None = None,
 ) -> Target:
-    r"""Cycles until the discharge capacity falls below a threshold, on a log scale.
+    r"""Cycle at which the discharge capacity falls below a threshold.
 
-    Capacities are averaged over `window` readings in a row. With a threshold $Q^*$, the
-    first average below it and the one before take in window + 1 readings, and the life is
-    where the least-squares line through these crosses the threshold:
+    Capacities are averaged over `window` consecutive measurements. The first average below
+    the threshold $Q^*$ and the average before it together use window + 1 measurements; the
+    life is the cycle at which the least-squares line through these crosses the threshold:
 
     $$L = \bar k + \frac{Q^* - \bar Q}{b},\qquad
     \operatorname{Var} L = \frac{s^2}{b^2}
     \left(\frac1n + \frac{(L - \bar k)^2}{\sum (k - \bar k)^2}\right),\quad
     n = \text{window} + 1$$
 
-    With window 1 that is the interpolation between the last reading above and the first
-    below, in (k - 1, k] where no cycle is missing, while sources usually record k. One low
-    reading then ends a life: average, or repair glitches with `battprob.data.despike`.
+    With window 1 this is linear interpolation between the last capacity above and the
+    first capacity below the threshold. The result is in (k - 1, k] if no cycle is missing,
+    whereas most sources record k. One low outlier then ends the life: use a wider window,
+    or remove spikes first with `battprob.data.despike`.
 
-    The variance is of first order in the noise of the readings. A noisy sequence also
-    crosses early on average, which the variance does not tell: where the noise exceeds
-    the fade over a few cycles, widen the window.
+    The variance is first order in the measurement noise. A noisy sequence also crosses the
+    threshold too early on average; the variance does not include this bias. If the noise
+    exceeds the fade over a few cycles, use a wider window.
 
     Args:
-        cells: records; missing capacities (NaN) are stepped over.
-        threshold_ah: end of life, Ah. None: the life that the source recorded, and its
-            own flag of censoring.
-        window: readings averaged; the knee should be straight over that many.
-        capacity_sd_ah: s, the standard deviation of a reading's noise. None: the scatter
-            about the line, or, with fewer than five readings, not known.
+        cells: records; missing capacities (NaN) are skipped.
+        threshold_ah: capacity at the end of life in Ah. None: use the recorded life and
+            the recorded censoring.
+        window: number of measurements to average; the capacity should be approximately
+            linear in the cycle number over a window.
+        capacity_sd_ah: s, the standard deviation of the measurement noise in Ah. None:
+            estimated from the residuals of the line, or unknown with fewer than five
+            measurements.
 
     Returns:
-        Lives in cycles, with the variance of log life where the noise is known. A cell
-        that ends above the threshold is censored at its last cycle (a lower bound); one
-        that begins below it, at its first (an upper bound); both without error.
+        Lives in cycles, with the variance of log life if the noise is known for all cells.
+        A cell that ends above the threshold is censored at its last cycle (a lower bound);
+        one that starts below it, at its first cycle (an upper bound). Bounds have variance
+        zero. The transform is `Log`.
 
     Raises:
-        DataError: a cell has no recorded life (threshold None), fewer readings than the
-            window, or a capacity that does not fall where it crosses.
+        DataError: a cell has no recorded life (threshold None), fewer measurements than the
+            window, or a capacity that does not decrease where it crosses the threshold.
 
     Example:
         >>> import numpy as np
@@ -83,20 +89,21 @@ def cycle_life(
 
 
 def capacity_at(cells: Sequence[Cell], cycle: int) -> Target:
-    """Discharge capacity at one cycle number, Ah.
+    """Discharge capacity at one cycle number, in Ah.
 
     Raises:
-        DataError: a cell has no capacity there; the message names the cells.
+        DataError: a cell has no capacity at this cycle; the message names the cells.
     """
-    found = [_at(cell, cycle) for cell in cells]
-    absent = [cell.name for cell, q in zip(cells, found, strict=True) if np.isnan(q)]
-    if absent:
+    capacities = [_capacity_at(cell, cycle) for cell in cells]
+    pairs = zip(cells, capacities, strict=True)
+    missing = [cell.name for cell, capacity in pairs if np.isnan(capacity)]
+    if missing:
         raise DataError(
-            f"no capacity at cycle {cycle} in {_listed(absent)}: leave those cells out "
+            f"no capacity at cycle {cycle} in {_listed(missing)}: leave these cells out "
             "or choose another cycle"
         )
     return Target(
-        found,
+        capacities,
         rows=[cell.name for cell in cells],
         name=f"capacity at cycle {cycle}",
         unit="Ah",
@@ -107,22 +114,22 @@ def _recorded_lives(cells):
     unknown = [cell.name for cell in cells if np.isnan(cell.cycle_life)]
     if unknown:
         raise DataError(
-            f"the source recorded no life of {_listed(unknown)}: leave those cells out "
-            "or give threshold_ah to find it in the capacities"
+            f"no recorded cycle life for {_listed(unknown)}: leave these cells out or give "
+            "threshold_ah, to compute the life from the capacities"
         )
     return [cell.cycle_life for cell in cells], [cell.censored for cell in cells]
 
 
 def _crossing(cell, threshold, window, capacity_sd):
-    """Life, its flag, and the variance of log life (NaN where the noise is not known)."""
-    known = np.isfinite(cell.capacity_ah)
-    cycle, capacity = cell.cycle[known].astype(float), cell.capacity_ah[known]
+    """Life, censoring, and variance of log life (NaN if the noise is unknown)."""
+    observed = np.isfinite(cell.capacity_ah)
+    cycle, capacity = cell.cycle[observed].astype(float), cell.capacity_ah[observed]
     if cycle.size == 0:
         raise DataError(f"cell {cell.name!r} has no capacity: leave it out")
     if cycle.size < window:
         raise DataError(
-            f"cell {cell.name!r} has {cycle.size} capacities, the window takes "
-            f"{window}: leave it out or narrow the window"
+            f"cell {cell.name!r} has {cycle.size} capacities, but the window is {window}: "
+            "leave the cell out or reduce the window"
         )
     average = np.convolve(capacity, np.full(window, 1 / window), "valid")
     below = average < threshold
@@ -131,36 +138,37 @@ def _crossing(cell, threshold, window, capacity_sd):
     first = int(np.argmax(below))
     if first == 0:
         return cycle[0], UPPER_BOUND, 0.0
-    near = slice(first - 1, first + window)
-    life, variance = _line_crossing(cycle[near], capacity[near], threshold, capacity_sd)
+    used = slice(first - 1, first + window)
+    life, variance = _line_crossing(cycle[used], capacity[used], threshold, capacity_sd)
     if not np.isfinite(life) or life <= 0:
         raise DataError(
-            f"cell {cell.name!r}: capacity does not fall over cycles {cycle[near][0]:g} to "
-            f"{cycle[near][-1]:g}, where it crosses {threshold:g} Ah: widen the window"
+            f"cell {cell.name!r}: the capacity does not decrease over cycles "
+            f"{cycle[used][0]:g} to {cycle[used][-1]:g}, where it crosses "
+            f"{threshold:g} Ah: increase the window"
         )
     return life, EXACT, variance / life**2
 
 
 def _line_crossing(cycle, capacity, threshold, capacity_sd):
-    """Where the least-squares line crosses, and the variance of that; NaN if it rises."""
-    offset = cycle - cycle.mean()
-    fall = capacity - capacity.mean()
-    spread = offset @ offset
-    slope = offset @ fall / spread
+    """Crossing of the least-squares line and its variance; NaN if the line rises."""
+    centred_cycle = cycle - cycle.mean()
+    centred_capacity = capacity - capacity.mean()
+    sum_of_squares = centred_cycle @ centred_cycle
+    slope = centred_cycle @ centred_capacity / sum_of_squares
     if not slope < 0:
         return np.nan, np.nan
-    noise = np.nan if capacity_sd is None else capacity_sd**2
-    if capacity_sd is None and len(cycle) >= _ENOUGH_READINGS:
-        residual = fall - slope * offset
-        noise = residual @ residual / (len(cycle) - 2)
+    noise_variance = np.nan if capacity_sd is None else capacity_sd**2
+    if capacity_sd is None and len(cycle) >= _MIN_POINTS_FOR_NOISE:
+        residual = centred_capacity - slope * centred_cycle
+        noise_variance = residual @ residual / (len(cycle) - 2)
     distance = (threshold - capacity.mean()) / slope
-    leverage = 1 / len(cycle) + distance**2 / spread
-    return cycle.mean() + distance, noise * leverage / slope**2
+    leverage = 1 / len(cycle) + distance**2 / sum_of_squares
+    return cycle.mean() + distance, noise_variance * leverage / slope**2
 
 
-def _at(cell, cycle):
-    here = np.flatnonzero(cell.cycle == cycle)
-    return cell.capacity_ah[here[0]] if here.size else np.nan
+def _capacity_at(cell, cycle):
+    rows = np.flatnonzero(cell.cycle == cycle)
+    return cell.capacity_ah[rows[0]] if rows.size else np.nan
 
 
 def _listed(names, most=8):

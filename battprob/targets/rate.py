@@ -1,4 +1,4 @@
-"""Rates of degradation over the first cycles, by Bayesian regression."""
+"""Degradation rates over the first cycles, by Bayesian linear regression."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Bool, Float
 from battprob.targets.target import Target
 
-_FEWEST = 5  # the posterior variance is finite from five readings on
+_MIN_POINTS = 5  # the variance of a Student t is finite from three degrees of freedom
 
 
 def degradation_rate(
@@ -22,35 +22,36 @@ def degradation_rate(
     last_cycle: int = 100,
     resistance_sd_ohm: float | None = None,
 ) -> Target:
-    r"""Growth of the internal resistance over the first cycles, dR/dN.
+    r"""Rate of increase of the internal resistance over the first cycles, dR/dN.
 
     For each cell $R_k = a + b k + \varepsilon_k$, $\varepsilon_k \sim N(0, \sigma^2)$ with
-    the reference prior $p(a, b, \sigma^2) \propto 1/\sigma^2$. The posterior of b is then
-    a Student t with $\nu = n - 2$ degrees of freedom; its mean and variance are
+    the reference prior $p(a, b, \sigma^2) \propto 1/\sigma^2$. The posterior of b is a
+    Student t distribution with $\nu = n - 2$ degrees of freedom, mean and variance
 
     $$\hat b = \frac{\sum (k - \bar k) R_k}{S},\qquad
     \operatorname{Var} b = \frac{\nu}{\nu - 2} \frac{s^2}{S},\quad
     S = \sum (k - \bar k)^2,\ s^2 = \frac1\nu \sum (R_k - \hat a - \hat b k)^2$$
 
-    Where the noise σ of a reading is known, b is Gaussian of variance $\sigma^2 / S$
-    instead, and a bend that all cells share no longer counts as noise. Errors of readings
-    are taken as independent: a temperature that drifts over many cycles makes the
-    variance too small.
+    If the noise standard deviation σ is known, the posterior of b is Gaussian with variance
+    $\sigma^2 / S$; a curvature common to all cells then does not count as noise. The
+    measurement errors are assumed independent: with a temperature that drifts over many
+    cycles the variance is too small.
 
     Args:
-        resistance_ohm: of one cell [c], or of many [n c]; NaN where missing.
-        cycle: cycle numbers [c], common to the cells.
-        rows: names of the cells; default their numbers, from 0.
-        last_cycle: later cycles are not looked at.
-        resistance_sd_ohm: σ, from repeated readings; None: learned from each cell's
-            scatter about its line.
+        resistance_ohm: resistances in ohm of one cell [c] or of several cells [n, c]; NaN
+            if missing.
+        cycle: cycle numbers [c], common to all cells.
+        rows: names of the cells; default "0", "1", ...
+        last_cycle: later cycles are ignored.
+        resistance_sd_ohm: σ in ohm, from repeated measurements; None: estimated from the
+            residuals of each cell.
 
     Returns:
-        The rate of each cell in ohm a cycle, with its variance.
+        The rate of each cell in ohm per cycle, with its variance.
 
     Raises:
-        DataError: shapes disagree, a cycle number comes twice, a value is infinite, or a
-            cell has fewer than five readings (two where σ is known).
+        DataError: shapes do not match, a cycle number occurs twice, a value is infinite, or
+            a cell has fewer than five measurements (two if σ is given).
 
     Example:
         >>> cycle = np.arange(1, 11)
@@ -82,19 +83,23 @@ def fade_rate(
     last_cycle: int = 100,
     capacity_sd_ah: float | None = None,
 ) -> Target:
-    """Loss of capacity over the first cycles, -dQ/dN in Ah a cycle.
+    """Rate of capacity loss over the first cycles, -dQ/dN in Ah per cycle.
 
-    The regression and the other arguments are those of `degradation_rate`.
+    The regression is that of `degradation_rate`.
 
     Args:
-        capacity_ah: of one cell [c], or of many [n c]; NaN where missing.
-        cycle: cycle numbers [c], common to the cells.
-        rows: names of the cells; default their numbers, from 0.
-        last_cycle: later cycles are not looked at.
-        capacity_sd_ah: standard deviation of a reading's noise, if known.
+        capacity_ah: capacities in Ah of one cell [c] or of several cells [n, c]; NaN if
+            missing.
+        cycle: cycle numbers [c], common to all cells.
+        rows: names of the cells; default "0", "1", ...
+        last_cycle: later cycles are ignored.
+        capacity_sd_ah: standard deviation of the measurement noise in Ah; None: estimated.
+
+    Returns:
+        The rate of each cell in Ah per cycle, with its variance.
 
     Raises:
-        DataError: shapes disagree, or a cell has too few readings.
+        DataError: as in `degradation_rate`.
 
     Example:
         >>> cycle = np.arange(1, 11)
@@ -120,20 +125,23 @@ def _slopes(name, values, cycle, rows, last_cycle, noise_sd):
         rows is not None and len(rows) != len(values)
     ):
         raise DataError(
-            f"{name} must be [cells, cycles] with a number of each cycle and a name of "
-            f"each cell; got {values.shape}, {cycle.shape} cycles and "
+            f"{name} must have shape [cells, cycles], with one cycle number per column and "
+            f"one name per cell; got {values.shape}, {cycle.shape} cycles and "
             f"{'no' if rows is None else len(rows)} names"
         )
     _require_numbers(name, values, cycle, rows, noise_sd)
     used = ~np.isnan(values) & (cycle <= last_cycle)
-    fewest = _FEWEST if noise_sd is None else 2
-    few = np.flatnonzero(used.sum(axis=1) < fewest)
-    if few.size:
+    min_points = _MIN_POINTS if noise_sd is None else 2
+    too_few = np.flatnonzero(used.sum(axis=1) < min_points)
+    if too_few.size:
+        cell = too_few[0]
         raise DataError(
-            f"cell {_names(rows, len(values))[few[0]]!r} has {used[few[0]].sum()} readings "
-            f"of {name} up to cycle {last_cycle}; a rate with its variance needs {fewest}"
+            f"cell {_names(rows, len(values))[cell]!r} has {used[cell].sum()} measurements "
+            f"of {name} up to cycle {last_cycle}; a rate with its variance needs "
+            f"{min_points}"
         )
     dtype = jnp.result_type(float)
+    # Centred in float64, so that cycle numbers do not lose digits in float32.
     centre = cycle[cycle <= last_cycle].mean()
     return _posterior_moments(
         jnp.asarray(np.where(used, values, 0.0), dtype),
@@ -150,41 +158,42 @@ def _require_numbers(name, values, cycle, rows, noise_sd):
             f"{' …' if len(cycle) > 8 else ''}"
         )
     if np.isinf(values).any():
-        cell, place = np.argwhere(np.isinf(values))[0]
+        cell, column = np.argwhere(np.isinf(values))[0]
         raise DataError(
             f"cell {_names(rows, len(values))[cell]!r} has an infinite {name} at cycle "
-            f"{cycle[place]:g}: mark a missing reading with NaN"
+            f"{cycle[column]:g}: use NaN for a missing measurement"
         )
     if noise_sd is not None and not 0 < noise_sd < np.inf:
         raise DataError(
-            f"the standard deviation of a reading of {name} must be positive, or None "
-            f"where it is not known; got {noise_sd}"
+            f"the noise standard deviation of {name} must be positive, or None if it is "
+            f"unknown; got {noise_sd}"
         )
 
 
 @eqx.filter_jit
 def _posterior_moments(values, cycle, used, noise_sd):
-    one = jax.vmap(_posterior_of_slope, in_axes=(0, None, 0, None))
-    return one(values, cycle, used, noise_sd)
+    batched = jax.vmap(_slope_moments, in_axes=(0, None, 0, None))
+    return batched(values, cycle, used, noise_sd)
 
 
-def _posterior_of_slope(
+def _slope_moments(
     values: Float[Array, " c"],
     cycle: Float[Array, " c"],
     used: Bool[Array, " c"],
     noise_sd: Float[Array, ""] | None,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """Mean and variance of the slope, from the readings in use."""
+    """Posterior mean and variance of the slope of one cell."""
     count = used.sum().astype(values.dtype)
     mean_cycle = jnp.where(used, cycle, 0.0).sum() / count
-    offset = jnp.where(used, cycle - mean_cycle, 0.0)
-    rise = jnp.where(used, values - values.sum() / count, 0.0)
-    spread = offset @ offset
-    slope = offset @ rise / spread
+    centred_cycle = jnp.where(used, cycle - mean_cycle, 0.0)
+    centred_values = jnp.where(used, values - values.sum() / count, 0.0)
+    sum_of_squares = centred_cycle @ centred_cycle
+    slope = centred_cycle @ centred_values / sum_of_squares
     if noise_sd is not None:
-        return slope, noise_sd**2 / spread
-    residual = rise - slope * offset
-    return slope, residual @ residual / ((count - 4) * spread)
+        return slope, noise_sd**2 / sum_of_squares
+    residual = centred_values - slope * centred_cycle
+    # ν / (ν - 2) s² with ν = n - 2: the factors n - 2 cancel.
+    return slope, residual @ residual / ((count - 4) * sum_of_squares)
 
 
 def _names(rows, count):

@@ -1,4 +1,4 @@
-"""`Target`: one number a cell to be predicted, with what is known of it."""
+"""`Target`: the target value of each cell, with its variance and censoring."""
 
 from collections.abc import Sequence
 
@@ -12,21 +12,21 @@ from battprob.transforms import AbstractTransform, Identity
 
 
 class Target(eqx.Module):
-    """One number a cell, with what is known of it.
+    """Target value of each cell, with the variance of its error and its censoring.
 
     Args:
-        value: the target, in `unit`.
+        value: target values [n], in `unit`.
         rows: name of the cell of each value.
-        name: what it is called.
-        unit: its unit.
-        variance: variance of each value's own measurement error on the scale of
-            `transform`; None: not known.
-        censored: 0 or False where the value is exact, 1 or True where it is a lower
-            bound, -1 where it is an upper bound; default all exact.
-        transform: scale on which it varies evenly; default its own.
+        name: name of the target.
+        unit: unit of the target.
+        variance: variance of the measurement error of each value [n], on the scale of
+            `transform`; None: unknown.
+        censored: 0 or False for an exact value, 1 or True for a lower bound, -1 for an
+            upper bound; default: all exact.
+        transform: scale on which models predict the target; default: `Identity`.
 
     Raises:
-        DataError: the lengths disagree.
+        DataError: the lengths differ.
 
     Example:
         >>> target = Target([420.0, 910.0], rows=["a", "b"], name="life", unit="cycles")
@@ -68,5 +68,6 @@ class Target(eqx.Module):
         for column, array in columns.items():
             if array is not None and array.shape != (len(rows),):
                 raise DataError(
-                    f"target {name!r} has {len(rows)} rows; {column} has {array.shape}"
+                    f"target {name!r} has {len(rows)} rows, but {column} has shape "
+                    f"{array.shape}; expected one value per row"
                 )

@@ -1,4 +1,4 @@
-"""The stated error of a crossing is the spread of crossings over repeated noise."""
+"""The variance of a crossing agrees with the variance over repeated noise."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from battprob.targets import cycle_life
 
 
 def cells(num, sd, *, step=1, seed=0):
-    """Noisy readings every `step` cycles of a line that crosses 0.88 Ah at 500."""
+    """Noisy capacities every `step` cycles of a line that crosses 0.88 Ah at cycle 500."""
     cycle = np.arange(400, 601, step)
     truth = 0.88 - 2e-4 * (cycle - 500)
     noise = np.random.default_rng(seed).standard_normal((num, len(cycle)))
@@ -17,16 +17,18 @@ def cells(num, sd, *, step=1, seed=0):
 
 
 @pytest.mark.parametrize(
-    ("sd", "step", "window", "known"),
+    ("sd", "step", "window", "sd_is_known"),
     [(5e-4, 20, 1, True), (2e-4, 1, 21, True), (2e-4, 1, 21, False)],
 )
-def test_spread_of_lives_is_the_stated_error(sd, step, window, known):
+def test_variance_agrees_with_the_sample_variance_of_lives(
+    sd, step, window, sd_is_known
+):
     records = cells(600, sd, step=step)
     life = cycle_life(
         records,
         threshold_ah=0.88,
         window=window,
-        capacity_sd_ah=sd if known else None,
+        capacity_sd_ah=sd if sd_is_known else None,
     )
     assert (np.asarray(life.censored) == 0).all()
     assert life.variance is not None
@@ -34,7 +36,7 @@ def test_spread_of_lives_is_the_stated_error(sd, step, window, known):
     np.testing.assert_allclose(np.mean(life.variance), np.var(error), rtol=0.15)
 
 
-def test_a_wider_window_lessens_error_and_bias():
+def test_a_wider_window_reduces_variance_and_bias():
     records = cells(200, 2e-4)
     narrow = cycle_life(records, threshold_ah=0.88, capacity_sd_ah=2e-4)
     wide = cycle_life(records, threshold_ah=0.88, capacity_sd_ah=2e-4, window=21)
@@ -48,22 +50,24 @@ def test_any_window_is_exact_on_a_line():
         np.testing.assert_allclose(life.value, 500.0, rtol=1e-9)
 
 
-def test_the_error_is_unknown_without_noise_or_enough_readings():
+def test_the_variance_is_unknown_without_noise_or_enough_measurements():
     records = cells(3, 1e-4)
     assert cycle_life(records, threshold_ah=0.88, window=3).variance is None
     assert cycle_life(records, threshold_ah=0.88, window=4).variance is not None
 
 
-def test_bounds_carry_no_error():
+def test_bounds_have_variance_zero():
     life = cycle_life(cells(2, 1e-5), threshold_ah=0.5, capacity_sd_ah=1e-5, window=3)
     np.testing.assert_array_equal(life.variance, [0.0, 0.0])
     np.testing.assert_array_equal(life.censored, [1, 1])
 
 
-def test_a_capacity_that_rises_through_the_threshold_is_refused():
+def test_a_capacity_that_increases_at_the_threshold_is_an_error():
     capacity = [1.0, 0.6, 0.8, 1.2, 0.95, 1.3]
-    cell = Cell("odd", range(1, 7), capacity)
-    with pytest.raises(DataError, match=r"'odd': capacity does not fall .* widen"):
+    cell = Cell("u", range(1, 7), capacity)
+    with pytest.raises(
+        DataError, match=r"'u': the capacity does not decrease .* increase the window"
+    ):
         cycle_life([cell], threshold_ah=0.89, window=4)
-    with pytest.raises(DataError, match="'odd' has 6 capacities, the window takes 9"):
+    with pytest.raises(DataError, match="'u' has 6 capacities, but the window is 9"):
         cycle_life([cell], threshold_ah=0.89, window=9)

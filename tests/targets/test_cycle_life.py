@@ -1,4 +1,4 @@
-"""A life is where capacity crosses the threshold, and says so where it does not."""
+"""Cycle life is the crossing of the threshold; cells without a crossing are censored."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -44,11 +44,11 @@ def test_a_capacity_at_the_threshold_is_not_below_it():
     assert life([1.0, 0.9, 0.88]) == (3.0, 1)
 
 
-def test_first_crossing_counts():
+def test_the_first_crossing_is_used():
     assert life([0.9, 0.86, 0.9, 0.86])[0] == pytest.approx(1.5)
 
 
-def test_missing_capacities_are_stepped_over():
+def test_missing_capacities_are_skipped():
     assert life([0.92, np.nan, np.nan, 0.84])[0] == pytest.approx(2.5)
     assert life([0.9, 0.89, np.nan]) == (2.0, 1)
 
@@ -57,7 +57,7 @@ def test_cycles_need_not_be_consecutive():
     assert life([0.90, 0.86], [10, 50])[0] == pytest.approx(30.0)
 
 
-def test_a_cell_below_from_the_start_gives_an_upper_bound():
+def test_a_cell_that_starts_below_the_threshold_has_an_upper_bound():
     assert life([np.nan, 0.87, 0.8]) == (2.0, -1)
 
 
@@ -71,7 +71,7 @@ def test_unit_of_capacity_does_not_matter(factor, seed):
     assert (scaled, scaled_censored) == (pytest.approx(value), censored)
 
 
-def test_recorded_lives_come_with_their_flag_and_scale():
+def test_recorded_lives_have_their_censoring_and_transform():
     cells = [
         cell([1.0], name="a", cycle_life=500.0),
         cell([1.0], name="b", cycle_life=900.0, censored=True),
@@ -89,8 +89,10 @@ def test_recorded_lives_come_with_their_flag_and_scale():
 
 
 def test_cells_without_a_life_are_named():
-    cells = [cell([1.0], name="a", cycle_life=5.0), cell([1.0], name="lost")]
-    with pytest.raises(DataError, match=r"recorded no life of 'lost'.*threshold_ah"):
+    cells = [cell([1.0], name="a", cycle_life=5.0), cell([1.0], name="u")]
+    with pytest.raises(
+        DataError, match=r"no recorded cycle life for 'u'.*threshold_ah"
+    ):
         targets.cycle_life(cells)
     with pytest.raises(DataError, match="'cell' has no capacity"):
         life([np.nan])
@@ -108,5 +110,5 @@ def test_capacity_at_a_cycle():
 
 
 def test_target_lengths_must_agree():
-    with pytest.raises(DataError, match=r"2 rows; variance has \(1,\)"):
+    with pytest.raises(DataError, match=r"2 rows, but variance has shape \(1,\)"):
         targets.Target([1.0, 2.0], rows=["a", "b"], name="t", unit="", variance=[0.1])

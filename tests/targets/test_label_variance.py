@@ -1,4 +1,4 @@
-"""The study of label variance finds the cell-to-cell spread that the truth has."""
+"""The study of label variance recovers the true cell-to-cell standard deviation."""
 
 import importlib.util
 import pathlib
@@ -21,17 +21,17 @@ def study():
     return module
 
 
-def test_variance_inside_groups_is_that_of_numpy(study):
+def test_variance_within_groups_agrees_with_numpy(study):
     values = np.array([1.0, 3.0, 10.0, np.nan, 14.0, 9.0])
     groups = np.array(["a", "a", "b", "b", "b", "c"])
     expected = (np.var([1, 3]) * 2 + np.var([10, 14]) * 2) / 2
     np.testing.assert_allclose(study.within(values, groups), expected)
 
 
-def test_spread_of_cells_is_the_true_one(study, capsys):
+def test_cell_to_cell_sd_agrees_with_the_true_one(study, capsys):
     rows = study.report("synthetic", *study.synthetic(80))
     assert "share of var log life explained" in capsys.readouterr().out
-    # 56 degrees of freedom: a standard deviation is known to about 10 %.
+    # 56 degrees of freedom: the relative error of a standard deviation is about 10 %.
     for row in rows:
         if row["label"] != "fade rate to cycle 10":
             np.testing.assert_allclose(row["cell_sd"], row["true_sd"], rtol=0.3)

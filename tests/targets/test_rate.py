@@ -1,4 +1,4 @@
-"""A rate is the slope's posterior: its mean and variance are those of the integral."""
+"""The mean and variance of a rate agree with numerical integration of the posterior."""
 
 import numpy as np
 import pytest
@@ -9,24 +9,24 @@ from battprob.targets import degradation_rate, fade_rate
 CYCLE = np.arange(1, 13)
 
 
-def readings(seed=0, num=1):
+def measurements(seed=0, num=1):
     noise = np.random.default_rng(seed).standard_normal((num, 12))
     return 0.02 + 2e-5 * CYCLE + 3e-5 * noise
 
 
-def test_posterior_agrees_with_brute_force_integration():
-    resistance = 1e3 * readings()[0]
+def test_posterior_agrees_with_integration_on_a_grid():
+    resistance = 1e3 * measurements()[0]
     centred = CYCLE - CYCLE.mean()
-    best, spread = np.polyfit(centred, resistance, 1)[0], 0.02
-    slope = best + spread * np.linspace(-1, 1, 801)[:, None, None]
+    best, half_width = np.polyfit(centred, resistance, 1)[0], 0.02
+    slope = best + half_width * np.linspace(-1, 1, 801)[:, None, None]
     log_sd = np.linspace(-6, 0, 241)[None, :, None]
-    level = resistance.mean() + 0.15 * np.linspace(-1, 1, 161)[None, None]
+    intercept = resistance.mean() + 0.15 * np.linspace(-1, 1, 161)[None, None]
     sums = [centred @ centred, centred @ resistance, resistance @ resistance]
     square = (
         sums[2]
-        - 2 * level * resistance.sum()
+        - 2 * intercept * resistance.sum()
         - 2 * slope * sums[1]
-        + 12 * level**2
+        + 12 * intercept**2
         + slope**2 * sums[0]
     )
     log_posterior = -12 * log_sd - 0.5 * square / np.exp(2 * log_sd)
@@ -39,27 +39,27 @@ def test_posterior_agrees_with_brute_force_integration():
     np.testing.assert_allclose(rate.variance[0], variance, rtol=0.02)
 
 
-def test_spread_of_repeated_measurements_is_that_which_is_stated():
-    rate = degradation_rate(readings(seed=1, num=4000), CYCLE)
+def test_variance_agrees_with_repeated_measurements():
+    rate = degradation_rate(measurements(seed=1, num=4000), CYCLE)
     # The reference posterior is wider than the sampling variance by nu / (nu - 2).
     sampled = np.var(rate.value) * 10 / 8
     np.testing.assert_allclose(np.mean(rate.variance), sampled, rtol=0.06)
     np.testing.assert_allclose(np.mean(rate.value), 2e-5, rtol=0.02)
 
 
-def test_missing_and_late_readings_are_left_out():
-    resistance = readings()[0]
-    holed = resistance.copy()
-    holed[3] = np.nan
+def test_missing_and_late_measurements_are_ignored():
+    resistance = measurements()[0]
+    with_gap = resistance.copy()
+    with_gap[3] = np.nan
     kept = np.arange(12) != 3
-    left = degradation_rate(holed, CYCLE, last_cycle=10)
-    right = degradation_rate(resistance[kept][:9], CYCLE[kept][:9])
-    np.testing.assert_allclose(left.value, right.value, rtol=1e-9)
-    np.testing.assert_allclose(left.variance, right.variance, rtol=1e-9)
+    got = degradation_rate(with_gap, CYCLE, last_cycle=10)
+    expected = degradation_rate(resistance[kept][:9], CYCLE[kept][:9])
+    np.testing.assert_allclose(got.value, expected.value, rtol=1e-9)
+    np.testing.assert_allclose(got.variance, expected.variance, rtol=1e-9)
 
 
-def test_cells_keep_their_names_and_do_not_mix():
-    resistance = readings(num=3)
+def test_cells_keep_their_names_and_are_independent():
+    resistance = measurements(num=3)
     rate = degradation_rate(resistance, CYCLE, rows=["a", "b", "c"])
     assert (rate.rows, rate.unit) == (("a", "b", "c"), "ohm/cycle")
     alone = degradation_rate(resistance[1], CYCLE)
@@ -68,40 +68,44 @@ def test_cells_keep_their_names_and_do_not_mix():
 
 
 def test_unit_of_resistance_and_origin_of_cycles():
-    rate = degradation_rate(readings(), CYCLE)
-    scaled = degradation_rate(1e3 * readings(), CYCLE - 50)
+    rate = degradation_rate(measurements(), CYCLE)
+    scaled = degradation_rate(1e3 * measurements(), CYCLE - 50)
     np.testing.assert_allclose(scaled.value, 1e3 * rate.value, rtol=1e-9)
     np.testing.assert_allclose(scaled.variance, 1e6 * rate.variance, rtol=1e-9)
 
 
-def test_fade_is_positive_where_capacity_falls():
-    rate = fade_rate(1.1 - readings(), CYCLE)
-    np.testing.assert_allclose(rate.value, degradation_rate(readings(), CYCLE).value)
+def test_fade_is_positive_if_the_capacity_decreases():
+    rate = fade_rate(1.1 - measurements(), CYCLE)
+    np.testing.assert_allclose(
+        rate.value, degradation_rate(measurements(), CYCLE).value
+    )
     assert rate.unit == "Ah/cycle"
 
 
-def test_faulty_input_is_refused():
+def test_wrong_shapes_and_too_few_measurements_are_errors():
     with pytest.raises(DataError, match=r"got \(1, 12\), \(11,\) cycles and no names"):
-        degradation_rate(readings(), CYCLE[1:])
-    with pytest.raises(DataError, match=r"cell 'b' has 4 readings .* up to cycle 4"):
-        degradation_rate(readings(num=2)[1:], CYCLE, rows=["b"], last_cycle=4)
-
-
-def test_numbers_that_cannot_be_are_refused_with_their_place():
-    wild = readings(num=2)
-    wild[1, 4] = np.inf
+        degradation_rate(measurements(), CYCLE[1:])
     with pytest.raises(
-        DataError, match=r"cell '1' has an infinite .* at cycle 5: mark"
+        DataError, match=r"cell 'b' has 4 measurements .* up to cycle 4"
     ):
-        degradation_rate(wild, CYCLE)
+        degradation_rate(measurements(num=2)[1:], CYCLE, rows=["b"], last_cycle=4)
+
+
+def test_invalid_numbers_are_errors_with_cell_and_cycle():
+    invalid = measurements(num=2)
+    invalid[1, 4] = np.inf
+    with pytest.raises(
+        DataError, match=r"cell '1' has an infinite .* at cycle 5: use NaN"
+    ):
+        degradation_rate(invalid, CYCLE)
     with pytest.raises(DataError, match=r"all different; got .1.0, 1.0"):
-        degradation_rate(readings(), np.ones(12))
+        degradation_rate(measurements(), np.ones(12))
     with pytest.raises(DataError, match="must be positive, or None"):
-        degradation_rate(readings(), CYCLE, resistance_sd_ohm=0.0)
+        degradation_rate(measurements(), CYCLE, resistance_sd_ohm=0.0)
 
 
-def test_a_known_noise_gives_the_variance_of_least_squares():
-    rate = degradation_rate(readings(), CYCLE, resistance_sd_ohm=3e-5)
+def test_known_noise_gives_the_variance_of_least_squares():
+    rate = degradation_rate(measurements(), CYCLE, resistance_sd_ohm=3e-5)
     design = np.stack([np.ones(12), CYCLE], axis=1)
     covariance = 9e-10 * np.linalg.inv(design.T @ design)
     np.testing.assert_allclose(rate.variance[0], covariance[1, 1], rtol=1e-9)
