@@ -7,6 +7,7 @@ are averaged over: nothing is left to choose. A spectrum that rises beyond its l
 frequency (diffusion, a blocking electrode) puts γ beyond the band's end.
 """
 
+import os
 import warnings
 
 import equinox as eqx
@@ -15,6 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError, FitError, PrecisionWarning
+from battprob._files.serialise import save
 from battprob._modules import replace
 from battprob._padding import bucket, pad_rows
 from battprob._typing import ArrayLike, PRNGKey
@@ -216,6 +218,14 @@ class DRTPosterior(eqx.Module):
         f = np.asarray(_log_gamma(self, jnp.asarray(x, self.draws.line.dtype)))
         found = [peaks(x, own) for own in f]
         return found[0] if self.single else found
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the posterior to one file; `battprob.load(path)` reads it back.
+
+        Args:
+            path: file to write; an existing file is replaced.
+        """
+        save(self, path)
 
     def _place(self, tau_s):
         tau = np.asarray(tau_s, float)

@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 
@@ -12,6 +13,7 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
+from battprob._files.serialise import save
 from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
 from battprob.eis._identify import FLAT, tied_parameters
@@ -149,6 +151,18 @@ class CircuitPosterior(eqx.Module):
             field[:, :, 0] if self.single else field for field in fields
         )
         return Predictive(location, noise, function, log_weight)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the posterior to one file; `battprob.load(path)` reads it back.
+
+        Args:
+            path: file to write; an existing file is replaced.
+
+        Raises:
+            DataError: an element of your own is not registered: write
+                `@battprob.register` directly above its function, below `@element(...)`.
+        """
+        save(self, path)
 
     def summary(self, converged: Bool[np.ndarray, " n"]) -> str:
         """What a person should know of the fit, in one line."""

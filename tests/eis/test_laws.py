@@ -158,7 +158,7 @@ def test_rician_draws_and_density_are_scipys(law, reference, key):
 
 
 def test_phase_draws_follow_the_exact_phase_law(key):
-    law = distributions.Phase(jnp.array(2.8), jnp.array(1.2))
+    law = distributions.PhaseDistribution(jnp.array(2.8), jnp.array(1.2))
     drawn = _draws(law, key, 5000)
     grid = jnp.linspace(-jnp.pi, jnp.pi, 4001)
     cumulative = integrate.cumulative_trapezoid(
