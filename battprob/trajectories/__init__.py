@@ -1,6 +1,5 @@
-"""Capacity trajectories: forecasts of the fade of cells from the lives of others."""
+"""Capacity trajectories: forecasts of the capacity fade of a cell from a population."""
 
-from battprob.trajectories.forecast import Forecast
-from battprob.trajectories.model import FadeTrajectory, FadeTrajectoryPosterior
+from battprob.trajectories.model import FadeTrajectory
 
-__all__ = ["FadeTrajectory", "FadeTrajectoryPosterior", "Forecast"]
+__all__ = ["FadeTrajectory"]

@@ -1,43 +1,51 @@
-r"""The life of a cell from its record so far: what the others' lives were after the like.
+r"""Life of a cell from its record so far, by landmarking.
 
-All cells are cut at the cycle c where this one's record ends (the landmark), those that
-had their life before left out, and log life is a Gaussian process of what can be seen by
-then: capacity lost in each fifth of the record, on a scale that is linear for small losses
-and logarithmic for large ones,
+All cells are compared at the cycle c where this cell's record ends (the landmark); cells
+whose life ended before c are left out. Log life is a Gaussian process of features that
+are observable by then: the capacity lost in each fifth of the record, on a scale that is
+linear for small losses and logarithmic for large ones,
 
     log L = f(g_1, ..., g_5) + e,    g_k = asinh((Q((k-1) c / 5) - Q(k c / 5)) / δ).
 
-Nothing is assumed of how the record comes to be, and so nothing about it can be wrong: a
-record that tells nothing of life leaves the spread of lives as it is. Kernels are linear,
-smooth or both, averaged by their evidence, one of them flat. The residual e of a cell is
-one of those that the others have when they are left out, those of cells that were alike
-rather, and what lies about it; their level, weights (Bayesian bootstrap) and f are what
-more cells would settle.
+The method makes no assumption about the shape of the record. Where the features do not
+predict life, the prediction is the distribution of the lives of the other cells. The
+kernel of f is linear, squared-exponential or a sum of both; kernels are weighted by their
+evidence, and one of them is zero (features without information).
 
-Where hardly any cell lived as long as c, cells are slowed until enough of them do: fades
-are alike on the axis of their lives.
+The distribution of the residual e is a kernel density estimate of the leave-one-out
+residuals of the other cells, with larger weights for cells with similar features. The
+epistemic uncertainty has three sources: f, the noise variance, and the weights of the
+residuals (Bayesian bootstrap).
+
+Where fewer than ten cells (or a quarter of the population) lived longer than c, the time
+axis of the other cells is stretched until enough of them did: curves of different cells
+are similar on the axis of their own lives.
 
 References:
     van Houwelingen, Scand. J. Stat. 34 (2007) 70, doi:10.1111/j.1467-9469.2006.00529.x
     (landmarks); Rasmussen and Williams, Gaussian Processes for Machine Learning (2006),
-    eq. 2.25 and 5.12 (left-out residuals); Rubin, Annals of Statistics 9 (1981) 130,
-    doi:10.1214/aos/1176345338 (bootstrap).
+    eq. 2.25 (prediction) and 5.12 (leave-one-out residuals); Rubin, Annals of Statistics
+    9 (1981) 130, doi:10.1214/aos/1176345338 (Bayesian bootstrap); Silverman, Density
+    Estimation (1986), eq. 3.31 (bandwidth).
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from battprob.trajectories._records import Numbers
+from battprob._typing import Numeric
 
-_PLACES = np.array([0.2, 0.4, 0.6, 0.8, 1.0])
-_WINDOW = 0.2  # of the place itself: readings before it that count
-_LOSS = 3e-3  # δ
-_NOISE = 0.05  # least sd of a feature over cells, for its unit
-_ALIVE = 1.05  # a life counts as still to come from here on
-_ENOUGH = 10  # cells, or a quarter of them
-_FLAT = 0.25  # prior probability that records tell nothing
-_NEAR, _FAR = 1.0, 0.2  # width within which residuals count, and weight of all others
+_FRACTIONS = np.array([0.2, 0.4, 0.6, 0.8, 1.0])  # of the record
+_WINDOW = 0.2  # readings in the last fifth before a cycle give its capacity
+_LOSS_SCALE = 3e-3  # δ
+_FEATURE_NOISE = 0.05  # smallest standard deviation of a feature over cells
+_ALIVE = 1.05  # a cell is compared if its life exceeds the landmark by 5 %
+_ENOUGH = 10  # cells; a quarter of the population if that is more
+_PRIOR_ZERO = 0.25  # prior probability of the zero kernel
+_SIMILARITY, _FLOOR = 1.0, 0.2  # length scale and least value of residual weights
+_LEAST_PROBABILITY = 1e-300  # avoids log 0 where all mixture components lie below
+
+# Variance of the linear and of the smooth part over the noise variance; length scale.
 _KERNELS = [
     (linear, smooth, length)
     for linear in (0.0, 0.03, 0.3, 3.0, 30.0)
@@ -53,39 +61,51 @@ _KERNELS = [
 
 
 class Landmarks(NamedTuple):
-    """What a life is judged by.
+    """Records and lives of the cells that a new cell is compared with.
 
     Attributes:
-        cycle, fraction: medians of the other cells' records [n t], padded at the end by
-            infinite cycles.
-        last: their last cycles [n].
-        log_life: draws of their log lives [s n].
+        cycle, fraction: medians of the records [n t], padded by infinite cycles.
+        last_cycle: last cycle of each record [n].
+        log_life: draws of the log lives [s n]; equal where the life is known.
     """
 
-    cycle: Numbers
-    fraction: Numbers
-    last: Numbers
-    log_life: Numbers
+    cycle: Numeric
+    fraction: Numeric
+    last_cycle: Numeric
+    log_life: Numeric
 
 
-def features(cycle: np.ndarray, fraction: np.ndarray, until: float) -> np.ndarray:
-    """Losses in each fifth of a record, of which nothing after `until` is looked at."""
-    # Medians may begin later than a short record ends: the first is the start.
+class Mixture(NamedTuple):
+    """Predictive distribution of log life of one cell: one mixture for each draw.
+
+    Attributes:
+        location, weight: of the components [s n].
+        std: standard deviation of all components of a draw [s].
+    """
+
+    location: np.ndarray
+    std: np.ndarray
+    weight: np.ndarray
+
+
+def loss_features(cycle: np.ndarray, fraction: np.ndarray, until: float) -> np.ndarray:
+    """Features g_1, ..., g_5: losses in each fifth of the record up to `until`."""
+    # The first median may lie after the landmark of a short record: keep at least one.
     size = max(1, np.searchsorted(cycle, until, side="right"))
     cycle, fraction = cycle[:size], fraction[:size]
-    ends = _PLACES * until
-    values = [_level(cycle, fraction, end) for end in ends]
-    return np.arcsinh(-np.diff(values, prepend=1.0) / _LOSS)
+    values = [_capacity_at(cycle, fraction, end) for end in _FRACTIONS * until]
+    return np.arcsinh(-np.diff(values, prepend=1.0) / _LOSS_SCALE)
 
 
-def _level(cycle, fraction, end):
+def _capacity_at(cycle, fraction, end):
+    """Median capacity in a window that ends at a cycle; interpolated if it is empty."""
     first, last = np.searchsorted(cycle, [(1 - _WINDOW) * end, end], side="right")
     if last - first < 3:
         return np.interp(end, cycle, fraction)
     return np.median(fraction[first:last])
 
 
-def lives(
+def sample_log_lives(
     landmarks: Landmarks,
     cycle: np.ndarray,
     fraction: np.ndarray,
@@ -94,85 +114,136 @@ def lives(
     *,
     num: int,
 ) -> np.ndarray:
-    """`num` log lives of a cell that was seen to live `until` then, for each draw."""
-    y, last = np.asarray(landmarks.log_life), np.asarray(landmarks.last)
-    slower = max(1.0, until / _latest(y, last))
-    cut = until / slower
-    alive = (last >= cut) & (np.median(y, 0) > np.log(_ALIVE * cut))
-    others = zip(landmarks.cycle[alive], landmarks.fraction[alive], strict=True)
-    seen = np.array([features(np.asarray(n), np.asarray(q), cut) for n, q in others])
-    own = features(cycle, fraction, until)
-    centre, sd, weight = _residuals(y[:, alive] + np.log(slower), seen, own, rng)
-    return _truncated(centre, sd, weight, np.log(until), rng, num)
+    """Draw log lives of a cell that is alive at the cycle `until`.
+
+    Args:
+        landmarks: the cells to compare with.
+        cycle, fraction: the record of this cell.
+        until: the landmark.
+        rng: source of all draws.
+        num: draws for each draw of the other cells' lives.
+
+    Returns:
+        Draws [s num], all above log `until`.
+    """
+    log_life = np.asarray(landmarks.log_life)
+    last_cycle = np.asarray(landmarks.last_cycle)
+    stretch = max(1.0, until / _latest_landmark(log_life, last_cycle))
+    landmark = until / stretch
+    alive = np.median(log_life, 0) > np.log(_ALIVE * landmark)
+    alive &= last_cycle >= landmark
+    records = zip(landmarks.cycle[alive], landmarks.fraction[alive], strict=True)
+    others = np.array(
+        [loss_features(np.asarray(n), np.asarray(q), landmark) for n, q in records]
+    )
+    new = loss_features(cycle, fraction, until)
+    mixture = predict_log_life(log_life[:, alive] + np.log(stretch), others, new, rng)
+    return _sample_above(mixture, np.log(until), rng, num)
 
 
-def _latest(log_life, last):
-    """The last cycle at which there are enough cells to compare with."""
-    ends = np.minimum(np.exp(np.median(log_life, 0)) / (1.001 * _ALIVE), last)
+def _latest_landmark(log_life, last_cycle):
+    """The last cycle at which enough cells are observed and alive."""
+    # 1.001: the cell that defines the landmark must itself pass the test `alive`.
+    ends = np.minimum(np.exp(np.median(log_life, 0)) / (1.001 * _ALIVE), last_cycle)
     enough = min(len(ends), max(_ENOUGH, len(ends) // 4))
     return np.sort(ends)[-enough]
 
 
-def _residuals(y, seen, own, rng):
-    """Of each draw a mixture: middle of each part, its sd, and its weight."""
-    num, cells = y.shape
-    mean = y.mean(1, keepdims=True)
-    away = y - mean
-    covariances, apart = _covariances(seen, own)
-    inverse = np.linalg.inv(covariances[:, :cells, :cells] + np.eye(cells))
-    pulled = inverse @ away.T  # kernels, cells, draws
-    square = 0.5 * away.var(1) + 0.5 * np.sum(away.T * pulled, 1)
-    evidence = 0.5 * np.linalg.slogdet(inverse)[1][:, None]
-    evidence = evidence - 0.5 * cells * np.log(square) + _log_prior()[:, None]
-    share = np.exp(evidence - evidence.max(0))
-    share = np.cumsum(share / share.sum(0), 0)
-    which = np.minimum((share < rng.uniform(size=num)).sum(0), len(share) - 1)
+def predict_log_life(
+    log_life: np.ndarray,
+    others: np.ndarray,
+    new: np.ndarray,
+    rng: np.random.Generator,
+) -> Mixture:
+    """Predictive distribution of the log life of a new cell.
+
+    With K = kernel / σ² + I for the n other cells, y their centred log lives and k the
+    kernel between them and the new cell over σ², each draw has
+
+        kernel ~ p(kernel) |K|^(-1/2) b^(-n/2),    b = (var y + yᵀK⁻¹y) / 2,
+        σ² = 2 b / χ²_n,
+        f ~ N(mean + kᵀK⁻¹y, σ² (k** - kᵀK⁻¹k + 1/n)),
+        e_i = σ / (2 b / n)^(1/2) (K⁻¹y)_i / (K⁻¹)_ii^(1/2),
+        bandwidth = 0.9 n^(-1/5) σ.
+
+    Args:
+        log_life: draws of the other cells' log lives [s n].
+        others: their features [n d].
+        new: features of the new cell [d].
+        rng: source of all draws.
+    """
+    num, cells = log_life.shape
+    mean = log_life.mean(1, keepdims=True)
+    y = log_life - mean
+    covariance, distance = _covariances(others, new)
+    precision = np.linalg.inv(covariance[:, :cells, :cells] + np.eye(cells))
+    alpha = precision @ y.T  # [kernels cells draws]
+    b = 0.5 * y.var(1) + 0.5 * np.sum(y.T * alpha, 1)
+    index = _sample_kernel(precision, b, cells, rng.uniform(size=num))
     draws = np.arange(num)
-    across = covariances[which, cells, :cells]
-    alpha, own_inverse = pulled[which, :, draws], inverse[which]
-    known = np.einsum("si,sij,sj->s", across, own_inverse, across)
-    doubt = np.maximum(covariances[which, cells, cells] - known, 0) + 1 / cells
-    variance = 2 * square[which, draws] / rng.chisquare(cells, num)
-    middle = mean[:, 0] + np.sum(across * alpha, 1)
-    middle = middle + np.sqrt(variance * doubt) * rng.standard_normal(num)
-    left_out = alpha / np.sqrt(np.diagonal(own_inverse, axis1=1, axis2=2))
-    left_out = (
-        left_out * np.sqrt(variance * cells / (2 * square[which, draws]))[:, None]
-    )
-    alike = _FAR + np.exp(-0.5 * apart[cells, :cells] / _NEAR**2)
-    weight = rng.exponential(size=(num, cells)) * alike
-    sd = 0.9 * cells**-0.2 * np.sqrt(variance)  # Silverman's rule
-    return middle[:, None] + left_out, sd, weight / weight.sum(1, keepdims=True)
+    b, alpha, precision = b[index, draws], alpha[index, :, draws], precision[index]
+    cross = covariance[index, cells, :cells]
+    explained = np.einsum("si,sij,sj->s", cross, precision, cross)
+    prior = covariance[index, cells, cells]
+    function_variance = np.maximum(prior - explained, 0) + 1 / cells
+    variance = 2 * b / rng.chisquare(cells, num)
+    f = mean[:, 0] + np.sum(cross * alpha, 1)
+    f = f + np.sqrt(variance * function_variance) * rng.standard_normal(num)
+    residual = alpha / np.sqrt(np.diagonal(precision, axis1=1, axis2=2))
+    residual = residual * np.sqrt(variance * cells / (2 * b))[:, None]
+    similarity = np.exp(-0.5 * distance[cells, :cells] / _SIMILARITY**2)
+    weight = rng.exponential(size=(num, cells)) * (_FLOOR + similarity)
+    bandwidth = 0.9 * cells**-0.2 * np.sqrt(variance)
+    weight = weight / weight.sum(1, keepdims=True)
+    return Mixture(f[:, None] + residual, bandwidth, weight)
 
 
-def _covariances(seen, own):
-    """Of the cells and, last, of this one, for each kernel, in units of the noise."""
-    unit = np.sqrt(seen.var(0) + _NOISE**2)
-    z = (np.concatenate([seen, own[None]]) - seen.mean(0)) / unit
+def _covariances(others, new):
+    """Covariance of each kernel over σ², and squared distances; the new cell is last."""
+    unit = np.sqrt(others.var(0) + _FEATURE_NOISE**2)
+    z = (np.concatenate([others, new[None]]) - others.mean(0)) / unit
     linear = z @ z.T / z.shape[1]
-    apart = ((z[:, None] - z[None]) ** 2).mean(-1)
-    each = [a * linear + b * np.exp(-0.5 * apart / c**2) for a, b, c in _KERNELS]
-    return np.stack(each), apart
+    distance = ((z[:, None] - z[None]) ** 2).mean(-1)
+    each = [a * linear + b * np.exp(-0.5 * distance / c**2) for a, b, c in _KERNELS]
+    return np.stack(each), distance
+
+
+def _sample_kernel(precision, b, cells, uniform):
+    """Index of a kernel for each draw, by its posterior probability."""
+    evidence = 0.5 * np.linalg.slogdet(precision)[1][:, None]
+    evidence = evidence - 0.5 * cells * np.log(b) + _log_prior()[:, None]
+    probability = np.exp(evidence - evidence.max(0))
+    cumulative = np.cumsum(probability / probability.sum(0), 0)
+    # Rounding may leave the last sum below 1 and below `uniform`.
+    return np.minimum((cumulative < uniform).sum(0), len(cumulative) - 1)
 
 
 def _log_prior():
-    flat = np.array([a + b == 0 for a, b, _ in _KERNELS])
-    return np.log(np.where(flat, _FLAT, (1 - _FLAT) / (len(flat) - 1)))
+    zero = np.array([linear + smooth == 0 for linear, smooth, _ in _KERNELS])
+    return np.log(np.where(zero, _PRIOR_ZERO, (1 - _PRIOR_ZERO) / (len(zero) - 1)))
 
 
-def _truncated(centre, sd, weight, least, rng, num):
-    """Draws above `least`: the cell has lived until then."""
+def _sample_above(mixture, least, rng, num):
+    """`num` draws from each mixture truncated to values above `least`.
+
+    Components are drawn by stratified sampling of their truncated weights, values by
+    inversion of the upper tail, which keeps its digits where `least` is far above.
+    """
     from scipy.special import ndtr, ndtri
 
-    sd = np.broadcast_to(sd[:, None], centre.shape)
-    above = ndtr((centre - least) / sd)
-    share = weight * above + 1e-300
-    share = np.cumsum(share / share.sum(1, keepdims=True), 1)
-    points = (np.arange(num) + rng.uniform(size=(len(centre), 1))) / num
-    part = np.array(
-        [np.searchsorted(s, p) for s, p in zip(share, points, strict=True)]
-    ).clip(max=centre.shape[1] - 1)
-    rows = np.arange(len(centre))[:, None]
-    upper = rng.uniform(size=part.shape) * above[rows, part]
-    drawn = centre[rows, part] - sd[rows, part] * ndtri(np.maximum(upper, 1e-300))
+    location, std = (
+        mixture.location,
+        np.broadcast_to(mixture.std[:, None], mixture.location.shape),
+    )
+    above = ndtr((location - least) / std)
+    weight = mixture.weight * above + _LEAST_PROBABILITY
+    cumulative = np.cumsum(weight / weight.sum(1, keepdims=True), 1)
+    points = (np.arange(num) + rng.uniform(size=(len(location), 1))) / num
+    component = np.array(
+        [np.searchsorted(c, p) for c, p in zip(cumulative, points, strict=True)]
+    ).clip(max=location.shape[1] - 1)
+    rows = np.arange(len(location))[:, None]
+    tail = rng.uniform(size=component.shape) * above[rows, component]
+    tail = np.maximum(tail, _LEAST_PROBABILITY)
+    drawn = location[rows, component] - std[rows, component] * ndtri(tail)
     return np.maximum(drawn, least + 1e-4)

@@ -1,4 +1,4 @@
-"""Capacity records as trajectories need them: thinned to medians, in units of the start."""
+"""Capacity records for trajectories: medians of readings, in units of the initial capacity."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,65 +9,72 @@ from battprob._errors import DataError
 from battprob.data.records import Cell
 
 BINS = 48
-_MAD_TO_SD = 1.4826
-_QUANTUM = 2e-4  # readings are rounded: no noise is known to be less than this fraction
-_FIRST = 3
-_USUAL = 20
+_MAD_TO_STD = 1.4826
+# Cyclers round what they record: a noise below this fraction cannot be observed.
+_RESOLUTION = 2e-4
+_LEAST_DIFFERENCES = 6
+_PRIOR_DIFFERENCES = 20  # weight of the other cells' noise variance
 _LEAST_CELLS = 3
-_MOST_LOSS = 0.2
+_LARGEST_LOSS = 0.2
+_LEAST_LOSS = 0.01
 
-
-Numbers = Any  # NumPy's until a record goes into a compiled program, then JAX's
+Numbers = Any  # a NumPy array, or a JAX array inside compiled programs
 
 
 class Record(NamedTuple):
-    """Medians of consecutive readings of one cell, padded; capacities are fractions.
+    """Medians of consecutive readings of one cell, padded.
 
     Attributes:
-        cycle: of each median [m], and `age`, the same in another unit.
-        capacity: the medians, and `variance`, what their noise has.
-        mask: False where padded.
-        last: last cycle read.
-        white: variance of the noise of one reading.
+        cycle: median cycle of each bin [m].
+        age: the same in units of a typical life, once that is known.
+        fraction: median capacity of each bin as a fraction of the initial capacity.
+        variance: variance of the noise of each median.
+        mask: False for padding.
+        last_cycle: last cycle of the record.
+        noise_variance: variance of the noise of one reading.
     """
 
     cycle: Numbers
     age: Numbers
-    capacity: Numbers
+    fraction: Numbers
     variance: Numbers
     mask: Numbers
-    last: Numbers
-    white: Numbers
+    last_cycle: Numbers
+    noise_variance: Numbers
 
 
 def readings(
     cell: Cell, *, until: int | float | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles and capacities of a cell's readings, as far as `until`.
+    """Cycles and capacities (Ah) of a cell's readings, up to the cycle `until`.
 
     Raises:
-        DataError: it has no reading, or one is not positive.
+        DataError: the cell has no reading there, or none after cycle 0.
     """
-    known = np.isfinite(cell.capacity_ah)
+    use = np.isfinite(cell.capacity_ah)
     if until is not None:
-        known &= cell.cycle <= until
-    cycle, capacity = cell.cycle[known].astype(float), cell.capacity_ah[known]
+        use &= cell.cycle <= until
+    cycle, capacity = cell.cycle[use].astype(float), cell.capacity_ah[use]
     if not len(cycle):
-        until_text = "" if until is None else f" up to cycle {until:g}"
-        raise DataError(f"cell {cell.name!r} has no capacity{until_text}: leave it out")
+        limit = "" if until is None else f" up to cycle {until:g}"
+        raise DataError(f"cell {cell.name!r} has no capacity{limit}: leave it out")
     if cycle[-1] < 1:
-        raise DataError(f"cell {cell.name!r} has no reading after cycle 0")
+        raise DataError(
+            f"cell {cell.name!r} has no reading after cycle 0: leave it out"
+        )
     return cycle, capacity
 
 
 def start_ah(cell: Cell, window: float, *, until: int | float | None = None) -> float:
-    """Capacity that fractions of this cell are of: the median of its first cycles.
+    """Initial capacity of a cell in Ah: the median of its first cycles.
 
     Args:
-        window: how many cycles count as the first; one reading at least does.
+        cell: the record.
+        window: number of first cycles; at least one reading is used.
+        until: last cycle that may be used.
 
     Raises:
-        DataError: it is not positive.
+        DataError: the initial capacity is not positive.
     """
     cycle, capacity = readings(cell, until=until)
     first = float(np.median(capacity[cycle <= cycle[0] + window]))
@@ -79,31 +86,34 @@ def start_ah(cell: Cell, window: float, *, until: int | float | None = None) -> 
     return first
 
 
-def thin(cycle: np.ndarray, fraction: np.ndarray, white: float) -> Record:
-    """At most `BINS` medians of readings in a row: few numbers, glitches without a say."""
+def thin(cycle: np.ndarray, fraction: np.ndarray, noise_variance: float) -> Record:
+    """Reduce a record to at most `BINS` medians of consecutive readings.
+
+    Medians keep the cost low and are robust against single wrong readings.
+    """
     bins = np.array_split(np.arange(len(cycle)), min(BINS, len(cycle)))
-    place, median = medians(cycle, fraction, BINS)
-    # The median of many normal readings has π/2 times the variance of their mean.
+    median_cycle, median = medians(cycle, fraction, BINS)
+    # The variance of the median of many normal readings is π/2 times that of their mean.
     count = np.array([1.0 if len(b) < 3 else 2 * len(b) / np.pi for b in bins])
-    pad = BINS - len(bins)
+    padding = BINS - len(bins)
     return Record(
-        np.pad(place, (0, pad), "edge"),
-        np.pad(place, (0, pad), "edge"),
-        np.pad(median, (0, pad), "edge"),
-        np.pad(white / count, (0, pad), "edge"),
+        np.pad(median_cycle, (0, padding), "edge"),
+        np.pad(median_cycle, (0, padding), "edge"),
+        np.pad(median, (0, padding), "edge"),
+        np.pad(noise_variance / count, (0, padding), "edge"),
         np.arange(BINS) < len(bins),
         np.asarray(cycle[-1]),
-        np.asarray(white),
+        np.asarray(noise_variance),
     )
 
 
 def medians(
     cycle: np.ndarray, fraction: np.ndarray, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles and capacities as medians of readings in a row, at most so many."""
+    """Medians of cycles and capacities in at most `most` bins of consecutive readings."""
     num = min(most, len(cycle))
     size, longer = divmod(len(cycle), num)
-    split = longer * (size + 1)  # the first are one reading longer
+    split = longer * (size + 1)  # the first `longer` bins have one reading more
 
     def each(values):
         first = values[:split].reshape(longer, size + 1)
@@ -113,63 +123,77 @@ def medians(
     return each(cycle), each(fraction)
 
 
-def white_variance(fraction: np.ndarray, usual: float | None = None) -> float:
-    """Noise of a reading from second differences, which a smooth path hardly has.
+def estimate_noise_variance(fraction: np.ndarray, prior: float | None = None) -> float:
+    """Variance of the noise of one reading, from second differences.
+
+    A smooth curve contributes almost nothing to second differences, whose variance is
+    6 times that of white noise; the median absolute value ignores single wrong readings.
 
     Args:
-        usual: what other cells have, which counts as `_USUAL` differences.
+        fraction: capacities of consecutive readings.
+        prior: noise variance of other cells, which counts as much as
+            `_PRIOR_DIFFERENCES` second differences.
     """
     second = np.diff(fraction, n=2)
-    own = 0.0
-    if len(second) >= _FIRST * 2:
-        own = float((_MAD_TO_SD * np.median(np.abs(second))) ** 2 / 6)
-    elif usual is not None:
-        own = usual
-    if usual is not None:
-        own = (len(second) * own + _USUAL * usual) / (len(second) + _USUAL)
-    return max(own, _QUANTUM**2)
+    variance = 0.0
+    if len(second) >= _LEAST_DIFFERENCES:
+        variance = float((_MAD_TO_STD * np.median(np.abs(second))) ** 2 / 6)
+    elif prior is not None:
+        variance = prior
+    if prior is not None:
+        total = len(second) * variance + _PRIOR_DIFFERENCES * prior
+        variance = total / (len(second) + _PRIOR_DIFFERENCES)
+    return max(variance, _RESOLUTION**2)
 
 
 def reference_loss(records: Sequence[Record]) -> float:
-    """The lost fraction whose cycle is a cell's life on the common axis.
+    """Lost fraction that defines the end of the latent life of every cell.
 
-    The one that maximises loss times the cells that reach it, of at most a fifth.
+    It maximises the product of the loss and the number of cells that reach it, up to a
+    loss of 20 %.
 
     Raises:
-        DataError: fewer than three cells lose any capacity.
+        DataError: fewer than three cells have lost 1 % of their capacity.
     """
-    losses = [min(_MOST_LOSS, 1 - _smooth(record)[1][-1]) for record in records]
-    losses = np.sort(np.array([loss for loss in losses if loss > 0.01]))[::-1]
+    losses = [min(_LARGEST_LOSS, 1 - _smooth(record)[1][-1]) for record in records]
+    losses = np.sort(np.array([loss for loss in losses if loss > _LEAST_LOSS]))[::-1]
     if len(losses) < _LEAST_CELLS:
         raise DataError(
-            f"{len(losses)} of {len(records)} cells have lost 1 % of their capacity, and "
-            f"a population takes {_LEAST_CELLS}: add cells that have aged"
+            f"only {len(losses)} of {len(records)} cells have lost 1 % of their capacity; "
+            f"expected at least {_LEAST_CELLS}: add cells that have aged"
         )
-    cells = np.arange(1, len(losses) + 1)
-    together = np.where(cells >= _LEAST_CELLS, losses * cells, 0.0)
-    return float(losses[np.argmax(together)]) * (1 - 1e-9)
+    num_cells = np.arange(1, len(losses) + 1)
+    product = np.where(num_cells >= _LEAST_CELLS, losses * num_cells, 0.0)
+    # A little less, so that the last of these cells crosses it despite rounding.
+    return float(losses[np.argmax(product)]) * (1 - 1e-9)
 
 
-def crossing(record: Record, level: float) -> float:
-    """Cycle at which the medians, never rising, cross a level; NaN where they do not."""
+def crossing(record: Record, threshold: float) -> float:
+    """Cycle at which the smoothed record first falls to a threshold; NaN where never.
+
+    Args:
+        record: medians of one cell.
+        threshold: fraction of the initial capacity.
+    """
     cycle, capacity = _smooth(record)
-    below = np.flatnonzero(capacity <= level)
+    below = np.flatnonzero(capacity <= threshold)
     if not len(below):
         return np.nan
     j = below[0]
     if j == 0:
-        return max(cycle[0], 1.0)
-    share = (capacity[j - 1] - level) / (capacity[j - 1] - capacity[j])
-    return float(max(cycle[j - 1] + share * (cycle[j] - cycle[j - 1]), 1.0))
+        return float(max(cycle[0], 1.0))
+    weight = (capacity[j - 1] - threshold) / (capacity[j - 1] - capacity[j])
+    return float(max(cycle[j - 1] + weight * (cycle[j] - cycle[j - 1]), 1.0))
 
 
 def _smooth(record):
-    """Running medians of three, and their running minimum from the highest one on."""
-    cycle, capacity = record.cycle[record.mask], record.capacity[record.mask]
-    if len(capacity) > 2:
+    """Running medians of three, then their running minimum after the maximum."""
+    cycle, fraction = record.cycle[record.mask], record.fraction[record.mask]
+    if len(fraction) > 2:
         middle = np.median(
-            np.stack([capacity[:-2], capacity[1:-1], capacity[2:]]), axis=0
+            np.stack([fraction[:-2], fraction[1:-1], fraction[2:]]), axis=0
         )
-        capacity = np.concatenate([capacity[:1], middle, capacity[-1:]])
-    top = int(np.argmax(capacity))
-    return cycle[top:], np.minimum.accumulate(capacity[top:])
+        fraction = np.concatenate([fraction[:1], middle, fraction[-1:]])
+    # Capacity often rises in the first cycles; that rise is no fade.
+    top = int(np.argmax(fraction))
+    return cycle[top:], np.minimum.accumulate(fraction[top:])

@@ -1,11 +1,13 @@
-r"""The shape of a fade: capacity against the fraction τ of a latent life.
+r"""Shape of a capacity curve as a function of the fraction τ of a latent life.
 
     q(τ) = 1 - ℓ + Σ_k z_k φ_k(τ) + r(τ),    φ_k(1) = 0
 
-The first φ_k are eigenfunctions of the integrated Wiener process pinned at τ = 1 (smooth;
-straight beyond the last data), in order of falling variance; the last lets capacity settle
-in the first cycles. r is rough: bumps that pass (Ornstein-Uhlenbeck) and a Wiener process,
-whose variance grows with τ.
+with the lost fraction ℓ that defines the end of the latent life. All φ_k but the last are
+eigenfunctions of an integrated Wiener process that is zero at τ = 1 (smooth; straight
+lines beyond the last knot), in order of decreasing variance. The last φ_k is the
+exponential transient of the first cycles. The rough part r is the sum of an
+Ornstein-Uhlenbeck process (temporary deviations) and a Wiener process, whose variance
+grows with age.
 """
 
 from typing import NamedTuple
@@ -16,95 +18,102 @@ import numpy as np
 from battprob._typing import Array, Float
 
 COMPONENTS = 8
-_GRID = 64
-_FALL = 0.2  # a slope of one life, and so the unit of z
-_BEND = 20.0  # variance of the bend against that of the slope
-_SETTLING = 0.04
+_NUM_KNOTS = 64
+_UNIT = 0.2  # lost fraction over one life, the unit of z
+_CURVATURE = 20.0  # variance of the curvature relative to that of the slope
+_TRANSIENT = 0.04  # decay constant of the first cycles, as a fraction of life
 
 
-class Curves(NamedTuple):
-    """The functions φ_k."""
+class Basis(NamedTuple):
+    """Basis functions φ_k: kernel sections at the knots, and their weights."""
 
-    places: Float[Array, " g"]
+    knots: Float[Array, " g"]
     weights: Float[Array, "g k"]
 
     def __call__(self, fraction: Float[Array, "*b"]) -> Float[Array, "*b k"]:
-        """φ at fractions of life."""
-        places = self.places.reshape((1,) * fraction.ndim + (-1,))
-        smooth = _kernel(fraction[..., None], places) @ self.weights
-        settling = jnp.exp(-fraction / _SETTLING) - jnp.exp(-1 / _SETTLING)
-        return jnp.concatenate([smooth, _FALL * settling[..., None]], axis=-1)
+        """Values of all φ_k at fractions of life."""
+        knots = self.knots.reshape((1,) * fraction.ndim + (-1,))
+        smooth = _smooth_kernel(fraction[..., None], knots) @ self.weights
+        transient = jnp.exp(-fraction / _TRANSIENT) - jnp.exp(-1 / _TRANSIENT)
+        return jnp.concatenate([smooth, _UNIT * transient[..., None]], axis=-1)
 
 
 class Shape(NamedTuple):
-    """A mean curve, and the ways in which cells depart from it."""
+    """Mean curve, and the curves by which cells deviate from it.
 
-    curves: Curves
+    Attributes:
+        basis: the functions φ.
+        mean: coefficients of the mean curve.
+        loadings: coefficients of each deviation curve; a cell's own coefficients are
+            mean + loadings @ x.
+    """
+
+    basis: Basis
     mean: Float[Array, " k"]
-    axes: Float[Array, "k c"]
+    loadings: Float[Array, "k c"]
 
-    def middle(self, fraction: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """The mean curve, from zero at one life."""
-        return self.curves(fraction) @ self.mean
+    def mean_curve(self, fraction: Float[Array, "*b"]) -> Float[Array, "*b"]:
+        """Mean curve; zero at one life."""
+        return self.basis(fraction) @ self.mean
 
-    def departures(self, fraction: Float[Array, "*b"]) -> Float[Array, "*b c"]:
-        """Departures from it, zero there too."""
-        return self.curves(fraction) @ self.axes
+    def deviations(self, fraction: Float[Array, "*b"]) -> Float[Array, "*b c"]:
+        """Deviation curves; zero at one life."""
+        return self.basis(fraction) @ self.loadings
 
 
 class Roughness(NamedTuple):
-    """Logarithms of sd and length of the bumps, and of the Wiener process's sd at τ = 1."""
+    """Hyper-parameters of the rough part, as logarithms.
 
-    log_bump: Float[Array, ""]
-    log_length: Float[Array, ""]
-    log_wiener: Float[Array, ""]
+    Attributes:
+        log_ou_std: standard deviation of the Ornstein-Uhlenbeck process.
+        log_ou_length: its correlation length, in units of a typical life.
+        log_wiener_std: standard deviation of the Wiener process at one typical life.
+    """
+
+    log_ou_std: Float[Array, ""]
+    log_ou_length: Float[Array, ""]
+    log_wiener_std: Float[Array, ""]
 
 
-def curves(longest: float) -> Curves:
-    """Functions for data that reach to the fraction `longest`."""
-    places = np.linspace(0.0, max(longest, 1.1), _GRID)
-    gram = np.asarray(_kernel(places[:, None], places[None]))
+def make_basis(longest: float) -> Basis:
+    """Basis functions for records that reach the fraction `longest` of life."""
+    knots = np.linspace(0.0, max(longest, 1.1), _NUM_KNOTS)
+    gram = np.asarray(_smooth_kernel(knots[:, None], knots[None]))
     values, vectors = np.linalg.eigh(gram)
     values, vectors = values[::-1][:COMPONENTS], vectors[:, ::-1][:, :COMPONENTS]
-    return Curves(jnp.asarray(places), jnp.asarray(_FALL * vectors / np.sqrt(values)))
+    return Basis(jnp.asarray(knots), jnp.asarray(_UNIT * vectors / np.sqrt(values)))
+
+
+def identity_shape(basis: Basis) -> Shape:
+    """Zero mean, and one deviation for each basis function."""
+    size = basis.weights.shape[1] + 1
+    return Shape(basis, jnp.zeros(size), jnp.eye(size))
 
 
 def rough_covariance(
-    roughness: Roughness, one: Float[Array, " n"], two: Float[Array, " m"]
+    roughness: Roughness, age_a: Float[Array, " n"], age_b: Float[Array, " m"]
 ) -> Float[Array, "n m"]:
-    """Covariance of r at fractions of life."""
-    apart = jnp.abs(one[:, None] - two[None, :])
-    bump = jnp.exp(2 * roughness.log_bump - apart * jnp.exp(-roughness.log_length))
-    soonest = clock(jnp.minimum(one[:, None], two[None, :]))
-    return bump + jnp.exp(2 * roughness.log_wiener) * soonest
+    """Covariance of r between ages, in units of a typical life."""
+    distance = jnp.abs(age_a[:, None] - age_b[None, :])
+    ou = jnp.exp(
+        2 * roughness.log_ou_std - distance * jnp.exp(-roughness.log_ou_length)
+    )
+    time = wiener_time(jnp.minimum(age_a[:, None], age_b[None, :]))
+    return ou + jnp.exp(2 * roughness.log_wiener_std) * time
 
 
-def clock(age: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """Time of the Wiener process: slow at first, as fade is, and then even."""
+def wiener_time(age: Float[Array, "*b"]) -> Float[Array, "*b"]:
+    """Time of the Wiener process: quadratic in young cells, then linear."""
     age = jnp.maximum(age, 0.0)
     return 2 * age**2 / (1 + age)
 
 
-def _kernel(one, two):
-    """Integrated Wiener process with a slope, both ways from a zero at 1."""
-    a, b = one - 1.0, two - 1.0
+def _smooth_kernel(tau_a, tau_b):
+    """Covariance of an integrated Wiener process with random slope, zero at τ = 1.
+
+    It runs in both directions from τ = 1; the curvatures of the two sides are independent.
+    """
+    a, b = tau_a - 1.0, tau_b - 1.0
     near, far = jnp.minimum(abs(a), abs(b)), jnp.maximum(abs(a), abs(b))
-    bend = jnp.where(a * b > 0, near**2 * (3 * far - near) / 6, 0.0)
-    return a * b + _BEND * bend
-
-
-def principal(basis: Curves, z: Float[Array, "n k"], num: int) -> Shape:
-    """Mean of some curves and their principal components, of unit variance over cells."""
-    mean = jnp.mean(z, axis=0)
-    apart = basis(jnp.linspace(0.0, 1.0, 101)) @ (z - mean[None]).T
-    _, size, scores = jnp.linalg.svd(apart, full_matrices=False)
-    scale = size[:num] / jnp.sqrt(len(z) - 1.0)
-    # Axes as combinations of the cells' own departures
-    axes = (z - mean[None]).T @ (scores[:num].T / size[None, :num])
-    return Shape(basis, mean, axes * scale[None])
-
-
-def plain(basis: Curves) -> Shape:
-    """Departures along every function of the basis, from nothing."""
-    size = basis.weights.shape[1] + 1
-    return Shape(basis, jnp.zeros(size), jnp.eye(size))
+    curvature = jnp.where(a * b > 0, near**2 * (3 * far - near) / 6, 0.0)
+    return a * b + _CURVATURE * curvature
