@@ -1,7 +1,7 @@
-"""Seconds a peer takes for what to test next: reads tasks as JSON, writes seconds of each.
+"""CPU seconds in which another library suggests the next tests.
 
-Run by ask.py with the peers' Python; see there. A task has results at points of the unit
-cube, and how many tests are wanted; each is asked twice, and the second one counts.
+Run by ask.py with the interpreter of the peers. Reads a JSON list of tasks (results at points
+of the unit cube, and the number of tests to suggest) and writes the seconds for each task.
 """
 
 import json
@@ -15,7 +15,7 @@ warnings.simplefilter("ignore")
 
 
 def botorch(x, y, num):
-    """SingleTaskGP, and LogEI of one test or qLogNEI of several."""
+    """SingleTaskGP with LogEI for one test or qLogNEI for several."""
     import torch
     from botorch.acquisition import LogExpectedImprovement
     from botorch.acquisition.logei import qLogNoisyExpectedImprovement
@@ -38,7 +38,7 @@ def botorch(x, y, num):
 
 
 def optuna_gp(x, y, num):
-    """Its sampler, asked for one test after another."""
+    """GPSampler, which suggests one test after another."""
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -59,7 +59,7 @@ PEERS = {"botorch": botorch, "optuna_gp": optuna_gp}
 
 
 def seconds(peer, task):
-    """CPU seconds of the second of two asks."""
+    """CPU seconds of the second of two calls; the first one loads libraries."""
     for _ in range(2):
         start = time.process_time()
         peer(np.array(task["x"]), np.array(task["y"]), task["num"])
@@ -67,7 +67,7 @@ def seconds(peer, task):
 
 
 def main():
-    """All tasks of one peer."""
+    """Run all tasks with one peer."""
     peer = PEERS[sys.argv[1]]
     print(json.dumps([seconds(peer, task) for task in json.load(sys.stdin)]))
 

@@ -1,15 +1,14 @@
-"""Classifiers: short or long life from five and from a hundred cycles, and how long a fit takes.
+"""Classification of short and long lives, and the time of a fit compared with scikit-learn.
 
     OMP_NUM_THREADS=1 python benchmarks/classify.py [--pack PACK.npz] [--seeds 10] --json OUT.json
 
-The pack is that of Severson et al. (2019): train on the 41 training cells, test on test1
-without the cell of 148 cycles, "short" is a life below 550 cycles. Columns and model are
-chosen by cross-validation over charging policies on the training cells alone; a random
-forest gets the same columns. The second part fits a Gaussian process to 1000 rows and
-lets scikit-learn do the same: seconds are of the CPU, compilation apart.
+The first part uses the pack of Severson et al. (2019): the 41 training cells for training, test1
+without the cell of 148 cycles for testing; "short" is a life below 550 cycles, predicted from 5 or
+100 cycles. Columns and model are chosen by cross-validation over charging policies on the training
+cells. A random forest gets the same columns. The second part fits a Gaussian process classifier to
+1000 rows here and with scikit-learn; times are CPU seconds without compilation.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -27,9 +26,10 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 
 SPECIFICATION = 550  # cycles
-ODD_LIFE = 148  # of the test cell that failed at once
+EXCLUDED_LIFE = 148  # cycles, of a test cell that several papers exclude
 
 POLICY = ("C1", "Q1_percent", "C2", "charge_time_0_80_min")
 COLUMNS = {
@@ -56,9 +56,9 @@ MODELS = {
 
 
 def features(pack, last):
-    """Columns known after `last` cycles; Q(V) begins at cycle 2."""
+    """Features from the first `last` cycles; Q(V) begins at cycle 2."""
     q = pack["Qdlin"] * float(pack["scale"])
-    row = {int(cycle): place for place, cycle in enumerate(pack["cycles"])}
+    row = {int(cycle): index for index, cycle in enumerate(pack["cycles"])}
 
     def log_variance(late, early):
         return np.log10(np.var(q[:, row[late]] - q[:, row[early]], axis=1))
@@ -79,14 +79,14 @@ def features(pack, last):
 
 
 def early(pack, last):
-    """Choose by the training cells, then score on the test cells."""
-    known, life = features(pack, last), pack["cycle_life"]
+    """Choose columns and model on the training cells, then score on the test cells."""
+    columns_of_pack, life = features(pack, last), pack["cycle_life"]
     train = pack["split"] == "train"
-    test = (pack["split"] == "test1") & (life != ODD_LIFE)
+    test = (pack["split"] == "test1") & (life != EXCLUDED_LIFE)
     short, policy = life < SPECIFICATION, pack["policy"]
 
     def rows(columns, chosen):
-        x = np.stack([known[name] for name in columns], axis=1)[chosen]
+        x = np.stack([columns_of_pack[name] for name in columns], axis=1)[chosen]
         return bp.Dataset(
             x, short[chosen], feature_names=columns, groups=policy[chosen]
         )
@@ -94,14 +94,14 @@ def early(pack, last):
     losses = {}
     for title, columns in COLUMNS[last].items():
         for name, model in MODELS.items():
-            found = bp.evaluate.cross_validate(
+            folds = bp.evaluate.cross_validate(
                 model,
                 rows(columns, train),
                 GroupKFold(6),
                 key=jax.random.key(0),
                 progress=False,
             )
-            losses[title, name] = found.scores["log_loss"]
+            losses[title, name] = folds.scores["log_loss"]
             print(f"{last} cycles, {title}: {name} {losses[title, name]:.3f}")
     title, name = min(losses, key=lambda choice: losses[choice])
     columns = COLUMNS[last][title]
@@ -109,16 +109,16 @@ def early(pack, last):
     posterior = MODELS[name].fit(data, key=jax.random.key(0))
     forest = RandomForestClassifier(500, random_state=0).fit(data.x, data.y)
     trees = bp.ClassPredictive(forest.predict_proba(new.x)[None, :, 1])
-    answers = {"chosen": [title, name], "cross-validated log loss": losses[title, name]}
-    for who, pred in ((name, posterior.predict(new.x)), ("random forest", trees)):
+    results = {"chosen": [title, name], "cross-validated log loss": losses[title, name]}
+    for label, pred in ((name, posterior.predict(new.x)), ("random forest", trees)):
         scores = bp.evaluate.summary(pred, new.y)
-        print(f"\n{last} cycles, {title}: {who}\n{scores}", flush=True)
-        answers[who] = {"scores": scores.to_dict(), "errors": scores.errors}
-    return answers
+        print(f"\n{last} cycles, {title}: {label}\n{scores}", flush=True)
+        results[label] = {"scores": scores.to_dict(), "errors": scores.errors}
+    return results
 
 
 def outcomes(seed, num=1000, num_new=2000, features=8):
-    """Of eight features five count, and two of these together; a third of ones."""
+    """Simulated outcomes: five of eight features matter, two of them as a product."""
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(num + num_new, features))
     odds = 1.2 * x[:, 0] + 0.8 * x[:, 1] + 1.5 * np.sin(1.5 * x[:, 2]) - 1
@@ -128,14 +128,14 @@ def outcomes(seed, num=1000, num_new=2000, features=8):
 
 
 def timed(work):
-    """What `work` answers, and the CPU seconds it takes."""
+    """Result of `work()` and its CPU seconds."""
     start = time.process_time()
-    answer = work()
-    return answer, time.process_time() - start
+    result = work()
+    return result, time.process_time() - start
 
 
 def against_scikit_learn(seed, num):
-    """Seconds and log loss of the same kernel, with a length for every feature."""
+    """Time and log loss of both libraries with the same kernel (one length a feature)."""
     x, y, new, y_new = outcomes(seed, num)
     data, model = bp.Dataset(x, y), bp.models.GaussianProcessClassifier()
 
@@ -165,19 +165,19 @@ def against_scikit_learn(seed, num):
 
 
 def main() -> None:
-    """Fit, score, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    """Run both parts, print and write the results."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--pack", type=pathlib.Path)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--json", type=pathlib.Path, required=True)
     options = parser.parse_args()
     bp.enable_x64()
-    answers: dict[str, Any] = {"threads": os.environ.get("OMP_NUM_THREADS", "all")}
+    results: dict[str, Any] = {"threads": os.environ.get("OMP_NUM_THREADS", "all")}
     if options.pack:
         pack = dict(np.load(options.pack))
         for last in COLUMNS:
-            answers[f"{last} cycles"] = early(pack, last)
+            results[f"{last} cycles"] = early(pack, last)
     runs = []
     for seed in range(options.seeds):
         runs.append(against_scikit_learn(seed, options.rows))
@@ -185,8 +185,8 @@ def main() -> None:
     if runs:
         means = {name: float(np.mean([run[name] for run in runs])) for name in runs[0]}
         print("mean", json.dumps(means))
-        answers[f"n = {options.rows}"] = {"mean": means, "by seed": runs}
-    options.json.write_text(json.dumps(answers, indent=1) + "\n")
+        results[f"n = {options.rows}"] = {"mean": means, "by seed": runs}
+    options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

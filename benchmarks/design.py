@@ -1,19 +1,19 @@
-"""Loops of single tests: how good is what they find, ours beside the peers'.
+"""Regret of Bayesian optimisation with one test at a time, compared with other libraries.
 
     OMP_NUM_THREADS=1 python benchmarks/design.py --cache FOLDER [--peer PYTHON]
         [--tasks branin ...] [--methods battprob ...] [--seeds 10] [--tests 50] --json OUT.json
 
-Every run of a (task, method, seed) is kept in FOLDER, so that a broken one goes on. All
-methods of a seed start from the same ten Sobol points and results. Regret is of the best
-point where there is no noise, else of the point recommended: ours and BoTorch's by the
-posterior mean (of the utility, where risk is priced), others' by the posterior mean of a
-scikit-learn process on their results, among their points.
+Every finished run of a (task, method, seed) is stored in FOLDER, so that the benchmark can be
+resumed. With the same seed all methods start from the same ten Sobol points and results. Without
+noise the regret is that of the best point tested, with noise that of the recommended point. This
+package and BoTorch recommend the best posterior mean (of the utility, where risk has a price). For
+the other methods it is the best posterior mean, among their points, of a scikit-learn Gaussian
+process fitted to their results.
 
-Peers (pip install torch==2.13.0 botorch==0.18.1 optuna==5.0.0 baybe==0.15.0
-scikit-learn==1.9.1 in an environment of their own). CPU seconds are of one thread.
+Peers: pip install torch==2.13.0 botorch==0.18.1 optuna==5.0.0 baybe==0.15.0
+scikit-learn==1.9.1 in a separate environment. CPU seconds are for one thread.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -26,6 +26,7 @@ from scipy.optimize import minimize
 from scipy.stats import qmc
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 from battprob.design import (
     UCB,
     Campaign,
@@ -42,7 +43,7 @@ NUM_INITIAL = 10
 
 
 def branin(u):
-    """On the unit square; smallest value 0.397887."""
+    """Branin's function on the unit square; minimum 0.397887."""
     x, y = 15 * u[..., 0] - 5, 15 * u[..., 1]
     bowl = (y - 5.1 / (4 * np.pi**2) * x**2 + 5 / np.pi * x - 6) ** 2
     return bowl + 10 * (1 - 1 / (8 * np.pi)) * np.cos(x) + 10
@@ -67,22 +68,22 @@ _P = 1e-4 * np.array(
 
 
 def hartmann6(u):
-    """On the unit cube of six dimensions; smallest value -3.32237."""
+    """Hartmann's function on the unit cube of six dimensions; minimum -3.32237."""
     inner = np.sum(_A * (u[..., None, :] - _P) ** 2, axis=-1)
     return -np.exp(-inner) @ np.array([1.0, 1.2, 3.0, 3.2])
 
 
 def constant(sd):
-    """The same noise everywhere."""
+    """Constant standard deviation of the noise."""
     return lambda u: np.full(u.shape[:-1], sd)
 
 
 def rising(u):
-    """Noise of 1 to 21 % of Branin's range, along the first feature."""
+    """Standard deviation from 1 to 21 % of Branin's range along the first feature."""
     return 307.7 * (0.01 + 0.20 * u[..., 0])
 
 
-# Function to make small, its dimension, standard deviation of the noise, price of risk.
+# Function to minimise, its dimension, standard deviation of the noise, price of risk.
 TASKS = {
     "branin": (branin, 2, constant(0.0), 0.0),
     "hartmann6": (hartmann6, 6, constant(0.0), 0.0),
@@ -94,18 +95,18 @@ TASKS = {
 
 
 def is_noisy(task):
-    """Whether results of a task have noise."""
+    """Whether the results of a task have noise."""
     return bool(TASKS[task][2](np.zeros(6)) > 0)
 
 
 def loss(task, u):
-    """What is to be small: the function, and its noise at its price."""
+    """Objective to minimise: the function plus the price of risk times the noise sd."""
     function, _, sd, price = TASKS[task]
     return function(u) + price * sd(u)
 
 
 def optimum(task):
-    """Smallest loss, from many starts."""
+    """Minimum of the loss, by local searches from many points."""
     dimension = TASKS[task][1]
     u = qmc.Sobol(dimension, seed=0).random(8192)
     starts = u[np.argsort(loss(task, u))[:8]]
@@ -115,20 +116,20 @@ def optimum(task):
 
 
 def outcome(task, u, rng):
-    """One noisy result."""
+    """Result of one test, with noise."""
     function, _, sd, _ = TASKS[task]
     return float(function(u) + sd(u) * rng.normal())
 
 
 def start(task, seed):
-    """Ten Sobol points, their results, and the source of the noise to come."""
+    """Ten Sobol points, their results, and the random generator for further noise."""
     u = qmc.Sobol(TASKS[task][1], seed=seed).random(16)[:NUM_INITIAL]
     rng = np.random.default_rng(1000 + seed)
     return u, [outcome(task, row, rng) for row in u], rng
 
 
 def models():
-    """Of every task: the model, and the acquisition."""
+    """Model and acquisition function of every task."""
     model, noise = bp.design.default_model, bp.noise
     exact, level = model(noise=noise.Known()), model()
     varying = model(noise=noise.LogLinear(["u0"], centre=-4.0, spread=1.0))
@@ -137,14 +138,14 @@ def models():
         "hartmann6": (exact, LogEI()),
         "branin_noisy": (level, LogNEI()),
         "hartmann6_noisy": (level, LogNEI()),
-        # Where noise varies, what a test says depends on where it is.
+        # With varying noise the information in a test depends on its point.
         "branin_heteroscedastic": (varying, KnowledgeGradient()),
         "branin_risk": (varying, RiskAverse(LogNEI(), 1.0)),
     }
 
 
 def run_ours(task, seed, num_tests):
-    """One campaign."""
+    """Run one campaign; return its points and the recommended point."""
     model, acquisition = models()[task]
     dimension, price = TASKS[task][1], TASKS[task][3]
     space = Space(*(Real(f"u{j}", 0.0, 1.0) for j in range(dimension)))
@@ -166,19 +167,19 @@ def run_ours(task, seed, num_tests):
         known = {"noise_variance": np.zeros(len(y))}
     campaign = campaign.tell(points(u), y, **known)
     for _ in range(num_tests - NUM_INITIAL):
-        asked = campaign.ask(1)
-        row = np.array([asked.points[0][f"u{j}"] for j in range(dimension)])
+        suggested = campaign.ask(1)
+        row = np.array([suggested.points[0][f"u{j}"] for j in range(dimension)])
         value = outcome(task, row, rng)
         known = {"noise_variance": [0.0]} if known else {}
-        campaign = campaign.tell(asked, [value], **known)
+        campaign = campaign.tell(suggested, [value], **known)
         u, y = np.vstack([u, row]), [*y, value]
-    prudent = RiskAverse(UCB(0.0), price) if price else None
-    best = campaign.recommend(prudent).points[0]
+    criterion = RiskAverse(UCB(0.0), price) if price else None
+    best = campaign.recommend(criterion).points[0]
     return u, [best[f"u{j}"] for j in range(dimension)]
 
 
 def run_peer(python, task, method, seed, num_tests):
-    """A loop of a peer, which asks this process for results."""
+    """Run the loop of a peer, which requests results from this process."""
     u, y, rng = start(task, seed)
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
@@ -206,7 +207,7 @@ def run_peer(python, task, method, seed, num_tests):
 
 
 def run(options, task, method, seed):
-    """Regrets and CPU seconds of one run, from the cache if it is there."""
+    """Regrets and CPU seconds of one run; read from the cache if present."""
     path = options.cache / f"{task}-{method}-{seed}-{options.tests}.json"
     if path.exists():
         return json.loads(path.read_text())
@@ -216,21 +217,21 @@ def run(options, task, method, seed):
         seconds = time.process_time() - begin
     else:
         u, best, seconds = run_peer(options.peer, task, method, seed, options.tests)
-    least = optimum(task)
+    minimum = optimum(task)
     best = np.asarray(best if best is not None else u[0])
-    answer = {
-        "best": float(loss(task, u).min() - least),
-        "recommended": float(loss(task, best) - least),
+    result = {
+        "best": float(loss(task, u).min() - minimum),
+        "recommended": float(loss(task, best) - minimum),
         "seconds": seconds,
     }
-    path.write_text(json.dumps(answer))
-    return answer
+    path.write_text(json.dumps(result))
+    return result
 
 
 def main() -> None:
-    """Run, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--peer", help="a Python that has the peers")
+    """Run all tasks and methods, print and write the regrets."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--peer", help="interpreter of an environment with the peers")
     parser.add_argument("--cache", type=pathlib.Path, required=True)
     parser.add_argument("--tasks", nargs="+", default=list(TASKS), choices=list(TASKS))
     parser.add_argument("--methods", nargs="+", default=["battprob"])
@@ -242,16 +243,16 @@ def main() -> None:
     options.cache.mkdir(parents=True, exist_ok=True)
     results = {}
     for task in options.tasks:
-        of_interest = "recommended" if is_noisy(task) else "best"
+        regret = "recommended" if is_noisy(task) else "best"
         results[task] = {}
         for method in options.methods:
             runs = [run(options, task, method, seed) for seed in range(options.seeds)]
-            regrets = [own[of_interest] for own in runs]
-            low, middle, high = np.quantile(regrets, [0.25, 0.5, 0.75])
-            seconds = float(np.median([own["seconds"] for own in runs]))
-            results[task][method] = {"runs": runs, "median": middle, "seconds": seconds}
+            regrets = [each[regret] for each in runs]
+            low, median, high = np.quantile(regrets, [0.25, 0.5, 0.75])
+            seconds = float(np.median([each["seconds"] for each in runs]))
+            results[task][method] = {"runs": runs, "median": median, "seconds": seconds}
             print(
-                f"{task:24s}{method:14s}{middle:10.3g} [{low:.2g}, {high:.2g}]"
+                f"{task:24s}{method:14s}{median:10.3g} [{low:.2g}, {high:.2g}]"
                 f"{seconds:8.1f} s",
                 flush=True,
             )

@@ -1,6 +1,7 @@
-"""One loop of a peer: reads tests and results as JSON lines, writes what to test next.
+"""Bayesian optimisation with another library; results come from design.py as JSON lines.
 
-Run by design.py with the peers' Python; see there.
+Run by design.py with the interpreter of the peers. Writes each suggested test as one line and
+reads its result from the next line of standard input.
 """
 
 import json
@@ -14,18 +15,18 @@ warnings.simplefilter("ignore")
 
 
 def send(message):
-    """One line to whoever asks."""
+    """Write one line to the parent process."""
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
 
 
 def receive():
-    """One line from whoever asked."""
+    """Read one line from the parent process."""
     return json.loads(sys.stdin.readline())
 
 
 def by_process_mean(x, y):
-    """The point of the best posterior mean of a scikit-learn process, among those tested."""
+    """Tested point with the best posterior mean of a scikit-learn Gaussian process."""
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -50,7 +51,7 @@ class Random:
 
 
 class Sobol:
-    """The sequence that the first points are of, continued."""
+    """The Sobol sequence of the initial points, continued."""
 
     def __init__(self, x, seed):
         from scipy.stats import qmc
@@ -98,7 +99,7 @@ class Optuna:
 
 
 class BoTorch:
-    """SingleTaskGP, and LogEI or qLogNEI."""
+    """SingleTaskGP with LogEI or qLogNEI."""
 
     def __init__(self, x, seed, acquisition):
         import torch
@@ -143,10 +144,10 @@ class BoTorch:
 
 
 class Replicates(BoTorch):
-    """Each point tested four times: a process of the mean, and one of the log variance.
+    """Four tests at each point; Gaussian processes for the mean and the log variance.
 
-    What is improved is the mean plus a standard deviation of the noise, both to be small.
-    Of the points that all methods begin with, the best two are repeated first.
+    The objective is the mean plus one standard deviation of the noise, to be minimised.
+    The best two of the initial points are repeated first.
     """
 
     def __init__(self, x, seed):
@@ -156,9 +157,9 @@ class Replicates(BoTorch):
         from botorch.acquisition.logei import qLogExpectedImprovement
 
         rows, means, variances, counts = self.pooled(x, y)
-        begun = (counts > 1) & (counts < _REPEATS)
-        if begun.any():
-            return rows[np.argmax(begun)].tolist()
+        incomplete = (counts > 1) & (counts < _REPEATS)
+        if incomplete.any():
+            return rows[np.argmax(incomplete)].tolist()
         if np.sum(counts == _REPEATS) < 2:
             return rows[np.argmin(np.where(counts == 1, means, np.inf))].tolist()
         model = self.models(rows, means, variances, counts)
@@ -176,14 +177,12 @@ class Replicates(BoTorch):
         return grid[int(utility.argmax())].tolist()
 
     def pooled(self, x, y):
-        """Different points: their mean results, variances, and how often each was tested."""
-        rows, place = np.unique(np.array(x), axis=0, return_inverse=True)
-        own = [np.array(y)[place.ravel() == i] for i in range(len(rows))]
-        means, counts = (
-            np.array([v.mean() for v in own]),
-            np.array([len(v) for v in own]),
-        )
-        variances = np.array([v.var(ddof=1) if len(v) > 1 else np.nan for v in own])
+        """Distinct points with the mean, variance and number of their results."""
+        rows, index = np.unique(np.array(x), axis=0, return_inverse=True)
+        values = [np.array(y)[index.ravel() == i] for i in range(len(rows))]
+        means = np.array([v.mean() for v in values])
+        counts = np.array([len(v) for v in values])
+        variances = np.array([v.var(ddof=1) if len(v) > 1 else np.nan for v in values])
         return rows, means, variances, counts
 
     def models(self, rows, means, variances, counts):
@@ -191,7 +190,7 @@ class Replicates(BoTorch):
         from botorch.models import ModelListGP, SingleTaskGP
         from gpytorch.mlls import ExactMarginalLogLikelihood
 
-        known = counts == _REPEATS
+        complete = counts == _REPEATS
 
         def fitted(x, y):
             model = SingleTaskGP(self.torch.tensor(x), self.torch.tensor(y)[:, None])
@@ -199,7 +198,7 @@ class Replicates(BoTorch):
             return model
 
         return ModelListGP(
-            fitted(rows, -means), fitted(rows[known], np.log(variances[known]))
+            fitted(rows, -means), fitted(rows[complete], np.log(variances[complete]))
         )
 
     def objective(self):
@@ -218,7 +217,7 @@ class Replicates(BoTorch):
 
 
 class BayBE:
-    """Its default recommender, on a continuous space."""
+    """The default recommender of BayBE on a continuous space."""
 
     def __init__(self, x, seed):
         import pandas as pd
@@ -234,23 +233,20 @@ class BayBE:
         parameters = [NumericalContinuousParameter(n, (0, 1)) for n in self.names]
         space = SearchSpace.from_product(parameters)
         objective = NumericalTarget("y", minimize=True).to_objective()
-        self.campaign, self.frame, self.known = (
-            Campaign(space, objective),
-            pd.DataFrame,
-            0,
-        )
+        self.campaign = Campaign(space, objective)
+        self.frame, self.num_added = pd.DataFrame, 0
 
     def ask(self, x, y):
-        rows = self.frame(x[self.known :], columns=self.names)
-        rows["y"] = y[self.known :]
+        rows = self.frame(x[self.num_added :], columns=self.names)
+        rows["y"] = y[self.num_added :]
         self.campaign.add_measurements(rows)
-        self.known = len(x)
+        self.num_added = len(x)
         return self.campaign.recommend(1)[self.names].to_numpy()[0].tolist()
 
     recommend = staticmethod(by_process_mean)
 
 
-METHODS = {  # of points, a seed, and whether results are exact
+METHODS = {  # arguments: points, seed, whether results are exact
     "random": lambda x, seed, _: Random(x, seed),
     "sobol": lambda x, seed, _: Sobol(x, seed),
     "optuna_tpe": lambda x, seed, _: Optuna(x, seed, "tpe"),
@@ -266,7 +262,7 @@ _REPEATS = 4
 
 
 def main() -> None:
-    """Ask as often as told to, then recommend."""
+    """Suggest the requested number of tests, then recommend a point."""
     task = receive()
     x, y = task["x"], task["y"]
     begin = time.process_time()

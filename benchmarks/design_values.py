@@ -1,13 +1,12 @@
-"""Acquisition values beside BoTorch's, given the same posterior.
+"""Acquisition values compared with those of BoTorch for the same posterior.
 
     python benchmarks/design_values.py [--peer PYTHON] --json OUT.json
 
-The peer (pip install torch==2.13.0 botorch==0.18.1) gets means and variances at a few
-candidates, as far as a hundred deviations below the best, and answers with its analytic
-values. Largest differences are printed; tests/design/test_peer_values.py holds its numbers.
+BoTorch (pip install torch==2.13.0 botorch==0.18.1) gets means and variances at a few candidates,
+up to a hundred standard deviations below the best, and returns its analytic values. The largest
+differences are printed; tests/design/test_peer_values.py has the values of BoTorch.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -18,6 +17,7 @@ import numpy as np
 import battprob as bp
 from battprob import design
 from battprob._modules import replace
+from battprob.cli.arguments import Parser
 from battprob.design.hypervolume import boxes_of
 
 PEER = """
@@ -44,13 +44,13 @@ class Fixed(Model):
         return self.mean.shape[-1]
     def posterior(self, X, **kwargs):
         rows = X[..., 0, 0].long()
-        laws = [
+        marginals = [
             MultivariateNormal(self.mean[rows][:, None, j], torch.diag_embed(self.variance[rows][:, None, j]))
             for j in range(self.num_outputs)
         ]
-        if len(laws) == 1:
-            return GPyTorchPosterior(laws[0])
-        return GPyTorchPosterior(MultitaskMultivariateNormal.from_independent_mvns(laws))
+        if len(marginals) == 1:
+            return GPyTorchPosterior(marginals[0])
+        return GPyTorchPosterior(MultitaskMultivariateNormal.from_independent_mvns(marginals))
 
 
 X = torch.arange(len(task["mean"])).double()[:, None, None]
@@ -75,7 +75,7 @@ print(json.dumps(answer))
 
 
 class Fixed:
-    """A posterior that predicts what it was given."""
+    """A posterior with given means and variances."""
 
     def __init__(self, mean, variance):
         self.mean, self.variance = jnp.asarray(mean), jnp.asarray(variance)
@@ -96,7 +96,7 @@ TASK = {
 
 
 def ours():
-    """Values of the same acquisitions."""
+    """Values of the acquisition functions of this package."""
     mean, variance = np.transpose(TASK["mean"]), np.transpose(TASK["variance"])
     targets = [Fixed(m, v) for m, v in zip(mean, variance, strict=True)]
     x = jnp.arange(4.0)[:, None]
@@ -109,19 +109,19 @@ def ours():
             design.LogEI(best), targets[1], upper=TASK["upper"]
         ),
     }
-    values = {name: own.values(targets[0], x) for name, own in single.items()}
+    values = {name: each.values(targets[0], x) for name, each in single.items()}
     for num in (2, 3):
         worst = jnp.asarray(TASK["worst"][:num])
         front = np.asarray(TASK["front"])[None, :, :num]
-        own = replace(design.LogEHVI(worst), boxes=boxes_of(front, worst))
-        values[f"LogEHVI_{num}"] = own.values(tuple(targets[:num]), x)
+        acquisition = replace(design.LogEHVI(worst), boxes=boxes_of(front, worst))
+        values[f"LogEHVI_{num}"] = acquisition.values(tuple(targets[:num]), x)
     return {name: np.asarray(value).tolist() for name, value in values.items()}
 
 
 def main() -> None:
-    """Compare, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--peer", help="a Python that has the peer")
+    """Compare the values, print and write the differences."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--peer", help="interpreter of an environment with BoTorch")
     parser.add_argument("--json", type=pathlib.Path, required=True)
     options = parser.parse_args()
     bp.enable_x64()
@@ -136,10 +136,11 @@ def main() -> None:
         ).stdout
         results["botorch"] = json.loads(out.splitlines()[-1])
         for name, value in results["botorch"].items():
-            there = np.isfinite(value)  # its hypervolumes underflow
-            theirs = np.array(value)[there]
-            apart = np.abs(theirs - np.array(results["battprob"][name])[there])
-            print(f"{name:14s}{np.max(apart / np.maximum(np.abs(theirs), 1)):10.1e}")
+            finite = np.isfinite(value)  # hypervolumes of BoTorch underflow
+            theirs = np.array(value)[finite]
+            difference = np.abs(theirs - np.array(results["battprob"][name])[finite])
+            relative = difference / np.maximum(np.abs(theirs), 1)
+            print(f"{name:14s}{np.max(relative):10.1e}")
     options.json.write_text(json.dumps(results, indent=1))
 
 

@@ -1,12 +1,11 @@
-"""Circuit fits beside impedance.py: coverage, Cramér-Rao, failures, speed.
+"""Circuit fits compared with impedance.py: coverage, Cramér-Rao bound, failures, speed.
 
     .venv/bin/python benchmarks/eis_fit.py [--peer /path/to/python-with-impedance] [--smoke]
 
-The peer (pip install impedance==1.7.1 pandas in an environment of its own) gets the same
-spectra, one thread, CPU seconds. Writes benchmarks/results/eis_fit.json and a table.
+The peer (pip install impedance==1.7.1 pandas in a separate environment) fits the same spectra.
+CPU seconds are for one thread. Prints the results and writes benchmarks/results/eis_fit.json.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -19,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 
 CIRCUIT = "R0-p(R1,CPE1)-p(R2,CPE2)-W1"
 FREQUENCY = np.logspace(4, -2, 60)
@@ -26,7 +26,7 @@ TRUTH = np.array(
     [0.02, 0.008, 1e-3**0.85 / 0.008, 0.85, 0.015, 0.1**0.8 / 0.015, 0.8, 2.5e-3]
 )
 RESULTS = pathlib.Path(__file__).parent / "results"
-FAR = 6.0  # standard deviations from the truth that count as a failure
+FAR = 6.0  # a fit fails if a parameter is this many standard deviations off
 
 PEER = """
 import json, sys, time, warnings
@@ -57,7 +57,7 @@ def spectra(kind, level, count, seed):
 
 
 def cramer_rao(sigma):
-    """Smallest relative standard deviations with the noise known."""
+    """Cramér-Rao bound of the relative standard deviations for known noise."""
     circuit = bp.eis.Circuit(CIRCUIT)
     omega = 2 * np.pi * jnp.asarray(FREQUENCY)
     _, slopes = circuit.network.evaluate_with_gradient(jnp.asarray(TRUTH), omega)
@@ -66,7 +66,7 @@ def cramer_rao(sigma):
 
 
 def ours(impedance, guess=None):
-    """A fit, its CPU seconds once compiled, and the seconds compilation took."""
+    """A fit, its CPU and wall seconds without compilation, and the compilation time."""
     fit = bp.eis.Circuit(CIRCUIT).fit
     first = fit(FREQUENCY, impedance, key=jax.random.key(0), guess=guess)
     start = time.process_time(), time.perf_counter()
@@ -76,8 +76,8 @@ def ours(impedance, guess=None):
     return posterior, cpu, wall, first.report.seconds_compile
 
 
-def judged(posterior, sigma):
-    """Coverage, spread against Cramér-Rao, and failures of a batch of fits."""
+def scores_of(posterior, sigma):
+    """Coverage, standard deviation over the Cramér-Rao bound, and failures of fits."""
     bounds = posterior.interval(0.9)
     low, high = (
         np.stack([bounds[n][i] for n in posterior.network.names], -1) for i in (0, 1)
@@ -86,7 +86,9 @@ def judged(posterior, sigma):
     bound = cramer_rao(sigma)
     robust = np.diff(np.quantile(value, [0.15865, 0.84135], axis=0), axis=0)[0] / 2
     failed = np.any(np.abs(np.log(value / TRUTH)) > FAR * bound, axis=1)
-    told = ~np.asarray(posterior.identified).all(1) | np.asarray(posterior.misfitting)
+    reported = ~np.asarray(posterior.identified).all(1) | np.asarray(
+        posterior.misfitting
+    )
     return {
         "coverage": dict(
             zip(
@@ -99,13 +101,13 @@ def judged(posterior, sigma):
             zip(posterior.network.names, robust / TRUTH / bound, strict=True)
         ),
         "failures": failed.mean(),
-        "silent_failures": (failed & ~told).mean(),
+        "silent_failures": (failed & ~reported).mean(),
     }
 
 
-def judged_peer(found, sigma, names):
-    """Coverage of value ± 1.645 errors where the fit succeeded, and failures."""
-    value, error = found[:, 0], found[:, 1]
+def scores_of_peer(result, sigma, names):
+    """Coverage of the 90 % intervals of the fits that succeeded, and failures."""
+    value, error = result[:, 0], result[:, 1]
     near = np.abs(np.log(value / TRUTH)) < FAR * cramer_rao(sigma)
     good = near.all(axis=1)
     covered = (np.abs(value - TRUTH) < 1.6449 * error)[good].mean(0)
@@ -116,7 +118,7 @@ def judged_peer(found, sigma, names):
 
 
 def rounded(tree):
-    """The same results with four digits, for reading."""
+    """The same results with four digits."""
     if isinstance(tree, dict):
         return {name: rounded(branch) for name, branch in tree.items()}
     if tree is None or isinstance(tree, str):
@@ -125,7 +127,7 @@ def rounded(tree):
 
 
 def peer(python, impedance, guess):
-    """impedance.py's parameters and confidences [n 2 p], and its CPU seconds."""
+    """Parameters and standard errors [n 2 p] of impedance.py, and its CPU seconds."""
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         np.savez(
             file.name,
@@ -135,19 +137,19 @@ def peer(python, impedance, guess):
             circuit=CIRCUIT,
         )
         threads = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-        answer = subprocess.run(
+        output = subprocess.run(
             [python, "-c", PEER, file.name],
             env=threads,
             capture_output=True,
             check=True,
             text=True,
         )
-    found = json.loads(answer.stdout)
-    return np.array(found["values"], float), found["seconds"]
+    result = json.loads(output.stdout)
+    return np.array(result["values"], float), result["seconds"]
 
 
 def example():
-    """The example spectrum of impedance.py, its documented circuit, unit weights."""
+    """Fit of the example spectrum of impedance.py with its circuit and unit weights."""
     folder = pathlib.Path(
         os.environ.get("BATTPROB_DATA", RESULTS.parents[2] / "shared" / "data")
     )
@@ -166,15 +168,15 @@ def example():
     circuit = bp.eis.Circuit("R0-p(R1,C1)-p(R2-Wo1,C2)", noise=unit_weights)
     fitted = circuit.fit(frequency, z, key=jax.random.key(0))
     values = fitted.parameters.value
-    away = z - np.asarray(fitted.network.impedance(values, frequency))
+    residual = z - np.asarray(fitted.network.impedance(values, frequency))
     return {
-        "rmse_mohm": 1e3 * float(np.sqrt(np.mean(np.abs(away) ** 2))),
+        "rmse_mohm": 1e3 * float(np.sqrt(np.mean(np.abs(residual) ** 2))),
         "verdict": fitted.verdict,
     }
 
 
 def main(python, count, count_peer):
-    """Run every comparison, write it down and print it."""
+    """Run all comparisons, print and write the results."""
     bp.enable_x64()
     results = {}
     for kind, level in (
@@ -184,7 +186,7 @@ def main(python, count, count_peer):
     ):
         measured, sigma = spectra(kind, level, count, seed=11)
         posterior, cpu, wall, compiling = ours(measured)
-        results[f"{kind} {level}"] = judged(posterior, sigma) | {
+        results[f"{kind} {level}"] = scores_of(posterior, sigma) | {
             "spectra_per_second": count / wall,
             "spectra_per_cpu_second": count / cpu,
             "seconds_compile": compiling,
@@ -194,21 +196,22 @@ def main(python, count, count_peer):
     guess = TRUTH * 5.0 ** (free * rng.choice([-1, 1], free.size))
     measured, sigma = spectra("proportional", 0.005, count, seed=11)
     posterior, *_ = ours(measured, guess)
-    results["guess 5 times off"] = judged(posterior, sigma)
+    results["guess wrong by a factor of 5"] = scores_of(posterior, sigma)
     if python:
-        for name, factor in (("1.3 times", 1.3), ("5 times", 5.0)):
-            off = free * rng.choice([-1, 1], (count_peer, free.size))
-            found, seconds = peer(python, measured[:count_peer], TRUTH * factor**off)
-            results[f"impedance.py, guess {name} off"] = judged_peer(
-                found, sigma, posterior.network.names
-            ) | {
-                "spectra_per_cpu_second": count_peer / seconds,
-                "ours_times_faster": results["proportional 0.005"][
-                    "spectra_per_cpu_second"
-                ]
-                * seconds
-                / count_peer,
-            }
+        for factor in (1.3, 5.0):
+            sign = free * rng.choice([-1, 1], (count_peer, free.size))
+            result, seconds = peer(python, measured[:count_peer], TRUTH * factor**sign)
+            results[f"impedance.py, guess wrong by a factor of {factor:g}"] = (
+                scores_of_peer(result, sigma, posterior.network.names)
+                | {
+                    "spectra_per_cpu_second": count_peer / seconds,
+                    "ours_times_faster": results["proportional 0.005"][
+                        "spectra_per_cpu_second"
+                    ]
+                    * seconds
+                    / count_peer,
+                }
+            )
     results["example spectrum"] = example()
     RESULTS.mkdir(exist_ok=True)
     text = json.dumps(rounded(results), indent=1)
@@ -217,8 +220,8 @@ def main(python, count, count_peer):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer", help="Python of an environment with impedance==1.7.1")
+    parser = Parser(description=__doc__)
+    parser.add_argument("--peer", help="interpreter with impedance==1.7.1")
     parser.add_argument("--smoke", action="store_true", help="a small run")
     options = parser.parse_args()
     main(options.peer, *((64, 2) if options.smoke else (1000, 20)))

@@ -1,15 +1,12 @@
-"""All regression scores of a million mixtures: how long, how much memory, how exact.
+"""Time, memory and accuracy of all regression scores for a million predictions.
 
-The scores of `bp.evaluate.summary` with their standard errors over groups, of predictions
-with 32 Gaussian components (4 draws of 8), float64:
+    python benchmarks/evaluate.py [--rows 1000000] [--repeats 3] [--json OUT.json]
 
-    python benchmarks/evaluate.py --json OUT.json
-
-`--rows` and `--repeats` make it smaller. CPU seconds are given beside wall seconds because
-other work on the machine lengthens only the latter.
+The scores are those of `bp.evaluate.summary`, with standard errors over groups. Each prediction
+has 32 Gaussian components (4 draws of 8), in float64. CPU seconds are reported as well as wall
+seconds because other processes affect only the latter.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -22,10 +19,11 @@ import numpy as np
 from scipy import integrate, stats
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 
 
 def mixtures(rows, rng):
-    """Predictions of 32 components, and a target of each."""
+    """Random predictions with 32 components, and targets."""
     shape = (4, 8, rows)
     pred = bp.Predictive(
         rng.standard_normal(shape),
@@ -37,19 +35,19 @@ def mixtures(rows, rng):
 
 
 def worst_error(pred, y, rows):
-    """Largest difference of CRPS and of the cdf at the interval's ends from SciPy's."""
+    """Largest differences from SciPy: CRPS, and cdf at the ends of the interval."""
     few, crps = pred.take(slice(rows)), np.asarray(bp.evaluate.crps(pred, y))[:rows]
     low, high = few.interval(0.9)
     scale = np.sqrt(np.asarray(few.noise_variance + few.function_variance))
     worst = {"crps": 0.0, "quantile_cdf": 0.0}
     for row in range(rows):
-        where, spread, weight = (
+        mean, sd, weight = (
             np.asarray(a[:, :, row]).ravel()
             for a in (few.location, scale, np.exp(few.log_weight))
         )
 
-        def cdf(t, where=where, spread=spread, weight=weight):
-            return weight @ stats.norm.cdf(t, where, spread)
+        def cdf(t, mean=mean, sd=sd, weight=weight):
+            return weight @ stats.norm.cdf(t, mean, sd)
 
         options = {"epsabs": 1e-13, "epsrel": 1e-13, "limit": 200}
         below = integrate.quad(lambda t: cdf(t) ** 2, -20, y[row], **options)[0]
@@ -61,7 +59,7 @@ def worst_error(pred, y, rows):
 
 
 def main(rows=1_000_000, repeats=3):
-    """Time `summary`, the first call with its compilation apart."""
+    """Time `summary`; the first call, with compilation, is reported separately."""
     rng = np.random.default_rng(0)
     pred, y = mixtures(rows, rng)
     groups = rng.integers(0, 40, rows)
@@ -93,7 +91,7 @@ def main(rows=1_000_000, repeats=3):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
+    parser = Parser()
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--json", type=pathlib.Path)

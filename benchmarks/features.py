@@ -1,11 +1,11 @@
-"""Features: is savgol SciPy's and faster, are the bands of dQ/dV true, and how fast.
+"""Speed and agreement with SciPy of `savgol`; coverage and speed of dQ/dV and its peaks.
 
-Run one thread:
+Run with one thread:
 
     OMP_NUM_THREADS=1 XLA_FLAGS=--xla_cpu_multi_thread_eigen=false python benchmarks/features.py
 
-With GLIBC_TUNABLES=glibc.malloc.hugetlb=1 XLA's arrays lie on huge pages, as NumPy's do by
-themselves, and `savgol` gains more.
+NumPy uses huge pages by default; with GLIBC_TUNABLES=glibc.malloc.hugetlb=1 XLA does as well,
+which makes `savgol` faster.
 """
 
 import json
@@ -28,7 +28,7 @@ CHARGE_AH = np.linspace(0.0, 3.0, 1000)
 
 
 def voltage_v(q):
-    """A charge of NMC against graphite: smooth, with four peaks of dQ/dV."""
+    """Voltage of an NMC/graphite cell during charge; its dQ/dV has four peaks."""
     y = 0.90 - 0.19 * q
     nmc = -0.8090 * y + 4.4875 - 0.0428 * np.tanh(18.5138 * (y - 0.5542))
     nmc += -17.7326 * np.tanh(15.7890 * (y - 0.3117))
@@ -44,14 +44,14 @@ def true_slope(grid):
 
 
 def measured(cycles, noise_v, rng):
-    """Voltages with noise and quantisation, and the charges they are of."""
+    """Noisy, quantised voltages and their charges."""
     noisy = voltage_v(CHARGE_AH) + noise_v * rng.standard_normal((cycles, 1000))
     quantised = np.round(noisy / QUANTUM_V) * QUANTUM_V
     return quantised, np.broadcast_to(CHARGE_AH, quantised.shape)
 
 
 def seconds(run, repeats):
-    """Least CPU time of a few repeats, after one that compiles."""
+    """Shortest CPU time of several repeats, after one that compiles."""
     jax.block_until_ready(run())
     times = []
     for _ in range(repeats):
@@ -62,7 +62,7 @@ def seconds(run, repeats):
 
 
 def savgol(rows, repeats, rng):
-    """Curves a CPU-second: ours, SciPy on the batch, and curve by curve."""
+    """Curves per CPU second: this package, SciPy on the batch, SciPy curve by curve."""
     x = rng.standard_normal((rows, 1000))
     on_device = jax.numpy.asarray(x)
     ours = seconds(lambda: bp.features.savgol(on_device, window=25, order=3), repeats)
@@ -88,7 +88,7 @@ def savgol(rows, repeats, rng):
 
 
 def bands(cycles, noise_v, rng):
-    """Coverage and error of dQ/dV against the best window an oracle would choose."""
+    """Coverage of dQ/dV, and its error relative to the best Savitzky-Golay window."""
     voltage, charge = measured(cycles, noise_v, rng)
     truth = true_slope(GRID_V)
     curve = bp.features.differential_capacity(
@@ -121,13 +121,12 @@ def peaks(curve):
     fine = np.linspace(GRID_V[0], GRID_V[-1], 100_001)
     slope = true_slope(fine)
     tops = fine[1:-1][(slope[1:-1] > slope[:-2]) & (slope[1:-1] > slope[2:])]
-    found = bp.features.ica_peaks(curve, GRID_V)
-    position, sd = np.asarray(found.position_v), np.asarray(found.position_sd)
+    tracks = bp.features.ica_peaks(curve, GRID_V)
+    position, sd = np.asarray(tracks.position_v), np.asarray(tracks.position_sd)
     report = []
     for top in tops:
         nearest = np.nanargmin(np.abs(position - top), axis=1)[:, None]
-        place = np.take_along_axis(position, nearest, 1)[:, 0]
-        error = place - top
+        error = np.take_along_axis(position, nearest, 1)[:, 0] - top
         near = np.abs(error) < 0.03
         score = error[near] / np.take_along_axis(sd, nearest, 1)[near, 0]
         report.append(
@@ -141,7 +140,7 @@ def peaks(curve):
 
 
 def speed(cycles, repeats, rng):
-    """Curves a CPU-second of dQ/dV with its error, and of its peaks."""
+    """Curves per CPU second of dQ/dV with its variance, and of its peaks."""
     voltage, charge = (jax.numpy.asarray(a) for a in measured(cycles, 5e-4, rng))
     run = lambda: bp.features.differential_capacity(  # noqa: E731
         voltage, charge, GRID_V, quantum_v=QUANTUM_V
@@ -155,17 +154,17 @@ def speed(cycles, repeats, rng):
 
 
 def half_cycles(record, *segments, every):
-    """Voltage and charge of each segment, one reading in a few, padded with NaN."""
+    """Voltage and charge of segments, every few readings, padded with NaN."""
     table = np.full((2, len(segments), 4000), np.nan)
     for row, segment in enumerate(segments):
-        for place, name in zip(table, ("voltage_V", "capacity_Ah"), strict=True):
+        for column, name in zip(table, ("voltage_V", "capacity_Ah"), strict=True):
             values = record[f"{segment}__{name}"][::every]
-            place[row, : len(values)] = values
+            column[row, : len(values)] = values
     return table
 
 
 def raj(folder):
-    """Peaks of an NCA cell at three rates; those of two C/4 charges in errors apart."""
+    """Peaks of an NCA cell at three rates; differences between two C/4 charges."""
     record = np.load(folder / "raj2020_vq" / "vq.npz")
     charges = ("cycle1_charge_C4", "cycle2_charge_C4")
     sets = {
@@ -177,23 +176,23 @@ def raj(folder):
     for name, readings in sets.items():
         grid = np.linspace(3.3, 4.15 if "charges" in name else 4.1, 800)
         curve = bp.features.differential_capacity(*readings, grid, quantum_v=1.5e-4)
-        found = bp.features.ica_peaks(curve, grid)
-        everywhere = np.isfinite(found.position_v).all(0)
-        place = np.asarray(found.position_v)[:, everywhere]
-        sd = np.asarray(found.position_sd)[:, everywhere]
+        tracks = bp.features.ica_peaks(curve, grid)
+        complete = np.isfinite(tracks.position_v).all(0)
+        position = np.asarray(tracks.position_v)[:, complete]
+        sd = np.asarray(tracks.position_sd)[:, complete]
         report[name] = {
-            "position_v": place.round(5).tolist(),
+            "position_v": position.round(5).tolist(),
             "position_sd_mv": (1e3 * sd).round(3).tolist(),
             "median_relative_sd": float(np.median(curve.std / np.abs(curve.mean))),
         }
-        if len(place) == 2:
-            apart = np.diff(place, axis=0)[0] / np.hypot(*sd)
-            report[name]["apart_in_sd"] = apart.round(2).tolist()
+        if len(position) == 2:
+            difference = np.diff(position, axis=0)[0] / np.hypot(*sd)
+            report[name]["difference_in_sd"] = difference.round(2).tolist()
     return report
 
 
 def severson(folder, repeats):
-    """Seconds to featurise the whole pack, compiled."""
+    """CPU seconds for the features of the whole pack, without compilation."""
     cells = bp.data.read_pack(folder / "severson" / "severson.npz")
     cells = [bp.data.despike(cell)[0] for cell in cells]
     return {
@@ -205,15 +204,15 @@ def severson(folder, repeats):
 
 
 def main(*, smoke: bool = False):
-    """Measure everything and print it as JSON."""
+    """Run all measurements and print them as JSON."""
     bp.enable_x64()
     rng = np.random.default_rng(0)
     rows, cycles, repeats = (200, 20, 1) if smoke else (10_000, 200, 7)
     report = savgol(rows, repeats, rng)
     report |= speed(20 if smoke else 1000, repeats, rng)
     report["bands"] = [bands(cycles, level, rng) for level in LEVELS_V]
-    beside = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
-    folder = pathlib.Path(os.environ.get("BATTPROB_DATA", beside))
+    default = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
+    folder = pathlib.Path(os.environ.get("BATTPROB_DATA", default))
     if folder.is_dir() and not smoke:
         report["raj2020"] = raj(folder)
         report |= severson(folder, repeats)

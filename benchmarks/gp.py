@@ -1,13 +1,12 @@
-"""Gaussian processes with noise that varies: how near the truth, and how long a fit takes.
+"""Gaussian processes with varying noise: accuracy, and time compared with other libraries.
 
     OMP_NUM_THREADS=1 python benchmarks/gp.py [--peer PYTHON] [--seeds 10] [--smoke] --json OUT.json
 
-The peers (pip install scikit-learn==1.9.1 hetgpy==1.0.6 in an environment of their own)
-get the same data. "gap" is the mean negative log density over test points less that of
-the density that made the data; seconds are of the CPU, one thread, compilation apart.
+The peers (pip install scikit-learn==1.9.1 hetgpy==1.0.6 in a separate environment) get the
+same data. "gap" is the mean negative log density over test points minus that of the true
+density. Times are CPU seconds for one thread without compilation.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -20,6 +19,7 @@ import numpy as np
 from scipy.stats import norm
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 
 PEER = """
 import json, sys, time, warnings
@@ -38,20 +38,20 @@ if sys.argv[2] == "sklearn":
     z, t = (x - x.mean(0)) / x.std(0), (y - y.mean()) / y.std()
     model = GaussianProcessRegressor(kernel).fit(z, t)
     evidence = model.log_marginal_likelihood_value_ - len(y) * np.log(y.std())
-    answer = {"evidence": evidence, "seconds": time.process_time() - start}
+    result = {"evidence": evidence, "seconds": time.process_time() - start}
 else:
     model = hetGP()
     model.mle(X=x, Z=y, covtype=sys.argv[3])
     seconds = time.process_time() - start
     pred = model.predict(new)
     sd = np.sqrt(pred["sd2"] + pred["nugs"])
-    answer = {
+    result = {
         "seconds": seconds,
         "nlpd": -norm.logpdf(y_new, pred["mean"], sd).mean(),
         "coverage": np.mean(np.abs(y_new - pred["mean"]) < 1.6449 * sd),
         "noise_sd": np.sqrt(pred["nugs"]).tolist(),
     }
-print(json.dumps(answer))
+print(json.dumps(result))
 """
 
 
@@ -72,7 +72,7 @@ CURVES = {
 
 
 def curve(name, seed, num=200, num_new=1000):
-    """Training and test data, and the true standard deviations at the latter."""
+    """Training and test data, the true noise sd at test points, and the true NLPD."""
     mean, sd, end = CURVES[name]
     rng = np.random.default_rng(seed)
 
@@ -87,7 +87,7 @@ def curve(name, seed, num=200, num_new=1000):
 
 
 def surface(num):
-    """A smooth function of five features under equal noise."""
+    """A smooth function of five features with constant noise."""
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(num, 5))
     y = 10 * np.sin(np.pi * x[:, 0] * x[:, 1]) + 20 * (x[:, 2] - 0.5) ** 2
@@ -95,8 +95,8 @@ def surface(num):
     return {"x": x, "y": y, "new": x[:2], "y_new": y[:2]}
 
 
-def ask(python, task, which, covariance="Gaussian"):
-    """What a peer answers; hetgpy with a covariance of its own naming."""
+def run_peer(python, task, which, covariance="Gaussian"):
+    """Result of a peer; `covariance` is the name of a kernel in hetgpy."""
     with tempfile.NamedTemporaryFile(suffix=".npz") as file:
         np.savez(file, **task)
         out = subprocess.run(
@@ -109,7 +109,7 @@ def ask(python, task, which, covariance="Gaussian"):
 
 
 def timed_fit(model, task):
-    """A posterior, and the CPU seconds of a fit that finds its program compiled."""
+    """A posterior, and the CPU seconds of a second fit, which needs no compilation."""
     data = bp.Dataset(task["x"], task["y"])
     model.fit(data, key=jax.random.key(0))
     start = time.process_time()
@@ -118,7 +118,7 @@ def timed_fit(model, task):
 
 
 def accuracy(name, seeds, peer, num=200):
-    """Gap, error of the noise, coverage and seconds over seeds: ours, then hetgpy's."""
+    """Means over seeds of gap, noise error, coverage and time; also for hetgpy."""
     model = bp.models.GaussianProcess(bp.kernels.RBF(), bp.noise.LatentGP())
     ours, theirs = [], []
     for seed in range(seeds):
@@ -135,14 +135,14 @@ def accuracy(name, seeds, peer, num=200):
             }
         )
         if peer:
-            answer = ask(peer, task, "hetgpy")
-            error = np.asarray(answer["noise_sd"]) - sd
+            result = run_peer(peer, task, "hetgpy")
+            error = np.asarray(result["noise_sd"]) - sd
             theirs.append(
                 {
-                    "gap": answer["nlpd"] - oracle,
+                    "gap": result["nlpd"] - oracle,
                     "noise_sd_rmse": np.sqrt(np.mean(error**2)),
-                    "coverage": answer["coverage"],
-                    "seconds": answer["seconds"],
+                    "coverage": result["coverage"],
+                    "seconds": result["seconds"],
                 }
             )
     return {"battprob": _summary(ours), "hetgpy": _summary(theirs)}
@@ -156,23 +156,23 @@ def _summary(records):
 
 
 def speed(num, peer):
-    """Seconds and evidence of a fit with equal noise: ours, then scikit-learn's.
+    """Time and log evidence of a fit with constant noise; also for scikit-learn.
 
-    Ours is the evidence at the mode with the priors, theirs its maximum.
+    The evidence is taken at the posterior mode here and at its maximum in scikit-learn.
     """
     task = surface(num)
     posterior, seconds = timed_fit(bp.models.GaussianProcess(), task)
     ours = {"seconds": seconds, "evidence": float(posterior.log_evidence)}
     return {
         "battprob": ours,
-        "sklearn": ask(peer, task, "sklearn") if peer else None,
+        "sklearn": run_peer(peer, task, "sklearn") if peer else None,
     }
 
 
 def many(num_sets):
-    """CPU seconds of small fits: together, one by one, and scikit-learn's one by one.
+    """CPU seconds of many small fits: in one call, one by one, and in scikit-learn.
 
-    One start each, as scikit-learn does it.
+    Each fit has one initial point, as in scikit-learn.
     """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -180,24 +180,24 @@ def many(num_sets):
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(num_sets, 100, 2))
     y = np.sin(6 * x[..., 0]) + x[..., 1] ** 2 + 0.1 * rng.normal(size=x.shape[:2])
-    data = [bp.Dataset(*own) for own in zip(x, y, strict=True)]
+    data = [bp.Dataset(*rows) for rows in zip(x, y, strict=True)]
     model = bp.models.GaussianProcess(inference=bp.inference.MAP(num_starts=1))
     key = jax.random.key(0)
 
     def theirs():
         kernel = ConstantKernel() * Matern([1.0, 1.0], nu=2.5) + WhiteKernel()
-        for own in zip(x, y, strict=True):
-            GaussianProcessRegressor(kernel, normalize_y=True).fit(*own)
+        for rows in zip(x, y, strict=True):
+            GaussianProcessRegressor(kernel, normalize_y=True).fit(*rows)
 
     model.fit_many(data, key=key)
     model.fit(data[0], key=key)
-    ways = {
+    fits = {
         "together": lambda: model.fit_many(data, key=key),
-        "one by one": lambda: [model.fit(own, key=key) for own in data],
+        "one by one": lambda: [model.fit(each, key=key) for each in data],
         "sklearn": theirs,
     }
     seconds = {}
-    for name, fit in ways.items():
+    for name, fit in fits.items():
         start = time.process_time()
         fit()
         seconds[name] = time.process_time() - start
@@ -205,31 +205,29 @@ def many(num_sets):
 
 
 def main() -> None:
-    """Fit, score, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--peer", help="a Python that has the peers")
+    """Run all comparisons, print and write the results."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--peer", help="interpreter of an environment with the peers")
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument(
-        "--smoke", action="store_true", help="small, to see that it runs"
-    )
+    parser.add_argument("--smoke", action="store_true", help="few and small data sets")
     parser.add_argument("--json", type=pathlib.Path, required=True)
     options = parser.parse_args()
     bp.enable_x64()
     seeds = 1 if options.smoke else options.seeds
-    answers = {"threads": os.environ.get("OMP_NUM_THREADS", "all")}
+    results = {"threads": os.environ.get("OMP_NUM_THREADS", "all")}
     for name in CURVES:
         sizes = [(200, seeds)] if options.smoke else [(200, seeds), (500, 1)]
         for num, repeats in sizes:
             label = f"{name}, n={num}"
-            answers[label] = accuracy(name, repeats, options.peer, num)
-            print(label, json.dumps(answers[label], indent=1), flush=True)
+            results[label] = accuracy(name, repeats, options.peer, num)
+            print(label, json.dumps(results[label], indent=1), flush=True)
     for num in [100] if options.smoke else [100, 500, 1000, 2000]:
-        label = f"equal noise, n={num}"
-        answers[label] = speed(num, options.peer)
-        print(label, json.dumps(answers[label]), flush=True)
-    answers["64 sets, n=100"] = many(4 if options.smoke else 64)
-    print("64 sets, n=100", json.dumps(answers["64 sets, n=100"]), flush=True)
-    options.json.write_text(json.dumps(answers, indent=1) + "\n")
+        label = f"constant noise, n={num}"
+        results[label] = speed(num, options.peer)
+        print(label, json.dumps(results[label]), flush=True)
+    results["64 sets, n=100"] = many(4 if options.smoke else 64)
+    print("64 sets, n=100", json.dumps(results["64 sets, n=100"]), flush=True)
+    options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
-"""Consistency: false alarms, what drift is seen, and CPU seconds.
+"""Kramers-Kronig test: false alarms, detection of drift, and CPU seconds.
 
     .venv/bin/python benchmarks/kramers_kronig.py [--peer /path/to/python-with-impedance]
 
 Spectra of R0-p(R1,CPE1)-p(R2,CPE2)-W1 at 60 frequencies, swept from 10 kHz to 10 mHz. A drift
-of d scales the impedance by 1 + d t, t growing evenly over the points of the sweep from 0 to 1.
-Noise of 0.5 or 1 % of |Z| (or of its mean) on each of Re and Im. AUC: how often a drifting
-spectrum looks worse than a clean one. The peer is lin-KK (impedance 1.7.1: `measurementModel`
-patched for numpy 2), complex fit, c = 0.85 and 0.5, judged by the mean squared relative
-residual. Writes benchmarks/results/kramers_kronig.json.
+of d scales the impedance by 1 + d t, where t increases from 0 to 1 in equal steps over the sweep.
+The noise is 0.5 or 1 % of |Z| (or of its mean) on each of Re and Im. AUC is the probability that the
+score of a drifting spectrum exceeds that of a spectrum without drift. The peer is lin-KK (impedance
+1.7.1, patched for numpy 2) with a complex fit and c = 0.85 or 0.5; its score is the mean squared
+relative residual. Writes benchmarks/results/kramers_kronig.json.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -20,6 +19,7 @@ import time
 import numpy as np
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 
 CIRCUIT = "R0-p(R1,CPE1)-p(R2,CPE2)-W1"
 TRUTH = np.array(
@@ -33,7 +33,7 @@ PEER = """
 import json, sys, time
 import numpy as np
 import impedance.validation as validation
-# Under numpy 2 the expression that it evaluates names a type that is not in scope.
+# With numpy 2 the expression evaluated by linKK needs the name `np` in its scope.
 validation.circuit_elements["np"] = np
 task = np.load(sys.argv[1])
 out, start = {}, time.process_time()
@@ -58,30 +58,30 @@ def spectra(rng, count, drift, level, kind):
 
 
 def auc(clean, drifting):
-    """Chance that a drifting spectrum has the larger score."""
+    """Probability that a drifting spectrum has the larger score."""
     return float(np.mean(drifting[:, None] > clean[None]))
 
 
 def peers(peer, clean, drifting, strictness):
-    """Scores of lin-KK, or why there are none."""
+    """AUC and seconds of lin-KK, or its error message."""
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "task.npz"
         np.savez(path, clean=clean, drift=drifting, frequency=FREQUENCY, c=strictness)
-        answer = subprocess.run(
+        output = subprocess.run(
             [peer, "-c", PEER, str(path)], capture_output=True, text=True, check=False
         )
-    if answer.returncode:
-        return {"failed": answer.stderr.strip().splitlines()[-1]}
-    found = json.loads(answer.stdout.splitlines()[-1])
-    scores = np.array(found["clean"]), np.array(found["drift"])
-    return {"auc": auc(*scores), "seconds": found["seconds"]}
+    if output.returncode:
+        return {"failed": output.stderr.strip().splitlines()[-1]}
+    result = json.loads(output.stdout.splitlines()[-1])
+    scores = np.array(result["clean"]), np.array(result["drift"])
+    return {"auc": auc(*scores), "seconds": result["seconds"]}
 
 
 def main():
-    """Run all levels of noise and drift and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peer")
-    parser.add_argument("--smoke", action="store_true")
+    """Run all noise and drift amplitudes, print and write the results."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("--peer", help="interpreter of an environment with impedance")
+    parser.add_argument("--smoke", action="store_true", help="few spectra")
     options = parser.parse_args()
     bp.enable_x64()
     rng, results = np.random.default_rng(0), {}
@@ -94,7 +94,7 @@ def main():
         clean = spectra(rng, count, 0.0, level, kind)
         start = time.process_time()
         p = bp.eis.kramers_kronig(FREQUENCY, clean).p_value
-        own = {
+        scores = {
             "seconds": (time.process_time() - start) / count,
             "false alarms at 5 %": float(np.mean(p < 0.05)),
             "false alarms at 1 %": float(np.mean(p < 0.01)),
@@ -102,17 +102,17 @@ def main():
         for drift in (0.02, 0.05, 0.1):
             moved = spectra(rng, count // 4, drift, level, kind)
             q = bp.eis.kramers_kronig(FREQUENCY, moved).p_value
-            own[f"drift {drift:.0%}"] = {
+            scores[f"drift {drift:.0%}"] = {
                 "auc": auc(-p, -q),
                 "power at 5 %": float(np.mean(q < 0.05)),
             }
             if options.peer:
                 for c in (0.85, 0.5):
-                    own[f"drift {drift:.0%}"][f"lin-KK, c = {c}"] = peers(
+                    scores[f"drift {drift:.0%}"][f"lin-KK, c = {c}"] = peers(
                         options.peer, clean[: count // 4], moved, c
                     )
-        results[f"{kind} noise, {level:.1%}"] = own
-        print(kind, level, json.dumps(own), flush=True)
+        results[f"{kind} noise, {level:.1%}"] = scores
+        print(kind, level, json.dumps(scores), flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "kramers_kronig.json").write_text(json.dumps(results, indent=1))
 

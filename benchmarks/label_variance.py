@@ -1,16 +1,15 @@
-"""Which label is better: the cycle life, or the rate at which a cell degrades early on?
+"""Comparison of two labels: cycle life and early degradation rate.
 
     python benchmarks/label_variance.py --baumhofer capacity.csv --json OUT.json
 
-Among nominally identical cells a label varies for two reasons: the cells differ, and the
-label was measured with an error. For cycle life and for the fade rate over the first cycles,
-this prints both on a logarithmic scale (0.1 is about 10 %), when the label is known, and how
-much of the variance of log life it explains (with a 90 % bootstrap interval). Cells are
-synthetic ones (same protocol and batch, the truth known) and, given a table of capacities,
-the 48-cell test of Baumhöfer et al. (2014), doi:10.1016/j.jpowsour.2013.08.108.
+Among nominally identical cells a label varies for two reasons: the cells differ, and the label has
+a measurement error. For cycle life and for the fade rate over the first cycles, this script prints
+both standard deviations on a logarithmic scale (0.1 is about 10 %), the cycle at which the label is
+known, and the fraction of the variance of log life that it explains (with a 90 % bootstrap
+interval). The cells are synthetic (same protocol and batch, known truth) and, given a table of
+capacities, those of Baumhöfer et al. (2014), doi:10.1016/j.jpowsour.2013.08.108.
 """
 
-import argparse
 import json
 import platform
 from collections.abc import Sequence
@@ -21,13 +20,14 @@ import jax
 import numpy as np
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 from battprob.targets import cycle_life, fade_rate
 
 _FRESH_AH = 1.85  # rated capacity of the Sanyo UR18650E
 
 
 class Label(NamedTuple):
-    """Logarithm of a label of every cell, and the variance of its measurement."""
+    """Logarithm of a label for every cell, and the variance of its measurement error."""
 
     name: str
     known_at_cycle: float
@@ -37,10 +37,14 @@ class Label(NamedTuple):
 
 
 def main() -> None:
-    """Compute, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--baumhofer", type=Path, help="its capacity.csv")
-    parser.add_argument("--cells", type=int, default=1200, help="synthetic cells")
+    """Compute, print and write the tables."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument(
+        "--baumhofer", type=Path, help="capacity.csv of Baumhöfer et al."
+    )
+    parser.add_argument(
+        "--cells", type=int, default=1200, help="number of synthetic cells"
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     bp.enable_x64()
@@ -54,7 +58,7 @@ def main() -> None:
 
 
 def synthetic(num_cells: int) -> tuple[list[Label], np.ndarray]:
-    """Labels of cells of known truth, and the group (protocol and batch) of each."""
+    """Labels of synthetic cells, and the group (protocol and batch) of each cell."""
     truth = bp.data.population(num_cells, seed=0)
     groups = np.array([f"{cell.protocol} {cell.batch}" for cell in truth.cells])
     cells = truth.cells
@@ -69,14 +73,15 @@ def synthetic(num_cells: int) -> tuple[list[Label], np.ndarray]:
 
 
 def baumhofer(path: Path) -> tuple[list[Label], np.ndarray]:
-    """Labels of the cells of one production batch; the noise is that of repeated checks."""
+    """Labels of the cells of one batch; the noise is estimated from repeated checks."""
     cells = bp.data.read_capacity_csv(path)
     noise_sd = repeat_sd(cells)
     print(
         f"\nbaumhofer2014: readings at one cycle differ with sd {1e3 * noise_sd:.1f} mAh"
     )
     lives = [
-        life_label(cells, share * _FRESH_AH, noise_sd) for share in (0.8, 0.65, 0.5)
+        life_label(cells, fraction * _FRESH_AH, noise_sd)
+        for fraction in (0.8, 0.65, 0.5)
     ]
     rates = [
         rate_label(cells, last, noise_sd) for last in (160, 320, 480, 640, 800, 960)
@@ -90,10 +95,10 @@ def life_label(
     noise_sd_ah: float,
     true_sd: float = float("nan"),
 ) -> Label:
-    """Log life of every cell; NaN where the test ended first."""
+    """Log life of every cell; NaN where the test ended before the end of life."""
     life = cycle_life(cells, threshold_ah=threshold_ah, capacity_sd_ah=noise_sd_ah)
-    seen = np.asarray(life.censored) == 0
-    value, variance = np.where(seen, life.value, np.nan), np.asarray(life.variance)
+    exact = np.asarray(life.censored) == 0
+    value, variance = np.where(exact, life.value, np.nan), np.asarray(life.variance)
     name = f"life to {threshold_ah:.3g} Ah"
     return Label(name, float(np.nanmedian(value)), np.log(value), variance, true_sd)
 
@@ -113,9 +118,9 @@ def rate_label(
 
 
 def report(name: str, labels: list[Label], groups: np.ndarray) -> list[dict]:
-    """Print one table, and return its rows."""
+    """Print one table and return its rows."""
     print(
-        f"\n{name}: {len(groups)} cells in {len(set(groups))} groups of identical ones"
+        f"\n{name}: {len(groups)} cells in {len(set(groups))} groups of identical cells"
     )
     header = (
         "label",
@@ -128,13 +133,13 @@ def report(name: str, labels: list[Label], groups: np.ndarray) -> list[dict]:
     )
     widths = (24, 9, 6, 9, 9, 8, 8)
     columns = [f"{h:>{w}}" for h, w in zip(header, widths, strict=True)]
-    print("".join(columns) + "   share of var log life explained")
+    print("".join(columns) + "   explained fraction of var log life")
     life = labels[0].log_value
     rows = []
     for label in labels:
         total = within(label.log_value, groups)
         error = float(np.nanmean(label.log_variance[np.isfinite(label.log_value)]))
-        share, low, high = explained(label.log_value, life, groups)
+        fraction, low, high = explained(label.log_value, life, groups)
         row = {
             "cells": name,
             "label": label.name,
@@ -144,7 +149,7 @@ def report(name: str, labels: list[Label], groups: np.ndarray) -> list[dict]:
             "error_sd": error**0.5,
             "cell_sd": max(total - error, 0.0) ** 0.5,
             "true_sd": None if np.isnan(label.true_sd) else float(label.true_sd),
-            "explained": share,
+            "explained": fraction,
             "explained_interval": [low, high],
         }
         rows.append(row)
@@ -155,19 +160,19 @@ def report(name: str, labels: list[Label], groups: np.ndarray) -> list[dict]:
                 f"{v:{w}.3f}"
                 for v, w in zip([*numbers, label.true_sd], widths[3:], strict=True)
             )
-            + f"   {share:.2f} ({low:.2f} to {high:.2f})"
+            + f"   {fraction:.2f} ({low:.2f} to {high:.2f})"
         )
     return rows
 
 
 def within(values: np.ndarray, groups: np.ndarray) -> float:
-    """Variance inside groups, pooled."""
+    """Pooled variance within groups."""
     centred, freedom = centre(values, groups)
     return float(np.nansum(centred**2) / freedom)
 
 
 def explained(label, life, groups, num_bootstraps=500) -> tuple[float, float, float]:
-    """Squared correlation inside groups, and its 90 % bootstrap interval."""
+    """Squared correlation within groups, and its 90 % bootstrap interval."""
     both = np.isfinite(label) & np.isfinite(life)
     x, y = (centre(v[both], groups[both])[0] for v in (label, life))
     rng = np.random.default_rng(0)
@@ -178,7 +183,7 @@ def explained(label, life, groups, num_bootstraps=500) -> tuple[float, float, fl
 
 
 def centre(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, int]:
-    """Values less their group's mean, and the degrees of freedom left."""
+    """Values minus the mean of their group, and the remaining degrees of freedom."""
     centred, freedom = values.copy(), 0
     for group in np.unique(groups):
         rows = groups == group
@@ -190,7 +195,7 @@ def centre(values: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def repeat_sd(cells: Sequence[bp.data.Cell]) -> float:
-    """Standard deviation of a reading, from those taken twice at one cycle."""
+    """Standard deviation of a reading, from pairs measured at the same cycle."""
     pairs = [
         cell.capacity_ah[i + 1] - cell.capacity_ah[i]
         for cell in cells

@@ -1,25 +1,25 @@
-"""Learned noise on harder data: five dimensions, replicates, a crash test, 41 cells.
+"""Learned noise on further data: five features, replicates, motorcycle data, 41 cells.
 
     OMP_NUM_THREADS=1 python benchmarks/learned_noise.py [--data FOLDER] [--peer PYTHON]
         [--seeds 3] [--smoke] --json OUT.json
 
-Beside it the peer hetgpy (see requirements.txt) gets the same data. FOLDER holds
-mcycle/mcycle.csv and severson/severson.npz; without it the real data are left out. "gap"
-and seconds as in gp.py; the kernel of a model called "by evidence" is the one of `KERNELS`
-with which the evidence of its training rows is highest.
+The peer hetgpy (see requirements.txt) gets the same data. FOLDER contains mcycle/mcycle.csv and
+severson/severson.npz; without it only simulated data are used. "gap" and seconds are as in gp.py.
+The kernel of a model called "by evidence" is that in `KERNELS` with the highest evidence of the
+training rows.
 """
 
-import argparse
 import json
 import pathlib
 import time
 
 import jax
 import numpy as np
-from gp import ask
+from gp import run_peer
 from scipy.stats import norm
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 
 RBF, Matern52, Linear = bp.kernels.RBF, bp.kernels.Matern52, bp.kernels.Linear
 KERNELS = {
@@ -32,7 +32,7 @@ KERNELS = {
 
 
 def surface(seed, num=500, repeats=1):
-    """Friedman's function of five features with noise that is log-linear in two."""
+    """Friedman's function of five features; the log noise sd is linear in two of them."""
     rng = np.random.default_rng(seed)
 
     def draw(x):
@@ -50,15 +50,16 @@ def surface(seed, num=500, repeats=1):
 
 
 def crash_test(folder, seed):
-    """A split of the motorcycle data, nine tenths to train."""
+    """A random split of the motorcycle data with nine tenths for training."""
     data = np.loadtxt(folder / "mcycle" / "mcycle.csv", delimiter=",", skiprows=1)
     order = np.random.default_rng(seed).permutation(len(data))
-    new, old = np.split(data[order], [round(0.1 * len(data))])
-    return {"x": old[:, :1], "y": old[:, 1], "new": new[:, :1], "y_new": new[:, 1]}, 0.0
+    test, train = np.split(data[order], [round(0.1 * len(data))])
+    task = {"x": train[:, :1], "y": train[:, 1]}
+    return task | {"new": test[:, :1], "y_new": test[:, 1]}, 0.0
 
 
 def lives(folder):
-    """log10 life against the variance of ΔQ; the cell that lived 148 cycles is left out."""
+    """log10 life and the variance of ΔQ; the cell with a life of 148 is excluded."""
     pack = np.load(folder / "severson" / "severson.npz")
     charge = pack["Qdlin"][:, [98, 8]] * float(pack["scale"])
     x = np.log10(np.var(charge[:, 0] - charge[:, 1], axis=1))[:, None]
@@ -70,7 +71,7 @@ def lives(folder):
 
 
 def score(model, task, oracle):
-    """Gap, coverage, root mean square error, and CPU seconds with compilation."""
+    """Gap, coverage, root mean square error, and CPU seconds including compilation."""
     start = time.process_time()
     posterior = model.fit(bp.Dataset(task["x"], task["y"]), key=jax.random.key(0))
     seconds = time.process_time() - start
@@ -89,7 +90,7 @@ def score(model, task, oracle):
 
 
 def by_evidence(noise, task, oracle):
-    """The score with the kernel whose evidence is highest."""
+    """Scores with the kernel of highest evidence."""
     fits = {
         name: score(bp.models.GaussianProcess(kernel, noise), task, oracle)
         for name, kernel in KERNELS.items()
@@ -99,17 +100,17 @@ def by_evidence(noise, task, oracle):
 
 
 def peer_score(python, task, oracle, covariance):
-    """The same of hetgpy."""
-    answer = ask(python, task, "hetgpy", covariance)
+    """Scores of hetgpy."""
+    result = run_peer(python, task, "hetgpy", covariance)
     return {
-        "gap": answer["nlpd"] - oracle,
-        "coverage": answer["coverage"],
-        "seconds": answer["seconds"],
+        "gap": result["nlpd"] - oracle,
+        "coverage": result["coverage"],
+        "seconds": result["seconds"],
     }
 
 
 def table(label, records):
-    """Print and return means over tasks of what was scored."""
+    """Print and return the means of the scores over tasks."""
     numbers = [k for k, v in records[0].items() if isinstance(v, int | float)]
     mean = {k: float(np.mean([r[k] for r in records])) for k in numbers}
     mean["kernels"] = [r["kernel"] for r in records if "kernel" in r]
@@ -118,14 +119,12 @@ def table(label, records):
 
 
 def main() -> None:
-    """Fit, score, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--data", type=pathlib.Path)
-    parser.add_argument("--peer", help="a Python that has hetgpy")
+    """Run all models, print and write the scores."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--data", type=pathlib.Path, metavar="FOLDER")
+    parser.add_argument("--peer", help="interpreter of an environment with hetgpy")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument(
-        "--smoke", action="store_true", help="small, to see that it runs"
-    )
+    parser.add_argument("--smoke", action="store_true", help="few and small data sets")
     parser.add_argument("--json", type=pathlib.Path, required=True)
     options = parser.parse_args()
     bp.enable_x64()
@@ -149,15 +148,15 @@ def main() -> None:
             "cells, LogLinear": (process(noise=noise.LogLinear()), cells, None),
             "cells, LatentGP": (process(noise=latent), cells, "Matern5_2"),
         }
-    answers = {}
+    results = {}
     for label, (model, tasks, covariance) in jobs.items():
-        answers |= table(label, [score(model, *task) for task in tasks])
+        results |= table(label, [score(model, *task) for task in tasks])
         if options.peer and covariance:
             theirs = [peer_score(options.peer, *task, covariance) for task in tasks]
-            answers |= table(f"{label}: hetgpy instead", theirs)
+            results |= table(f"{label}: hetgpy", theirs)
     chosen = [by_evidence(noise.LogLinear(), *task) for task in one]
-    answers |= table("surface, LogLinear, by evidence", chosen)
-    options.json.write_text(json.dumps(answers, indent=1) + "\n")
+    results |= table("surface, LogLinear, by evidence", chosen)
+    options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

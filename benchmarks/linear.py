@@ -1,13 +1,12 @@
-"""Bayesian linear models beside their peers: unfinished tests, batches, curves, sparsity.
+"""Bayesian linear models: stopped tests, batches, curves and sparse effects, with peers.
 
     OMP_NUM_THREADS=1 python benchmarks/linear.py [--pack PACK.npz] [--peer PYTHON]
         [--only censored batches curve sparse] --json OUT.json
 
-The peer's Python has lifelines (benchmarks/requirements.txt); scikit-learn is battprob's
-own. How long fits take is asked by `linear_speed.py`.
+The interpreter of the peer has lifelines (benchmarks/requirements.txt). `linear_speed.py` measures
+the time of fits.
 """
 
-import argparse
 import json
 import pathlib
 import subprocess
@@ -21,6 +20,7 @@ from sklearn.linear_model import LassoCV
 from sklearn.model_selection import KFold, LeaveOneGroupOut, cross_val_predict
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 
 AFT = """
 import json, sys, warnings
@@ -38,7 +38,7 @@ KEY = jax.random.key(0)
 
 
 def cells_of(pack):
-    """Lives, splits, batches, early features and ΔQ(V) curves of a pack."""
+    """Lives, splits, batches, early-life features and ΔQ(V) curves of a pack."""
     cells = [bp.data.despike(cell)[0] for cell in bp.data.read_pack(pack)]
     curve = np.stack([cell.curve_ah(100) - cell.curve_ah(10) for cell in cells])
     table = bp.features.early_life(cells)
@@ -52,18 +52,18 @@ def cells_of(pack):
     }
 
 
-def score(low, middle, high, y):
-    """RMSE of the median and coverage and mean width of the 90 % interval."""
-    low, middle, high = (np.asarray(a) for a in (low, middle, high))
+def score(low, median, high, y):
+    """RMSE of the median, and coverage and mean width of the 90 % interval."""
+    low, median, high = (np.asarray(a) for a in (low, median, high))
     return {
-        "rmse": float(np.sqrt(np.mean((middle - y) ** 2))),
+        "rmse": float(np.sqrt(np.mean((median - y) ** 2))),
         "coverage": float(np.mean((low <= y) & (y <= high))),
         "width": float(np.mean(high - low)),
     }
 
 
 def score_of(pred, y):
-    """The same of a predictive, with the RMSE of its mean and its log density."""
+    """As `score`, with the RMSE of the mean and the negative log density."""
     quantile = pred.quantile(np.array([0.05, 0.5, 0.95]))
     return score(*quantile, y) | {
         "rmse_mean": float(np.sqrt(np.mean((np.asarray(pred.mean) - y) ** 2))),
@@ -71,8 +71,8 @@ def score_of(pred, y):
     }
 
 
-def peer_answer(python, script, **arrays):
-    """What the peer's Python prints for these arrays."""
+def peer_result(python, script, **arrays):
+    """JSON that `script` prints in the interpreter of the peer."""
     with tempfile.TemporaryDirectory() as folder:
         task = pathlib.Path(folder) / "task.npz"
         np.savez(task, **arrays)
@@ -82,17 +82,17 @@ def peer_answer(python, script, **arrays):
 
 
 def censored(options):
-    """Severson: tests stopped at 700 or 500 cycles, log10 variance of ΔQ alone."""
+    """Severson: tests stopped at 700 or 500 cycles; one feature, log10 variance of ΔQ."""
     cells = cells_of(options.pack)
     column = cells["names"].index("delta_q_log10_variance")
     x, life, batch = cells["table"][:, [column]], cells["life"], cells["batch"]
     train, test = cells["split"] == "train", cells["split"] == "test1"
-    answer = {}
+    results = {}
     for stop in (700, 500):
-        running, seen = life > stop, np.minimum(life, stop)
+        running, observed = life > stop, np.minimum(life, stop)
         ended, late = train & ~running, np.where(running, stop + 1.0, life)
-        exact = fit_lives(x, seen, train, flags=running)
-        mixed = fit_lives(x, seen, train, flags=running, batch=batch)
+        exact = fit_lives(x, observed, train, flags=running)
+        mixed = fit_lives(x, observed, train, flags=running, batch=batch)
         predictives = {
             "exact": exact.predict(x[test]),
             "exact, batches known": mixed.predict(x[test], groups=batch[test]),
@@ -100,18 +100,24 @@ def censored(options):
             "dropped": fit_lives(x, life, ended).predict(x[test]),
             "last cycle + 1": fit_lives(x, late, train).predict(x[test]),
         }
-        found = {name: score_of(own, life[test]) for name, own in predictives.items()}
-        found |= {"events": int(ended.sum()), "report": exact.report.message}
+        scores = {
+            name: score_of(pred, life[test]) for name, pred in predictives.items()
+        }
+        scores |= {"events": int(ended.sum()), "report": exact.report.message}
         if options.peer:
-            arrays = {"x": x[train, 0], "life": seen[train], "event": ~running[train]}
-            quantile = peer_answer(options.peer, AFT, **arrays, new=x[test, 0])
-            found["lifelines log-normal AFT"] = score(*quantile, life[test])
-        answer[f"stopped at {stop}"] = found
-    return answer
+            arrays = {
+                "x": x[train, 0],
+                "life": observed[train],
+                "event": ~running[train],
+            }
+            quantile = peer_result(options.peer, AFT, **arrays, new=x[test, 0])
+            scores["lifelines log-normal AFT"] = score(*quantile, life[test])
+        results[f"stopped at {stop}"] = scores
+    return results
 
 
 def fit_lives(x, life, rows, flags=None, batch=None):
-    """A model of log lives, with those flagged as lower bounds and effects of batches."""
+    """Fitted model of log life, with flagged lives as lower bounds and batch effects."""
     data = bp.Dataset(
         x[rows],
         life[rows],
@@ -124,7 +130,7 @@ def fit_lives(x, life, rows, flags=None, batch=None):
 
 
 def batches(options):
-    """Severson, train and test1 together: random folds, and one batch left out."""
+    """Severson, train and test1: random folds, and folds that leave out a batch."""
     cells = cells_of(options.pack)
     keep = cells["life"] > 200
     names = ["delta_q_log10_variance", "delta_q_log10_minimum", "first_capacity"]
@@ -139,7 +145,7 @@ def batches(options):
     )
     splits = {"random": KFold(5, shuffle=True, random_state=0)}
     splits["leave one batch out"] = LeaveOneGroupOut()
-    answer = {}
+    results = {}
     for label, model in (
         ("plain", bp.models.BayesianLinear()),
         ("random effects", bp.models.BayesianLinear(random_effects=True)),
@@ -150,13 +156,13 @@ def batches(options):
     ):
         for name, split in splits.items():
             result = bp.evaluate.cross_validate(model, data, split, key=KEY)
-            found = score_of(result.predictive, np.asarray(result.y))
-            answer[f"{label}, {name}"] = found
-    return answer
+            scores = score_of(result.predictive, np.asarray(result.y))
+            results[f"{label}, {name}"] = scores
+    return results
 
 
 def curve(options):
-    """Severson: ΔQ(V) at 1000 voltages as features, trained on train."""
+    """Severson: ΔQ(V) at 1000 voltages as features, fitted to the split train."""
     cells = cells_of(options.pack)
     train, test = cells["split"] == "train", cells["split"] == "test1"
     x, life = cells["curve"], cells["life"]
@@ -164,17 +170,17 @@ def curve(options):
     data = bp.Dataset(x[train], life[train], transform=log)
     start = time.process_time()
     pred = bp.models.BayesianLinear().fit(data, key=KEY).predict(x[test])
-    answer = {"ridge": score_of(pred, life[test])}
-    answer["ridge"]["seconds with compilation"] = time.process_time() - start
+    results = {"ridge": score_of(pred, life[test])}
+    results["ridge"]["seconds with compilation"] = time.process_time() - start
     z = np.log10(np.abs(x) + 1e-4)
     data = bp.Dataset(z[train], life[train], transform=log)
     pred = bp.models.BayesianLinear().fit(data, key=KEY).predict(z[test])
-    answer["ridge on logarithms"] = score_of(pred, life[test])
-    return answer
+    results["ridge on logarithms"] = score_of(pred, life[test])
+    return results
 
 
 def sparse(options):
-    """Five effects among a hundred features, sixty rows: seeds won against LassoCV."""
+    """Five effects among a hundred features and sixty rows, compared with LassoCV."""
     rows = []
     for seed in range(options.seeds):
         rng = np.random.default_rng(seed)
@@ -183,7 +189,7 @@ def sparse(options):
         weights[:5] = [1.5, -1.0, 1.0, -0.75, 0.75]
         y, y_new = (a @ weights + rng.normal(size=len(a)) for a in (x, new))
         prior = bp.priors.Horseshoe(expected_effects=5.0)
-        # A hundred local scales take NUTS many minutes a fit; SVI takes seconds.
+        # With a hundred local scales a fit by NUTS takes minutes, by SVI seconds.
         model = bp.models.BayesianLinear(prior=prior, inference=bp.inference.SVI())
         posterior = model.fit(bp.Dataset(x, y), key=KEY)
         pred = posterior.predict(new)
@@ -191,13 +197,13 @@ def sparse(options):
         sd = np.std(y - cross_val_predict(lasso, x, y, cv=5))
         mean = lasso.fit(x, y).predict(new)
         ours = score_of(pred, y_new)
-        found = sum(p > 0.5 for p in list(posterior.inclusion(0.25).values())[:5])
+        detected = sum(p > 0.5 for p in list(posterior.inclusion(0.25).values())[:5])
         rows.append(
             {
                 "rmse": ours["rmse_mean"],
                 "nlpd": ours["nlpd"],
                 "coverage": ours["coverage"],
-                "found": found,
+                "found": detected,
                 "lasso rmse": float(np.sqrt(np.mean((mean - y_new) ** 2))),
                 "lasso nlpd": float(-np.mean(norm.logpdf(y_new, mean, sd))),
             }
@@ -206,7 +212,7 @@ def sparse(options):
     return {"won both": sum(won), "of": len(won), "seeds": rows}
 
 
-QUESTIONS = {
+PARTS = {
     "censored": censored,
     "batches": batches,
     "curve": curve,
@@ -216,22 +222,22 @@ ON_PACK = ("censored", "batches", "curve")
 
 
 def main() -> None:
-    """Ask the questions and write the answers."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    """Run the benchmarks, print and write the results."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--pack", type=pathlib.Path)
-    parser.add_argument("--peer", help="a Python with lifelines")
-    parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=QUESTIONS)
+    parser.add_argument("--peer", help="interpreter of an environment with lifelines")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--json", type=pathlib.Path, required=True)
     options = parser.parse_args()
     bp.enable_x64()
-    answers = {}
+    results = {}
     for name in options.only:
         if name in ON_PACK and options.pack is None:
             continue
-        answers[name] = QUESTIONS[name](options)
-        print(json.dumps({name: answers[name]}, indent=1), flush=True)
-    options.json.write_text(json.dumps(answers, indent=1) + "\n")
+        results[name] = PARTS[name](options)
+        print(json.dumps({name: results[name]}, indent=1), flush=True)
+    options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""What fits of Bayesian linear models cost, beside scikit-learn and NumPyro.
+"""Time of fits of Bayesian linear models, compared with scikit-learn and NumPyro.
 
     OMP_NUM_THREADS=1 python benchmarks/linear_speed.py [--only ridge horseshoe cold]
         --json OUT.json
 
-Seconds are of the CPU, one thread, compilation apart unless said. What the models answer
-is asked by `linear.py`.
+Times are CPU seconds for one thread, without compilation unless stated. `linear.py` measures the
+accuracy of the models.
 """
 
-import argparse
 import json
 import os
 import pathlib
@@ -26,6 +25,7 @@ from numpyro.infer import NUTS as PlainNUTS
 from sklearn.linear_model import BayesianRidge
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 from battprob.inference import MAP, NUTS
 
 COLD = """
@@ -40,7 +40,7 @@ print(model.fit(data, key=jax.random.key(0)).predict(x[:5]).interval(0.9)[0])
 
 
 def ridge(options):
-    """Conjugate fit of 100 000 rows and 100 features, beside BayesianRidge."""
+    """Conjugate fit of 100 000 rows and 100 features, compared with BayesianRidge."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100_000 // options.shrink, 100))
     y = x @ rng.normal(size=100) / 10 + 0.5 * rng.normal(size=len(x))
@@ -49,17 +49,17 @@ def ridge(options):
     for repeat in range(6):
         start = time.process_time()
         bp.models.BayesianLinear().fit(data, key=jax.random.key(repeat))
-        middle = time.process_time()
+        between = time.process_time()
         BayesianRidge().fit(x, y)
-        seconds["ours"].append(middle - start)
-        seconds["sklearn"].append(time.process_time() - middle)
+        seconds["ours"].append(between - start)
+        seconds["sklearn"].append(time.process_time() - between)
     first = seconds["ours"].pop(0)
-    answer = {name: float(np.median(values)) for name, values in seconds.items()}
-    return answer | {"ours, first with compilation": first}
+    medians = {name: float(np.median(values)) for name, values in seconds.items()}
+    return medians | {"ours, first with compilation": first}
 
 
 def horseshoe(options):
-    """Horseshoe, n = 100, d = 30: 4 chains of 1000 + 1000, beside NumPyro's."""
+    """Horseshoe, 100 rows, 30 features: 4 chains of 1000 + 1000, as in NumPyro."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100, 30))
     y = x[:, :4] @ [1.0, -0.7, 0.5, 0.3] + 0.5 * rng.normal(size=100)
@@ -68,8 +68,8 @@ def horseshoe(options):
     sampler = NUTS(num_samples=4 * num, num_warmup=num, mode=MAP(num_starts=1))
     model = bp.models.BayesianLinear(prior=bp.priors.Horseshoe(), inference=sampler)
     chains = {"num_warmup": num, "num_samples": num, "num_chains": 4}
-    answer = {}
-    for repeat in range(2):  # the second finds its programs compiled
+    results = {}
+    for repeat in range(2):  # the second needs no compilation
         key = jax.random.key(repeat)
         start = time.process_time()
         report = model.fit(bp.Dataset(x, y), key=key).report
@@ -85,7 +85,7 @@ def horseshoe(options):
         theirs = time.process_time() - start
         stats = summary(mcmc.get_samples(group_by_chain=True)).values()
         diverged = mcmc.get_extra_fields()["diverging"].sum()
-        answer["compiled" if repeat else "cold"] = {
+        results["compiled" if repeat else "cold"] = {
             "seconds": ours,
             "r_hat": report.r_hat,
             "ess": report.ess,
@@ -95,11 +95,11 @@ def horseshoe(options):
             "numpyro ess": min(float(np.min(s["n_eff"])) for s in stats),
             "numpyro divergences": int(diverged),
         }
-    return answer
+    return results
 
 
 def horseshoe_density(z, t):
-    """The same model as NumPyro takes it, weights not integrated out."""
+    """The same model in NumPyro, with the weights sampled."""
     tau = sample("tau", dist.HalfCauchy(3 / 27 / 100**0.5))
     slab = sample("slab", dist.InverseGamma(2.0, 2.0))
     local = sample("local", dist.HalfCauchy(1.0).expand([30]))
@@ -113,7 +113,7 @@ def horseshoe_density(z, t):
 
 
 def cold(options):
-    """CPU-seconds of a new process with one default fit by NUTS, nothing cached."""
+    """CPU seconds of a new process with one default fit by NUTS and an empty cache."""
     del options
     environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "false"}
     before = os.times()
@@ -124,22 +124,27 @@ def cold(options):
     return {"seconds": used - before.children_user - before.children_system}
 
 
-QUESTIONS = {"ridge": ridge, "horseshoe": horseshoe, "cold": cold}
+PARTS = {"ridge": ridge, "horseshoe": horseshoe, "cold": cold}
 
 
 def main() -> None:
-    """Ask the questions and write the answers."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
-    parser.add_argument("--only", nargs="+", choices=QUESTIONS, default=QUESTIONS)
-    parser.add_argument("--shrink", type=int, default=1, help="for a quick look")
+    """Run the benchmarks, print and write the results."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument(
+        "--shrink",
+        type=int,
+        default=1,
+        help="divide sizes by this number, for a quick test",
+    )
     parser.add_argument("--json", type=pathlib.Path, required=True)
     options = parser.parse_args()
     bp.enable_x64()
-    answers = {}
+    results = {}
     for name in options.only:
-        answers[name] = QUESTIONS[name](options)
-        print(json.dumps({name: answers[name]}, indent=1), flush=True)
-    options.json.write_text(json.dumps(answers, indent=1) + "\n")
+        results[name] = PARTS[name](options)
+        print(json.dumps({name: results[name]}, indent=1), flush=True)
+    options.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

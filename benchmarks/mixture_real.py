@@ -1,16 +1,15 @@
-"""Hidden protocols in real sets: between-protocol variance, clusters, protocols never seen.
+"""Latent protocols in real data: variance between protocols, clusters and new protocols.
 
     python benchmarks/mixture_real.py --data FOLDER --json OUT.json
 
-XJTU and TJU (capacities of cells under several protocols): the record at which a cell keeps 90 %
-(XJTU) or 95 % (TJU) of its first capacity, on a log scale, from three features of its first 40
-(16) records, protocol hidden. Then each protocol is left out in turn; the mixture answers for a
-protocol it has not seen, beside a Gaussian process and ridge regression that know of none.
-Severson: a detector fitted to the training cells, asked about the primary test cells and about
-batches and sets that are truly different.
+XJTU and TJU have capacities of cells under several protocols. The target is the record at which a
+cell has 90 % (XJTU) or 95 % (TJU) of its first capacity, on a log scale; the features are three
+numbers from its first 40 (16) records; the protocol is not given to the models. Then each protocol
+is left out in turn, and the mixture, a Gaussian process and ridge regression predict its cells.
+Severson: an out-of-distribution detector is fitted to the training cells and applied to the primary
+test cells, to other batches and to other data sets.
 """
 
-import argparse
 import json
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,8 @@ from sklearn.metrics import adjusted_rand_score
 
 import battprob as bp
 from battprob.cli import life
+from battprob.cli.arguments import Parser
+from battprob.models.base import AbstractModel
 
 NAMES = ["first_capacity_ah", "fade_per_record", "curvature"]
 SETS: dict[str, tuple[list[str], float, int]] = {
@@ -31,7 +32,7 @@ SETS: dict[str, tuple[list[str], float, int]] = {
 
 
 def read(folder: Path, name: str):
-    """Features, log record of end of life, and protocol of every cell that reached it."""
+    """Features, record of end of life and protocol of every cell that reached it."""
     keys, retention, early = SETS[name]
     frame: Any = pd.read_csv(folder / name / "capacity.csv")
     rows = []
@@ -44,16 +45,16 @@ def read(folder: Path, name: str):
         below = (smooth < retention * first) & (record > early)
         if not below.any():
             continue
-        seen = record <= early
-        curve = np.polyfit(record[seen] / early, capacity[seen] / first, 2)
+        used = record <= early
+        curve = np.polyfit(record[used] / early, capacity[used] / first, 2)
         protocol = "/".join(str(cell[key].iloc[0]) for key in keys)
         rows.append((first, curve[1], curve[0], record[below.argmax()], protocol))
     *x, y, protocol = zip(*rows, strict=True)
     return np.stack(x, 1), np.array(y), np.array(protocol)
 
 
-def models() -> dict[str, bp.models.AbstractModel]:
-    """What is compared; the first is asked for a protocol that it has not seen."""
+def models() -> dict[str, AbstractModel]:
+    """The models; only the mixture has protocols."""
     linear = bp.models.BayesianLinear()
     return {
         "mixture": bp.models.ProtocolMixture(
@@ -65,11 +66,11 @@ def models() -> dict[str, bp.models.AbstractModel]:
 
 
 def hidden(x, y, protocol) -> dict[str, Any]:
-    """Protocol hidden: what is found of it, and what it makes of the variance."""
+    """Clusters and parts of the variance with unknown and with known protocols."""
     data = bp.Dataset(x, y, feature_names=NAMES, transform=bp.transforms.Log())
     posterior = models()["mixture"].fit(data, key=jax.random.key(0))
     pred = bp.evaluate.recalibrate.without_transform(posterior.predict(x))
-    found = np.asarray(posterior.responsibilities(x, y)).argmax(1)
+    assigned = np.asarray(posterior.responsibilities(x, y)).argmax(1)
     known = bp.models.ProtocolMixture(
         bp.models.BayesianLinear(), len(set(protocol)), shared=True
     )
@@ -77,7 +78,7 @@ def hidden(x, y, protocol) -> dict[str, Any]:
     labelled = bp.Dataset(
         x, y, feature_names=NAMES, protocol=codes, transform=bp.transforms.Log()
     )
-    told = bp.evaluate.recalibrate.without_transform(
+    labelled_pred = bp.evaluate.recalibrate.without_transform(
         known.fit(labelled, key=jax.random.key(0)).predict(x)
     )
     parts = ("within", "between", "epistemic")
@@ -86,19 +87,19 @@ def hidden(x, y, protocol) -> dict[str, Any]:
         "protocols": len(set(protocol)),
         "found": posterior.num_protocols,
         "number": posterior.number_probabilities.round(3).tolist(),
-        "rand_index": float(adjusted_rand_score(protocol, found)),
+        "rand_index": float(adjusted_rand_score(protocol, assigned)),
         "hidden": {part: float(getattr(pred, part).mean()) for part in parts},
-        "known": {part: float(getattr(told, part).mean()) for part in parts},
+        "known": {part: float(getattr(labelled_pred, part).mean()) for part in parts},
         "report": posterior.report.message,
     }
 
 
 def left_out(x, y, protocol) -> dict[str, dict[str, float]]:
-    """Scores of cells whose protocol was left out of training, averaged over cells."""
+    """Mean scores of cells whose protocol was left out of training."""
     scores: dict[str, list[np.ndarray]] = {}
     codes = np.unique(protocol, return_inverse=True)[1]
-    for own in np.unique(codes):
-        inside = codes != own
+    for code in np.unique(codes):
+        inside = codes != code
         for name, model in models().items():
             data = bp.Dataset(
                 x[inside],
@@ -106,14 +107,14 @@ def left_out(x, y, protocol) -> dict[str, dict[str, float]]:
                 feature_names=NAMES,
                 transform=bp.transforms.Log(),
             )
-            posterior = model.fit(data, key=jax.random.key(int(own)))
-            asked: dict[str, Any] = {"protocol": "new"} if name == "mixture" else {}
-            answers = {name: posterior.predict(x[~inside], **asked)}
+            posterior = model.fit(data, key=jax.random.key(int(code)))
+            new: dict[str, Any] = {"protocol": "new"} if name == "mixture" else {}
+            predictions = {name: posterior.predict(x[~inside], **new)}
             if name == "mixture":
-                answers["mixture, protocols of training"] = posterior.predict(
+                predictions["mixture, protocols of training"] = posterior.predict(
                     x[~inside]
                 )
-            for label, pred in answers.items():
+            for label, pred in predictions.items():
                 low, high = pred.interval(0.9)
                 target = y[~inside]
                 row = [
@@ -130,7 +131,7 @@ def left_out(x, y, protocol) -> dict[str, dict[str, float]]:
 
 
 def severson(folder: Path) -> dict[str, float]:
-    """Share of cells flagged: exchangeable ones, one batch by the other, shifted features."""
+    """Fraction of cells flagged: test cells, shifted test cells, and other batches."""
     cells = bp.data.read_pack(folder / "severson" / "severson.npz")
     train, test = (
         life.from_cells(split, [cell for cell in cells if cell.split == split])
@@ -145,33 +146,33 @@ def severson(folder: Path) -> dict[str, float]:
         model, data, key=jax.random.key(0), progress=False
     )
     flagged = {"test1": detector.check(test.table.x).flagged.mean()}
-    spread = x.std(0)
+    sd = x.std(0)
     for size in (1.0, 2.0, 3.0):
-        moved = test.table.x + size * spread * np.array([1, -1, 1, -1, 1])
-        flagged[f"test1, every feature moved by {size:.0f} sd"] = detector.check(
-            moved
+        shifted = test.table.x + size * sd * np.array([1, -1, 1, -1, 1])
+        flagged[f"test1, every feature shifted by {size:.0f} sd"] = detector.check(
+            shifted
         ).flagged.mean()
     batches = np.array(train.table.groups)
     for batch in sorted(set(batches)):
         inside = batches == batch
         if not 19 <= inside.sum() < len(inside):
             continue
-        own = bp.evaluate.OutOfDistribution().fit(
+        of_batch = bp.evaluate.OutOfDistribution().fit(
             model,
             data.take(np.flatnonzero(inside)),
             key=jax.random.key(0),
             progress=False,
         )
-        flagged[f"train without batch {batch}: the other batch"] = own.check(
+        flagged[f"train without batch {batch}: the other batch"] = of_batch.check(
             x[~inside]
         ).flagged.mean()
-    return {name: float(share) for name, share in flagged.items()}
+    return {name: float(fraction) for name, fraction in flagged.items()}
 
 
 def fade_shape(record, capacity, early=100.0) -> tuple[float, float, float]:
-    """Slope, curvature and scatter of capacity over the first records, relative to the first."""
-    seen = record <= early
-    record, capacity = record[seen], capacity[seen]
+    """Slope, curvature and log residual sd of the relative capacity in early records."""
+    used = record <= early
+    record, capacity = record[used], capacity[used]
     relative = capacity / np.median(capacity[: max(3, len(capacity) // 20)])
     curve = np.polyfit(record / early, relative, 2)
     scatter = np.std(relative - np.polyval(curve, record / early))
@@ -179,14 +180,14 @@ def fade_shape(record, capacity, early=100.0) -> tuple[float, float, float]:
 
 
 def flags_between_sets(folder: Path) -> dict[str, float]:
-    """A detector of Severson's training cells by the shape of their fade; cells of other sets."""
+    """Fraction of cells of other data sets flagged by a detector of Severson's cells."""
     pack = np.load(folder / "severson" / "severson.npz")
     table = np.load(folder / "severson" / "capacity.npz")
     capacity = table["capacity"] * float(table["scale"])
     rows, split = [], pack["split"][table["row"]]
-    for cycle, own in zip(table["cycle"], capacity, strict=True):
-        there = own > 0
-        rows.append(fade_shape(cycle[there].astype(float), own[there]))
+    for cycle, values in zip(table["cycle"], capacity, strict=True):
+        known = values > 0
+        rows.append(fade_shape(cycle[known].astype(float), values[known]))
     x, y = np.array(rows), np.log(pack["cycle_life"][table["row"]])
     train = split == "train"
     detector = bp.evaluate.OutOfDistribution().fit(
@@ -209,7 +210,7 @@ def flags_between_sets(folder: Path) -> dict[str, float]:
 
 
 def flags_between_protocols(x, y, protocol) -> dict[str, float]:
-    """A detector of the largest protocol's cells, asked about all others."""
+    """Fraction of cells flagged by a detector of the cells of the largest protocol."""
     names, counts = np.unique(protocol, return_counts=True)
     inside = protocol == names[counts.argmax()]
     if inside.sum() < 19:
@@ -228,8 +229,8 @@ def flags_between_protocols(x, y, protocol) -> dict[str, float]:
 
 
 def main() -> None:
-    """Read, fit, score, print and write."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    """Run all data sets, print and write the results."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--json", type=Path, required=True)
     options = parser.parse_args()

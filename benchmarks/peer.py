@@ -1,12 +1,20 @@
-"""What a script says that runs with the peers' Python: JSON in, JSON on its last line out."""
+"""Run a script in the Python environment of other libraries (peers)."""
 
 import json
 import pathlib
 import subprocess
 
 
-def peer_says(python, script, kind, task):
-    """The answer of one peer (`kind`) of a script beside this one to a task."""
+def run_peer(python, script, kind, task):
+    """Result of `script` for one peer.
+
+    Args:
+        python: interpreter of the environment with the peers.
+        script: file in this folder. It reads a task as JSON from standard input and
+            prints the result as JSON on its last line.
+        kind: which peer, the argument of the script.
+        task: what to compute, as the script expects it.
+    """
     command = [python, str(pathlib.Path(__file__).with_name(script)), kind]
     out = subprocess.run(
         command, input=json.dumps(task), stdout=subprocess.PIPE, check=True, text=True

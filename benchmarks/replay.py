@@ -1,14 +1,13 @@
-"""Replays of measured tables: which rows a search tests, and how good is the best so far.
+"""Optimisation over the rows of measured tables: regret of the best row tested.
 
     OMP_NUM_THREADS=1 python benchmarks/replay.py --data FOLDER [--peer PYTHON] --json OUT.json
 
-Every search of a seed begins with the same five rows and sees one measurement of each row
-it tests, drawn from all that were made. Regret is of the best mean among the rows tested.
-The peers (see requirements.txt) choose among the rows not tested as replay_peers.py says.
-What has been computed is kept in `results/`.
+With the same seed every method starts from the same five rows. The result of a test is one
+measurement of the row, drawn at random from its repeated measurements. The regret is that of the
+best mean among the rows tested. The peers (see requirements.txt) are in replay_peers.py. Runs that
+are complete are read from `results/`.
 """
 
-import argparse
 import csv
 import json
 import os
@@ -19,11 +18,12 @@ os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false")
 
 import jax
 import numpy as np
-from kept import kept
-from peer import peer_says
+from cache import cached
+from peer import run_peer
 
 import battprob as bp
 from battprob import design
+from battprob.cli.arguments import Parser
 
 
 def clio(folder):
@@ -35,24 +35,24 @@ def clio(folder):
 
 
 def btz(folder):
-    """Solubility in binary solvents: which two, and how much of the first."""
+    """Solubility in binary solvents: the two solvents and the fraction of the first."""
     with (folder / "btz_solubility" / "campaign.csv").open() as file:
         rows = list(csv.DictReader(file))
     return _grouped(rows, ("solvent1", "vol_fraction1", "solvent2"), "solubility_M")
 
 
 def calisol(folder):
-    """Conductivity of the largest paper, at all its temperatures."""
+    """Conductivity from the paper with most rows, at all its temperatures."""
     with (folder / "calisol23" / "conductivity.csv").open() as file:
         rows = list(csv.DictReader(file))
     papers = [row["doi"] for row in rows]
     largest = max(set(papers), key=papers.count)
     rows = [row for row in rows if row["doi"] == largest]
-    shares = [dict(p.split("=") for p in row["solvents"].split(";")) for row in rows]
-    solvents = sorted(set().union(*shares))
+    fractions = [dict(p.split("=") for p in row["solvents"].split(";")) for row in rows]
+    solvents = sorted(set().union(*fractions))
     rows = [
-        row | {name: own.get(name, "0") for name in solvents}
-        for row, own in zip(rows, shares, strict=True)
+        row | {name: fraction.get(name, "0") for name in solvents}
+        for row, fraction in zip(rows, fractions, strict=True)
     ]
     names = [
         n
@@ -63,7 +63,7 @@ def calisol(folder):
 
 
 def _grouped(rows, names, target):
-    """Distinct points, and all measurements of each."""
+    """Distinct points and the measurements at each."""
     groups = {}
     for row in rows:
         groups.setdefault(tuple(_number(row[n]) for n in names), []).append(
@@ -86,7 +86,7 @@ INITIAL = 5
 
 
 class Table(NamedTuple):
-    """A measured table to search: its space, its features in the unit cube, mean results."""
+    """A measured table: space, features in the unit cube, mean results, measurements."""
 
     space: design.Space
     unit: np.ndarray
@@ -95,50 +95,50 @@ class Table(NamedTuple):
 
 
 def measured_table(folder, name):
-    """A table as a space whose candidates are tested once."""
+    """A table as a space of candidates, each tested at most once."""
     points, measured = TABLES[name](folder)
     space = design.Space.from_candidates(points, repeats=False)
     low, high = space.bounds
     unit = (space.candidate_rows - low) / np.where(high > low, high - low, 1.0)
-    mean = np.array([np.mean(own) for own in measured])
+    mean = np.array([np.mean(values) for values in measured])
     return Table(space, unit, mean, measured)
 
 
-def beginning(table, seed):
-    """One measurement of each row, drawn at random, and the rows tested first."""
+def initial_run(table, seed):
+    """One measurement of each row, drawn at random, and the initial rows."""
     rng = np.random.default_rng(seed)
-    y = np.array([rng.choice(own) for own in table.measured])
+    y = np.array([rng.choice(values) for values in table.measured])
     first = rng.permutation(len(y))[:INITIAL].tolist()
     return {"seed": seed, "y": y.tolist(), "first": first}
 
 
 def at_random(table, run, steps):
     """Rows tested in random order."""
-    left = np.setdiff1d(np.arange(len(table.mean)), run["first"])
-    order = np.random.default_rng(1000 + run["seed"]).permutation(left)
+    remaining = np.setdiff1d(np.arange(len(table.mean)), run["first"])
+    order = np.random.default_rng(1000 + run["seed"]).permutation(remaining)
     return [*run["first"], *order[:steps].tolist()]
 
 
 def by_suggest(table, run, steps):
-    """Rows that `design.suggest` asks for."""
+    """Rows suggested by `design.suggest`."""
     rows, y, chosen = table.space.candidate_rows, np.array(run["y"]), list(run["first"])
     for step in range(steps):
         data = bp.Dataset(rows[chosen], y[chosen], feature_names=table.space.columns)
         key = jax.random.key(100 * run["seed"] + step)
-        asked = design.suggest(data, table.space, key=key)
-        row = table.space.encode(asked.points)[0]
+        suggested = design.suggest(data, table.space, key=key)
+        row = table.space.encode(suggested.points)[0]
         chosen.append(int(np.argmin(np.abs(rows - row).sum(1))))
     return chosen
 
 
 def by_peer(python, kind, table, runs, steps):
-    """Rows that a peer asks for, in all runs."""
+    """Rows suggested by a peer in all runs."""
     task = {"rows": table.unit.tolist(), "runs": runs, "steps": steps}
-    return peer_says(python, "replay_peers.py", kind, task)
+    return run_peer(python, "replay_peers.py", kind, task)
 
 
 def orders(table, method, runs, steps, peer):
-    """Rows tested, in order, of every run."""
+    """Rows tested in every run, in order."""
     if method in REPLAY_PEERS:
         return by_peer(peer, method, table, runs, steps)
     search = {"ours": by_suggest, "random": at_random}[method]
@@ -146,14 +146,14 @@ def orders(table, method, runs, steps, peer):
 
 
 def replays(options):
-    """Regret (of the best mean among the rows tested) on every table, by method."""
-    answer = {}
+    """Regret of the best mean among the rows tested, by table and method."""
+    results = {}
     for name in options.tables:
         table = measured_table(options.data, name)
         steps = min(25, len(table.mean) // 2)
-        runs = [beginning(table, seed) for seed in range(options.seeds)]
+        runs = [initial_run(table, seed) for seed in range(options.seeds)]
         for method in ["random", "ours", *(REPLAY_PEERS if options.peer else [])]:
-            chosen = kept(
+            chosen = cached(
                 f"replay/{name}-{method}-{options.seeds}",
                 lambda: orders(table, method, runs, steps, options.peer),  # noqa: B023
             )
@@ -164,16 +164,16 @@ def replays(options):
             }
             row["mean over all tests"] = float(regret[:, 1:].mean())
             row["found the best"] = float((regret[:, -1] == 0).mean())
-            answer[f"{name}, {method}"] = row
+            results[f"{name}, {method}"] = row
             print(name, method, {k: round(v, 4) for k, v in row.items()}, flush=True)
-    return answer
+    return results
 
 
 def main():
-    """All tables and methods, as a table and JSON."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    """Run all tables and methods, print and write the regrets."""
+    parser = Parser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--data", type=pathlib.Path, required=True, metavar="FOLDER")
-    parser.add_argument("--peer", metavar="PYTHON")
+    parser.add_argument("--peer", metavar="PYTHON", help="interpreter with the peers")
     parser.add_argument("--tables", nargs="+", default=list(TABLES), choices=TABLES)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--json", type=pathlib.Path, required=True, metavar="OUT.json")

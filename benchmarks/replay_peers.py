@@ -1,8 +1,8 @@
-"""Peers that search a measured table: reads what is known as JSON, writes the rows they test.
+"""Optimisation over the rows of a measured table with another library.
 
-Run by replay.py with the peers' Python; see there. A task has the features of all rows
-in the unit cube, and for every run the results (one for each row) and the rows tested
-first.
+Run by replay.py with the interpreter of the peers. Reads a task as JSON (features of all rows in the
+unit cube and, for every run, the results of all rows and the initial rows) and writes the rows
+tested in every run.
 """
 
 import json
@@ -14,13 +14,13 @@ import numpy as np
 warnings.simplefilter("ignore")
 
 
-def nearest(rows, left, point):
+def nearest(rows, remaining, point):
     """The untested row closest to a point."""
-    return int(left[np.argmin(((rows[left] - point) ** 2).sum(1))])
+    return int(remaining[np.argmin(((rows[remaining] - point) ** 2).sum(1))])
 
 
 class Optuna:
-    """Its Gaussian process over the unit cube; the nearest untested row is tested."""
+    """GPSampler over the unit cube; the untested row nearest to its point is tested."""
 
     def __init__(self, rows, seed):
         import optuna
@@ -32,14 +32,12 @@ class Optuna:
         self.space = dict.fromkeys(self.names, uniform)
         sampler = optuna.samplers.GPSampler(seed=seed)
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
-        self.make, self.given_up = (
-            optuna.trial.create_trial,
-            optuna.trial.TrialState.FAIL,
-        )
+        self.make = optuna.trial.create_trial
+        self.abandoned = optuna.trial.TrialState.FAIL
         self.num = 0
 
-    def ask(self, chosen, y, left):
-        """Told at the rows tested, not at the points asked for."""
+    def ask(self, chosen, y, remaining):
+        """Next row; results are reported at the rows tested, not at its own points."""
         for row in chosen[self.num :]:
             params = dict(zip(self.names, self.rows[row].tolist(), strict=True))
             self.study.add_trial(
@@ -47,13 +45,13 @@ class Optuna:
             )
         self.num = len(chosen)
         trial = self.study.ask(self.space)
-        self.study.tell(trial, state=self.given_up)
+        self.study.tell(trial, state=self.abandoned)
         point = np.array([trial.params[name] for name in self.names])
-        return nearest(self.rows, left, point)
+        return nearest(self.rows, remaining, point)
 
 
 class BoTorch:
-    """Its default process and LogEI of every untested row."""
+    """SingleTaskGP and LogEI, evaluated at every untested row."""
 
     def __init__(self, rows, seed):
         import torch
@@ -62,7 +60,7 @@ class BoTorch:
         torch.manual_seed(seed)
         self.rows = torch.tensor(rows)
 
-    def ask(self, chosen, y, left):
+    def ask(self, chosen, y, remaining):
         """The untested row with the largest LogEI."""
         import torch
         from botorch.acquisition import LogExpectedImprovement
@@ -70,20 +68,20 @@ class BoTorch:
         from botorch.models import SingleTaskGP
         from gpytorch.mlls import ExactMarginalLogLikelihood
 
-        told = torch.tensor(y[chosen])[:, None]
-        told = (told - told.mean()) / told.std()
-        model = SingleTaskGP(self.rows[chosen], told, outcome_transform=None)
+        values = torch.tensor(y[chosen])[:, None]
+        values = (values - values.mean()) / values.std()
+        model = SingleTaskGP(self.rows[chosen], values, outcome_transform=None)
         fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model))
-        score = LogExpectedImprovement(model, told.max())
+        score = LogExpectedImprovement(model, values.max())
         with torch.no_grad():
-            return int(left[int(score(self.rows[left][:, None]).argmax())])
+            return int(remaining[int(score(self.rows[remaining][:, None]).argmax())])
 
 
 PEERS = {"optuna_gp": Optuna, "botorch_logei": BoTorch}
 
 
 def main():
-    """All runs of one peer on one table."""
+    """Run all runs of one peer on one table."""
     task, kind = json.load(sys.stdin), sys.argv[1]
     rows = np.array(task["rows"])
     orders = []
@@ -91,8 +89,8 @@ def main():
         chosen, y = list(run["first"]), np.array(run["y"])
         peer = PEERS[kind](rows, run["seed"])
         for _ in range(task["steps"]):
-            left = np.setdiff1d(np.arange(len(rows)), chosen)
-            chosen.append(peer.ask(chosen, y, left))
+            remaining = np.setdiff1d(np.arange(len(rows)), chosen)
+            chosen.append(peer.ask(chosen, y, remaining))
         orders.append(chosen)
     print(json.dumps(orders))
 

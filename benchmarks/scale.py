@@ -1,19 +1,20 @@
-"""Processes for many rows: how good, how long, how much memory; ours beside the peers'.
+"""Gaussian processes for many rows: accuracy, time and memory, compared with other libraries.
 
     OMP_NUM_THREADS=1 python benchmarks/scale.py [friedman noise sizes exact sequence gpu]
         [--peer PYTHON] [--job NAME ...] [--smoke] --json OUT.json [--figure OUT.png]
 
-Every job is a process of its own, whose peak of resident memory is told with what it
-imported. What stands in OUT.json is not run again. Peers (pip install torch==2.13.0
-gpytorch==1.15.2 scikit-learn==1.9.1 in an environment of their own) get the same data; ours
-is float64 but where the name says float32, which GPyTorch's always is. Seconds are of the
-CPU, one thread; of ours without compilation, which is told beside.
+Every job runs in a separate process; its peak resident memory includes the imported libraries.
+Jobs with a result in OUT.json are skipped. The peers (pip install torch==2.13.0 gpytorch==1.15.2
+scikit-learn==1.9.1 in a separate environment) get the same data. This package computes in float64
+except where the name says float32; GPyTorch computes in float32. Times are CPU seconds for one
+thread; compilation is reported separately.
 
-`friedman`: 20 000 rows under equal noise, to convergence; `noise`: noise that varies, told
-at 2 000 rows by the exact process and at 2 000 and 20 000 by the sparse one; `sizes`: time
-and memory against rows (sparse ones for 1 000 batches of 1 024 whatever the rows); `exact`:
-without K, beside K held; `sequence`: along one feature; `gpu`: fractions of what one can do,
-where there is one. There `sizes` runs on it too: with JAX_PLATFORMS=cpu beside it.
+Parts: `friedman` fits 20 000 rows with constant noise to convergence. `noise` fits varying noise
+with the exact solver (2 000 rows) and with inducing points (2 000 and 20 000 rows). `sizes` measures
+time and memory against the number of rows (inducing points: 1 000 batches of 1 024). `exact`
+compares conjugate gradients with a Cholesky factorisation of K. `sequence` has one feature. `gpu`
+measures fractions of the peak of a GPU, if there is one. On a machine with a GPU `sizes` uses it
+unless JAX_PLATFORMS=cpu is set.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def _of_sizes(name, model, sizes, **settings):
 
 
 _FEW, _MANY = (500, 1000, 2000), (2000, 20_000, 200_000, 1_000_000)
-QUESTIONS = {
+PARTS = {
     "friedman": {
         "sparse, float32": _job("sparse", 20_000, x64=False, per_epoch=True),
         "sparse, float32, 250 steps": _job("sparse", 20_000, x64=False, steps=250),
@@ -51,7 +52,7 @@ QUESTIONS = {
         )
         for noise in ("log_linear", "latent")
         for model, n in (("dense", 2000), ("sparse", 2000), ("sparse", 20_000))
-        for seed in (0, 2, 3)  # 1 is that of the rows to predict
+        for seed in (0, 2, 3)  # seed 1 is used for the test rows
     },
     "sizes": _of_sizes("dense", "dense", _FEW)
     | _of_sizes("sklearn", "sklearn", _FEW)
@@ -63,47 +64,47 @@ QUESTIONS = {
     ),
     "gpu": _of_sizes("GPU", "on_gpu", (16_000, 30_000)),
 }
-LINES = {  # of the figure: what names begin with, and how they are drawn
-    "dense": ("exact, K held", "C0", "o-"),
-    "iterative": ("exact, by products", "C1", "o-"),
-    "sparse": ("sparse, 1 000 batches", "C2", "o-"),
-    "sequence": ("along one feature", "C3", "o-"),
+LINES = {  # by the first word of a job's name: label, colour and style in the figure
+    "dense": ("exact, Cholesky", "C0", "o-"),
+    "iterative": ("exact, conjugate gradients", "C1", "o-"),
+    "sparse": ("inducing points, 1 000 batches", "C2", "o-"),
+    "sequence": ("state space, one feature", "C3", "o-"),
     "sklearn": ("scikit-learn", "0.45", "s--"),
-    "GPyTorch": ("GPyTorch SVGP, as many", "0.65", "^--"),
+    "GPyTorch": ("GPyTorch SVGP, 1 000 batches", "0.65", "^--"),
 }
 
 
 def run(job, peer):
-    """The answer of a process of its own."""
-    theirs = job["model"] in PEERS
-    script = HERE / ("scale_peers.py" if theirs else "scale_ours.py")
-    ran = subprocess.run(
-        [peer if theirs else sys.executable, str(script), json.dumps(job)],
+    """Result of a job, from a separate process."""
+    is_peer = job["model"] in PEERS
+    script = HERE / ("scale_peers.py" if is_peer else "scale_ours.py")
+    output = subprocess.run(
+        [peer if is_peer else sys.executable, str(script), json.dumps(job)],
         stdout=subprocess.PIPE,
         check=True,
         text=True,
     )
-    return json.loads(ran.stdout.splitlines()[-1])
+    return json.loads(output.stdout.splitlines()[-1])
 
 
 def _smaller(job):
-    less = {"n": min(job["n"], 300)}
+    size = {"n": min(job["n"], 300)}
     if job["model"] in ("sparse", "svgp"):
-        less["steps"] = 50
-    return {key: own for key, own in (job | less).items() if key != "per_epoch"}
+        size["steps"] = 50
+    return {key: value for key, value in (job | size).items() if key != "per_epoch"}
 
 
-def _told(answer):
-    """An answer in a line, without what was on its way."""
-    short = {key: own for key, own in answer.items() if key != "path"}
+def _line(result):
+    """A result in one line, without the scores during optimisation."""
     return "  ".join(
-        f"{key} {own:.4g}" if isinstance(own, float) else f"{key} {own}"
-        for key, own in short.items()
+        f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}"
+        for key, value in result.items()
+        if key != "path"
     )
 
 
-def draw(answers, path):
-    """Time and memory against rows, both axes logarithmic."""
+def draw(results, path):
+    """Draw time and memory against the number of rows on logarithmic axes."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -114,10 +115,10 @@ def draw(answers, path):
     for axis, (kind, label) in zip(axes, kinds.items(), strict=True):
         for first, (name, colour, style) in LINES.items():
             points = sorted(
-                (QUESTIONS[question][job]["n"], answer[kind])
-                for question in ("sizes", "exact", "sequence")
-                for job, answer in answers.items()
-                if job in QUESTIONS[question] and job.startswith(first)
+                (PARTS[part][job]["n"], result[kind])
+                for part in ("sizes", "exact", "sequence")
+                for job, result in results.items()
+                if job in PARTS[part] and job.startswith(first)
             )
             if points:
                 axis.loglog(
@@ -126,36 +127,36 @@ def draw(answers, path):
         axis.set(xlabel="rows", ylabel=label)
         axis.grid(alpha=0.3)
     axes[0].legend(frameon=False, fontsize=8)
-    axes[1].set_ylim(0.1, 10)  # with what was imported
+    axes[1].set_ylim(0.1, 10)  # includes the imported libraries
     figure.savefig(path, dpi=150)
 
 
 def main() -> None:
-    """Run, print, write, draw."""
+    """Run all jobs, print and write the results, and draw the figure."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("parts", nargs="*", default=list(PARTS), help=", ".join(PARTS))
+    parser.add_argument("--peer", help="interpreter of an environment with the peers")
     parser.add_argument(
-        "questions", nargs="*", default=list(QUESTIONS), help=", ".join(QUESTIONS)
+        "--job", nargs="+", help="names; default: all jobs of the parts"
     )
-    parser.add_argument("--peer", help="a Python that has the peers")
-    parser.add_argument("--job", nargs="+", help="names; default: all of the questions")
-    parser.add_argument("--smoke", action="store_true", help="small: does it run?")
+    parser.add_argument("--smoke", action="store_true", help="few rows and steps")
     parser.add_argument("--json", type=pathlib.Path, required=True)
     parser.add_argument("--figure", type=pathlib.Path)
     options = parser.parse_args()
-    answers = json.loads(options.json.read_text()) if options.json.exists() else {}
-    answers["threads"] = os.environ.get("OMP_NUM_THREADS", "all")
-    for question in options.questions:
-        for name, job in QUESTIONS[question].items():
-            wanted = options.job is None or name in options.job
-            if not wanted or name in answers:
+    results = json.loads(options.json.read_text()) if options.json.exists() else {}
+    results["threads"] = os.environ.get("OMP_NUM_THREADS", "all")
+    for part in options.parts:
+        for name, job in PARTS[part].items():
+            chosen = options.job is None or name in options.job
+            if not chosen or name in results:
                 continue
             if job["model"] in PEERS and not options.peer:
                 continue
-            answers[name] = run(_smaller(job) if options.smoke else job, options.peer)
-            print(f"{name}: {_told(answers[name])}", flush=True)
-            options.json.write_text(json.dumps(answers, indent=1) + "\n")
+            results[name] = run(_smaller(job) if options.smoke else job, options.peer)
+            print(f"{name}: {_line(results[name])}", flush=True)
+            options.json.write_text(json.dumps(results, indent=1) + "\n")
     if options.figure:
-        draw(answers, options.figure)
+        draw(results, options.figure)
 
 
 if __name__ == "__main__":

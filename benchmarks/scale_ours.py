@@ -1,4 +1,4 @@
-"""One fit of ours at one size, in a process of its own: `scale_ours.py JOB`, a line of JSON."""
+"""One fit of this package for scale.py: `scale_ours.py JOB` prints a line of JSON."""
 
 import json
 import os
@@ -23,7 +23,7 @@ HEADS = {
     "latent": bp.noise.LatentGP(),
 }
 KEY = jax.random.key(0)
-MOST_DENSE = 10_000  # rows whose covariance is held for comparison: 0.8 GB
+MOST_DENSE = 10_000  # largest number of rows compared with a dense K (0.8 GB)
 
 
 def _float(array):
@@ -36,34 +36,34 @@ def _dataset(n, noise="constant", seed=0):
 
 
 def _fitted(model, data):
-    """A posterior, and what the fit cost, the compiler's share apart."""
+    """A posterior and the time of the fit, with and without compilation."""
     start = time.process_time()
     posterior = model.fit(data, key=KEY)
     seconds = time.process_time() - start
-    report = posterior.report  # its seconds are of the wall: they tell the shares
-    both = report.seconds_run + report.seconds_compile
+    report = posterior.report  # has wall seconds: split the CPU seconds in proportion
+    total = report.seconds_run + report.seconds_compile
     return posterior, {
-        "cpu_s": seconds * report.seconds_run / both,
-        "compile_cpu_s": seconds * report.seconds_compile / both,
+        "cpu_s": seconds * report.seconds_run / total,
+        "compile_cpu_s": seconds * report.seconds_compile / total,
         "wall_s": report.seconds_run,
     }
 
 
 def _scores(posterior, noise):
-    """Density of new rows, beside that of the law that made them; error of the noise."""
+    """NLPD of new rows, NLPD of the true distribution, errors of noise and mean."""
     new, y_new, mean, sd = friedman(5000, 1, noise)
     pred = posterior.predict(_float(new))
-    own = np.asarray(pred.aleatoric, float) ** 0.5
+    noise_sd = np.asarray(pred.aleatoric, float) ** 0.5
     return {
         "nlpd": -float(np.mean(np.asarray(pred.log_prob(_float(y_new)), float))),
         "truth_nlpd": gaussian_nlpd(y_new, mean, sd**2),
-        "noise_sd_rmse": float(np.sqrt(np.mean((own - sd) ** 2))),
+        "noise_sd_rmse": float(np.sqrt(np.mean((noise_sd - sd) ** 2))),
         "rmse_of_mean": float(np.sqrt(np.mean((np.asarray(pred.mean) - mean) ** 2))),
     }
 
 
 def sparse(*, n, noise="constant", seed=0, steps=1000, score=True, per_epoch=False):
-    """256 inducing inputs, batches of 1024."""
+    """256 inducing points, batches of 1024."""
 
     def model(steps):
         return bp.models.SparseGaussianProcess(
@@ -71,60 +71,60 @@ def sparse(*, n, noise="constant", seed=0, steps=1000, score=True, per_epoch=Fal
         )
 
     data = _dataset(n, noise, seed)
-    posterior, answer = _fitted(model(steps), data)
-    answer |= {"message": posterior.report.message}
+    posterior, result = _fitted(model(steps), data)
+    result |= {"message": posterior.report.message}
     if score:
-        answer |= _scores(posterior, noise)
-    if per_epoch:  # what a fit costs besides its steps, taken off
-        less = _fitted(model(50), data)[1]["cpu_s"]
-        step = (answer["cpu_s"] - less) / (steps - 50)
-        answer["cpu_s_an_epoch"] = step * -(-n // 1024)
-    return answer
+        result |= _scores(posterior, noise)
+    if per_epoch:  # the difference of two fits excludes the time outside the steps
+        short = _fitted(model(50), data)[1]["cpu_s"]
+        step = (result["cpu_s"] - short) / (steps - 50)
+        result["cpu_s_per_epoch"] = step * -(-n // 1024)
+    return result
 
 
 def dense(*, n, noise="constant", seed=0, score=False):
-    """Hyper-parameters at their mode."""
+    """Exact solver, hyper-parameters at their mode."""
     model = bp.models.GaussianProcess(noise=HEADS[noise])
-    posterior, answer = _fitted(model, _dataset(n, noise, seed))
-    return answer | (_scores(posterior, noise) if score else {})
+    posterior, result = _fitted(model, _dataset(n, noise, seed))
+    return result | (_scores(posterior, noise) if score else {})
 
 
 def iterative(*, n):
-    """Hyper-parameters of a pilot, all rows' system solved, 64 new rows predicted."""
+    """Conjugate gradients; 64 new rows predicted."""
     data = _dataset(n)
     new = _float(friedman(64, 1)[0])
-    posterior, answer = _fitted(bp.models.IterativeGaussianProcess(), data)
+    posterior, result = _fitted(bp.models.IterativeGaussianProcess(), data)
     start = time.process_time()
     pred = posterior.predict(new)
-    answer["predict_cpu_s"] = time.process_time() - start  # its compilation with it
-    answer["message"] = posterior.report.message
-    answer["peak_gb"] = _peak_gb()
+    result["predict_cpu_s"] = time.process_time() - start  # includes compilation
+    result["message"] = posterior.report.message
+    result["peak_gb"] = _peak_gb()
     if n <= MOST_DENSE:
-        answer |= _beside_dense(posterior, pred, new)
-    return answer
+        result |= _against_dense(posterior, pred, new)
+    return result
 
 
-def _beside_dense(posterior, pred, new):
-    """The same hyper-parameters with K held: time, memory, and how far the answers are."""
+def _against_dense(posterior, pred, new):
+    """Time and memory with a dense K for the same hyper-parameters, and differences."""
     rows = posterior.data.rows
     real = np.flatnonzero(rows.mask)
     x, y = rows.x[real], rows.y[real]
-    at = posterior.scaling.features(jnp.asarray(new))
+    x_new = posterior.scaling.features(jnp.asarray(new))
 
     @jax.jit
-    def solve(x, y, at):
+    def solve(x, y, x_new):
         noise = posterior.noise.variance(x, y)
         factor = jnp.linalg.cholesky(posterior.kernel.gram(x, x) + jnp.diag(noise))
-        cross = posterior.kernel.gram(x, at)
-        both = jnp.concatenate([y[:, None], cross], axis=1)
-        half = jax.scipy.linalg.solve_triangular(factor, both, lower=True)
+        cross = posterior.kernel.gram(x, x_new)
+        columns = jnp.concatenate([y[:, None], cross], axis=1)
+        half = jax.scipy.linalg.solve_triangular(factor, columns, lower=True)
         mean = half[:, 0] @ half[:, 1:]
-        known = jnp.sum(half[:, 1:] ** 2, axis=0)
-        return mean, posterior.kernel.diagonal(at) - known
+        explained = jnp.sum(half[:, 1:] ** 2, axis=0)
+        return mean, posterior.kernel.diagonal(x_new) - explained
 
-    compiled = solve.lower(x, y, at).compile()
+    compiled = solve.lower(x, y, x_new).compile()
     start = time.process_time()
-    mean, variance = jax.block_until_ready(compiled(x, y, at))
+    mean, variance = jax.block_until_ready(compiled(x, y, x_new))
     seconds = time.process_time() - start
     scaling = posterior.scaling
     mean = mean * scaling.y_scale + scaling.y_mean
@@ -138,22 +138,22 @@ def _beside_dense(posterior, pred, new):
 
 
 def state_space(*, n):
-    """A fit; then the law of all rows at given hyper-parameters, compiled before."""
+    """A fit, then evidence and smoothing at fixed hyper-parameters without compilation."""
     x, y = sequence(n, 0)
     data = bp.Dataset(_float(x), _float(y))
-    answer = _fitted(bp.models.SequenceGaussianProcess(), data)[1]
+    result = _fitted(bp.models.SequenceGaussianProcess(), data)[1]
     process = MaternProcess(1.0, 10.0)
     readings = (jnp.asarray(x), jnp.asarray(y), jnp.full(n, 0.01))
     for name in ("log_evidence", "smooth"):
-        ask = getattr(process, name)
-        jax.block_until_ready(ask(*readings))
+        method = getattr(process, name)
+        jax.block_until_ready(method(*readings))
         start = time.process_time()
-        jax.block_until_ready(ask(*readings))
-        answer[f"{name}_cpu_s"] = time.process_time() - start
-    return answer
+        jax.block_until_ready(method(*readings))
+        result[f"{name}_cpu_s"] = time.process_time() - start
+    return result
 
 
-# Of one GPU by its data sheet: float64 by matrix units, and memory.
+# Peaks of a GPU from its data sheet: float64 FLOP/s with tensor cores, bytes/s of memory.
 PEAKS = {
     "NVIDIA H100 80GB HBM3": (66.9e12, 3.35e12),
     "NVIDIA H200": (66.9e12, 4.8e12),
@@ -161,7 +161,7 @@ PEAKS = {
 
 
 def _seconds(call):
-    """Wall clock of a call that is compiled, and has run once."""
+    """Wall seconds of a second call, which needs no compilation."""
     jax.block_until_ready(call())
     start = time.perf_counter()
     jax.block_until_ready(call())
@@ -169,7 +169,7 @@ def _seconds(call):
 
 
 def on_gpu(*, n, num_cells=65536):
-    """Cholesky of n rows and features of many cells, as fractions of what the GPU can."""
+    """Cholesky of n rows and features of many cells, as fractions of the GPU's peak."""
     if jax.default_backend() != "gpu":
         return {"message": "no GPU: not measured"}
     name = jax.devices()[0].device_kind
@@ -202,5 +202,5 @@ if __name__ == "__main__":
     job = json.loads(sys.argv[1])
     if job.pop("x64", True):
         bp.enable_x64()
-    answer = FITS[job.pop("model")](**job)
-    print(json.dumps({"peak_gb": _peak_gb()} | answer))
+    result = FITS[job.pop("model")](**job)
+    print(json.dumps({"peak_gb": _peak_gb()} | result))

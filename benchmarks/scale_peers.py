@@ -1,7 +1,7 @@
-"""One fit of a peer at one size, in a process of its own: `scale_peers.py JOB`, a line of JSON.
+"""One fit of another library for scale.py: `scale_peers.py JOB` prints a line of JSON.
 
-GPyTorch's sparse process (all by Adam, or natural gradients for q(u)) in float32, its
-default, begun at a random 256 of the rows; scikit-learn's exact process.
+GPyTorch: variational process in float32 (its default) with 256 inducing points, initialised at
+random rows, optimised by Adam or with natural gradients for q(u). scikit-learn: exact process.
 """
 
 import json
@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 from scale_task import friedman, gaussian_nlpd
 
-FLAT = 1e-3  # change of the loss a row between tens of epochs that counts as none
+FLAT = 1e-3  # converged if the mean loss of ten epochs decreases by less than this
 
 
 def _standard(a):
@@ -21,7 +21,7 @@ def _standard(a):
 
 
 class SparseProcess:
-    """GPyTorch's, of standardised features and targets."""
+    """Variational process of GPyTorch for standardised features and targets."""
 
     def __init__(self, x, y, *, natural, rate, falling):
         import gpytorch
@@ -39,51 +39,53 @@ class SparseProcess:
         )
         rest = self.model.hyperparameters() if natural else self.model.parameters()
         rest = [*rest, *self.likelihood.parameters()]
-        self.climbers = [torch.optim.Adam(rest, lr=rate)]
+        self.optimisers = [torch.optim.Adam(rest, lr=rate)]
         if natural:
-            own = self.model.variational_parameters()
-            self.climbers.append(gpytorch.optim.NGD(own, num_data=len(x), lr=0.1))
+            variational = self.model.variational_parameters()
+            self.optimisers.append(
+                gpytorch.optim.NGD(variational, num_data=len(x), lr=0.1)
+            )
         schedules = torch.optim.lr_scheduler
         self.schedule = falling and schedules.CosineAnnealingLR(
-            self.climbers[0], falling
+            self.optimisers[0], falling
         )
 
     def tensor(self, array):
-        """In float32."""
+        """Tensor in float32."""
         return self.torch.tensor(array, dtype=self.torch.float32)
 
     def epoch(self, most):
-        """Mean loss of at most so many batches in random order, and how many."""
+        """Run at most `most` batches in random order; return mean loss and their number."""
         self.model.train()
         self.likelihood.train()
         losses = []
         for rows in self.torch.randperm(len(self.x)).split(1024)[:most]:
-            for climber in self.climbers:
-                climber.zero_grad()
+            for optimiser in self.optimisers:
+                optimiser.zero_grad()
             loss = -self.bound(self.model(self.inputs[rows]), self.targets[rows])
             loss.backward()
-            for climber in self.climbers:
-                climber.step()
+            for optimiser in self.optimisers:
+                optimiser.step()
             losses.append(loss.item())
         if self.schedule:
             self.schedule.step()
         return float(np.mean(losses)), len(losses)
 
     def score(self):
-        """Mean negative log density of new rows."""
+        """Mean negative log predictive density of new rows."""
         new, y_new, *_ = friedman(5000, 1)
-        at = self.tensor((new - self.x.mean(0)) / self.x.std(0))
+        x_new = self.tensor((new - self.x.mean(0)) / self.x.std(0))
         self.model.eval()
         self.likelihood.eval()
         with self.torch.no_grad():
-            pred = self.likelihood(self.model(at))
+            pred = self.likelihood(self.model(x_new))
         mean = pred.mean.numpy().astype(float) * self.y.std() + self.y.mean()
         return gaussian_nlpd(y_new, mean, pred.variance.numpy() * self.y.var())
 
 
 def _model(gpytorch, start, *, natural):
     variational = gpytorch.variational
-    law = (
+    distribution = (
         variational.NaturalVariationalDistribution
         if natural
         else variational.CholeskyVariationalDistribution
@@ -93,7 +95,7 @@ def _model(gpytorch, start, *, natural):
         def __init__(self):
             super().__init__(
                 variational.VariationalStrategy(
-                    self, start, law, learn_inducing_locations=True
+                    self, start, distribution, learn_inducing_locations=True
                 )
             )
             self.mean = gpytorch.means.ConstantMean()
@@ -109,42 +111,42 @@ def _model(gpytorch, start, *, natural):
 
 
 def svgp(*, n, steps=None, natural=False, falling=None, rate=0.01):
-    """For so many batches, until the rate has fallen to nothing, or to convergence.
+    """Fit for a number of batches, until the learning rate is zero, or to convergence.
 
-    The score every ten epochs on the way.
+    The score is computed every ten epochs.
     """
     x, y, *_ = friedman(n, 0)
     process = SparseProcess(x, y, natural=natural, rate=rate, falling=falling)
-    losses, path, seconds, done = [], [], 0.0, 0
+    losses, path, seconds, num_batches = [], [], 0.0, 0
 
-    def ended():
+    def is_converged():
         if steps is not None:
-            return done >= steps
+            return num_batches >= steps
         if falling:
             return len(losses) == falling
         if len(losses) < 20:
             return False
         return np.mean(losses[-20:-10]) - np.mean(losses[-10:]) < FLAT
 
-    while not losses or not ended():
+    while not losses or not is_converged():
         start = time.process_time()
-        loss, batches = process.epoch(None if steps is None else steps - done)
+        loss, batches = process.epoch(None if steps is None else steps - num_batches)
         seconds += time.process_time() - start
         losses.append(loss)
-        done += batches
+        num_batches += batches
         if len(losses) % 10 == 0 and steps is None:
             path.append((len(losses), seconds, process.score()))
     return {
         "cpu_s": seconds,
         "epochs": len(losses),
-        "cpu_s_an_epoch": seconds / done * -(-n // 1024),
+        "cpu_s_per_epoch": seconds / num_batches * -(-n // 1024),
         "nlpd": process.score(),
         "path": path,
     }
 
 
 def sklearn_exact(*, n):
-    """Equal noise, one start."""
+    """Exact process with constant noise and one initial point."""
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
@@ -160,6 +162,6 @@ def sklearn_exact(*, n):
 if __name__ == "__main__":
     job = json.loads(sys.argv[1])
     fit = {"svgp": svgp, "sklearn": sklearn_exact}[job.pop("model")]
-    answer = fit(**job)
-    answer["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
-    print(json.dumps(answer))
+    result = fit(**job)
+    result["peak_gb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2
+    print(json.dumps(result))

@@ -1,18 +1,18 @@
-"""From a spectrum to capacity and state of charge: which representation, and which model.
+"""Capacity and state of charge from impedance spectra: representations and models.
 
     .venv/bin/python benchmarks/spectra.py capacity|soc [--smoke]
 
-Whole cells are held out. Representations: Re and Im, magnitude and phase, relaxation times
-(log γ) and parameters of a circuit, with the covariance of their errors: of what a fit leaves
-unsaid for capacity, of repeats in the cells of training for the state of charge. The errors go
-through the model to first order into the noise of the rows, both at training and for new ones.
-The GP has a line and a curve that cells share and an offset and a line of each cell's own; the
-line is `BayesianLinear` with an offset of each cell's own. Peers (scikit-learn's ridge, and its
-GPR with one length or one a feature, no restarts, at most 100 steps) get the same rows.
-BATTPROB_DATA names the folder of data. Writes benchmarks/results/spectra_QUESTION.json.
+Cross-validation leaves out whole cells. The representations are Re and Im, magnitude and phase,
+relaxation times (log γ) and parameters of a circuit, each with the covariance of its errors: the
+posterior covariance of the fit for capacity, the covariance of repeated spectra of the training
+cells for the state of charge. The errors are propagated to first order into the noise variance of
+each row, in training and in prediction. The GP has a linear and a nonlinear function common to all
+cells, and an offset and a linear function for each cell. The linear model is `BayesianLinear` with
+an offset for each cell. The peers (scikit-learn's ridge, and its GPR with one lengthscale or one per
+feature, no restarts, at most 100 steps) get the same rows. BATTPROB_DATA is the folder of data.
+Writes benchmarks/results/spectra_TARGET.json.
 """
 
-import argparse
 import csv
 import json
 import os
@@ -30,6 +30,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import battprob as bp
+from battprob.cli.arguments import Parser
 from battprob.features import fit_first_order, predict_first_order
 from battprob.kernels import Categorical, Linear, Matern52
 from battprob.models import BayesianLinear, GaussianProcess
@@ -39,7 +40,7 @@ RESULTS = pathlib.Path(__file__).parent / "results"
 DATA = pathlib.Path(os.environ.get("BATTPROB_DATA", "../shared/data"))
 CIRCUIT = "R0-p(R1,CPE1)-p(R2,CPE2)-CPE3"
 CELL = "cell"
-AT_EACH = 15  # frequencies or times kept
+NUM_POINTS = 15  # frequencies or relaxation times used
 
 
 def zhang(count):
@@ -47,16 +48,16 @@ def zhang(count):
     pack = np.load(DATA / "eis_zhang2020" / "zhang2020.npz")
     z = (pack["re"] - 1j * pack["minus_im"]) * pack["scale"]
     cells = pack["cell"].astype(str)
-    own = [np.flatnonzero(cells == cell) for cell in np.unique(cells)]
+    by_cell = [np.flatnonzero(cells == cell) for cell in np.unique(cells)]
     keep = np.concatenate(
-        [rows[np.linspace(0, len(rows) - 1, count).astype(int)] for rows in own]
+        [rows[np.linspace(0, len(rows) - 1, count).astype(int)] for rows in by_cell]
     )
     capacity = pack["capacity_mAh"][keep].astype(float)
     return pack["freq_hz"], z[keep], capacity, cells[keep]
 
 
 def states_of_charge(count):
-    """Frequencies, spectra, states of charge in % and cells; `count` runs of each."""
+    """Frequencies, spectra, states of charge in % and cells, `count` runs of each cell."""
     with open(DATA / "eis_soc_replicates" / "eis.csv") as file:
         rows = list(csv.DictReader(file))
     spectra = {}
@@ -75,18 +76,18 @@ def states_of_charge(count):
 
 
 def representations(frequency, z):
-    """Features [n d] and covariances [n d d] that the fits say, by name."""
+    """Features [n d] and covariances of their errors [n d d], by name."""
     key = jax.random.key(0)
     order = np.argsort(frequency)
     frequency, z = frequency[order], z[:, order]
-    found = bp.eis.DRT().fit(frequency, z, key=key)
-    keep = np.unique(np.linspace(0, len(frequency) - 1, AT_EACH).astype(int))
-    noise = np.asarray(found.impedance(frequency).aleatoric)[:, keep]
+    drt = bp.eis.DRT().fit(frequency, z, key=key)
+    keep = np.unique(np.linspace(0, len(frequency) - 1, NUM_POINTS).astype(int))
+    noise = np.asarray(drt.impedance(frequency).aleatoric)[:, keep]
     parts = np.stack([z.real, z.imag], axis=-1)[:, keep]
     size = np.abs(z[:, keep])
     bode = np.stack([np.log(size), np.angle(z[:, keep])], axis=-1)
     relative = np.repeat((noise.mean(-1) / size**2)[..., None], 2, axis=-1)
-    times = found.coordinates(np.geomspace(*found.band_s, AT_EACH))
+    times = drt.coordinates(np.geomspace(*drt.band_s, NUM_POINTS))
     circuit = bp.eis.Circuit(CIRCUIT).fit(frequency, z, key=key).coordinates
     return {
         "Re and Im": _independent(parts, noise),
@@ -103,30 +104,30 @@ def _independent(values, variance):
 
 
 def of_repeats(x, repeats, known):
-    """Covariance of repeats, pooled over the rows that are known: the same for all."""
-    own = [x[known & (repeats == one)] for one in np.unique(repeats[known])]
-    away = np.concatenate([rows - rows.mean(0) for rows in own])
-    pooled = away.T @ away / (len(away) - len(own))
+    """Pooled covariance of repeats among the known rows, the same for every row."""
+    sets = [x[known & (repeats == name)] for name in np.unique(repeats[known])]
+    centred = np.concatenate([rows - rows.mean(0) for rows in sets])
+    pooled = centred.T @ centred / (len(centred) - len(sets))
     return np.broadcast_to(pooled, (len(x), *pooled.shape))
 
 
 def models(names):
-    """A line with an offset for every cell, and a curve too with a line for every cell."""
-    noise, own = Constant() + Known(), Categorical([CELL])
+    """The linear model and the Gaussian process."""
+    noise, cell = Constant() + Known(), Categorical([CELL])
     line = Linear(features=names)
-    kernel = line + Matern52(features=names) + own + own * line
+    kernel = line + Matern52(features=names) + cell + cell * line
     return {
-        "line": BayesianLinear(noise, random_effects=True),
+        "linear": BayesianLinear(noise, random_effects=True),
         "GP": GaussianProcess(kernel, noise),
     }
 
 
-def held_out(model, x, covariance, y, cell):
-    """Mean, and the probability said of less than y, from fits without the row's cell.
+def cross_validated(model, x, covariance, y, cell):
+    """Mean and cdf at y, predicted for each cell by a fit to the other cells.
 
-    `covariance` is a function of the rows known.
+    `covariance` is a function of the mask of training rows.
     """
-    mean, place = np.zeros_like(y), np.zeros_like(y)
+    mean, pit = np.zeros_like(y), np.zeros_like(y)
     codes = np.unique(cell, return_inverse=True)[1].astype(float)
     coded = isinstance(model, GaussianProcess)
     names = [f"x{i}" for i in range(x.shape[1])] + [CELL] * coded
@@ -142,18 +143,18 @@ def held_out(model, x, covariance, y, cell):
         )
         posterior = fit_first_order(model, data, errors[~test], key=jax.random.key(0))
         pred = predict_first_order(posterior.predict, rows[test], errors[test])
-        mean[test], place[test] = pred.mean, pred.cdf(y[test])
-    return mean, place
+        mean[test], pit[test] = pred.mean, pred.cdf(y[test])
+    return mean, pit
 
 
 def peers(width):
     """Ridge and Gaussian processes of scikit-learn."""
 
     def few_steps(objective, start, bounds):
-        found = minimize(
+        result = minimize(
             objective, start, jac=True, bounds=bounds, options={"maxiter": 100}
         )
-        return found.x, found.fun
+        return result.x, result.fun
 
     def process(length):
         kernel = ConstantKernel() * RBF(length) + WhiteKernel()
@@ -166,75 +167,81 @@ def peers(width):
     }
 
 
-def peer_held_out(make, x, y, cell):
-    """As `held_out`, of an estimator that answers Gaussians."""
+def peer_cross_validated(make, x, y, cell):
+    """As `cross_validated`, for an estimator with Gaussian predictions."""
     mean, sd = np.zeros_like(y), np.zeros_like(y)
-    for one in np.unique(cell):
-        test = cell == one
+    for name in np.unique(cell):
+        test = cell == name
         model = make_pipeline(StandardScaler(), make()).fit(x[~test], y[~test])
         mean[test], sd[test] = model.predict(x[test], return_std=True)
     return mean, np.asarray(jax.scipy.stats.norm.cdf((y - mean) / sd))
 
 
-def judged(frequency, z, y, cell, *, repeated):
-    """RMSE and coverage of every representation and model, peers beside."""
+def all_scores(frequency, z, y, cell, *, repeated):
+    """RMSE and coverage of every representation and model, and of the peers."""
     scores = {}
 
-    def judge(name, answer):
+    def score(name, predict):
         start = time.process_time()
-        mean, place = answer()
-        inside = (place > 0.05) & (place < 0.95)
+        mean, pit = predict()
+        inside = (pit > 0.05) & (pit < 0.95)
         scores[name] = {
             "rmse": float(np.sqrt(np.mean((y - mean) ** 2))),
             "coverage": float(np.mean(inside)),
-            "of each cell": [float(inside[cell == c].mean()) for c in np.unique(cell)],
+            "coverage by cell": [
+                float(inside[cell == c].mean()) for c in np.unique(cell)
+            ],
             "seconds": time.process_time() - start,
         }
         print(name, scores[name], flush=True)
 
     repeats = np.char.add(cell, y.astype(str))
-    for shape, (x, said) in representations(frequency, z).items():
+    for shape, (x, covariance) in representations(frequency, z).items():
         names = [f"x{i}" for i in range(x.shape[1])]
 
-        def told(known, x=x, said=said):
-            return of_repeats(x, repeats, known) if repeated else said
+        def errors(known, x=x, covariance=covariance):
+            return of_repeats(x, repeats, known) if repeated else covariance
 
-        def untold(_known, said=said):
-            return np.zeros_like(said)
+        def no_errors(_known, covariance=covariance):
+            return np.zeros_like(covariance)
 
         for name, model in models(names).items():
-            own = model, x
-            judge(f"{shape}, {name}", lambda own=own: held_out(*own, told, y, cell))
+            score(
+                f"{shape}, {name}",
+                lambda m=model, x=x, e=errors: cross_validated(m, x, e, y, cell),
+            )
             if name == "GP":
-                judge(
-                    f"{shape}, {name}, no errors told",
-                    lambda own=own: held_out(*own, untold, y, cell),
+                score(
+                    f"{shape}, {name}, errors ignored",
+                    lambda m=model, x=x, e=no_errors: cross_validated(m, x, e, y, cell),
                 )
         for name, make in peers(x.shape[1]).items():
-            own = make, x
-            judge(f"{shape}, {name}", lambda own=own: peer_held_out(*own, y, cell))
+            score(
+                f"{shape}, {name}",
+                lambda make=make, x=x: peer_cross_validated(make, x, y, cell),
+            )
     return scores
 
 
 def main():
-    """Run one question and write what was found."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("question", choices=("capacity", "soc"))
-    parser.add_argument("--smoke", action="store_true")
+    """Run all models for one target, print and write the scores."""
+    parser = Parser(description=__doc__)
+    parser.add_argument("target", choices=("capacity", "soc"))
+    parser.add_argument("--smoke", action="store_true", help="few spectra")
     options = parser.parse_args()
     warnings.filterwarnings("ignore", category=UserWarning, module="sklearn")
     bp.enable_x64()
-    if options.question == "capacity":
-        scores = judged(*zhang(8 if options.smoke else 40), repeated=False)
+    if options.target == "capacity":
+        scores = all_scores(*zhang(8 if options.smoke else 40), repeated=False)
     else:
-        scores = judged(*states_of_charge(2 if options.smoke else 6), repeated=True)
+        scores = all_scores(*states_of_charge(2 if options.smoke else 6), repeated=True)
     print(f"\n{'':50}{'rmse':>8}{'coverage':>10}{'seconds':>9}")
-    for name, own in scores.items():
+    for name, row in scores.items():
         print(
-            f"{name:50}{own['rmse']:8.3g}{own['coverage']:10.3f}{own['seconds']:9.1f}"
+            f"{name:50}{row['rmse']:8.3g}{row['coverage']:10.3f}{row['seconds']:9.1f}"
         )
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"spectra_{options.question}.json"
+    path = RESULTS / f"spectra_{options.target}.json"
     path.write_text(json.dumps(scores, indent=1))
 
 

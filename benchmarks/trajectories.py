@@ -1,12 +1,11 @@
-"""Fade trajectories, leave one cell out: life and later capacities from 30 % of life.
+"""Forecasts of life and capacity after 30 % of life, leaving out one cell at a time.
 
-Beside `FadeTrajectory` stand (a) a Gaussian process of the cell's own curve alone,
-extrapolated, and (b) the lives of the other cells, whatever this one shows.
+`FadeTrajectory` is compared with (a) the extrapolation of a Gaussian process fitted to the capacity
+of the cell itself, and (b) the empirical distribution of the lives of the other cells.
 
     python benchmarks/trajectories.py DATA [--sets severson xjtu] [--cells 12] [-o OUT.json]
 """
 
-import argparse
 import json
 import os
 import time
@@ -20,9 +19,10 @@ from tqdm import tqdm
 
 import battprob as bp
 from battprob import data
+from battprob.cli.arguments import Parser
 
 bp.enable_x64()
-SHARE = 0.3
+FRACTION = 0.3  # of the life, known when the forecast is made
 DRAWS, STEPS = 500, 200
 
 
@@ -43,14 +43,16 @@ def _sunwoda(folder):
 
 def _xjtu(folder):
     path = folder / "xjtu/capacity.csv"
-    return data.read_capacity_csv(path, cycle="record"), 1.65  # few go down to 1.6
+    return data.read_capacity_csv(
+        path, cycle="record"
+    ), 1.65  # few cells reach 80 % (1.6 Ah)
 
 
 SETS = {f.__name__[1:]: f for f in (_severson, _baumhofer, _sunwoda, _xjtu)}
 
 
 def true_life(cell, threshold):
-    """The stated life, or the first crossing of medians of three; NaN where none."""
+    """Life in the data, or first crossing of the smoothed capacity; NaN if none."""
     if np.isfinite(cell.cycle_life):
         return cell.cycle_life
     known = np.isfinite(cell.capacity_ah)
@@ -62,19 +64,19 @@ def true_life(cell, threshold):
     if not len(below) or below[0] == 0:
         return np.nan
     j = below[0]
-    share = (capacity[j - 1] - threshold) / (capacity[j - 1] - capacity[j])
-    return cycle[j - 1] + share * (cycle[j] - cycle[j - 1])
+    fraction = (capacity[j - 1] - threshold) / (capacity[j - 1] - capacity[j])
+    return cycle[j - 1] + fraction * (cycle[j] - cycle[j - 1])
 
 
 def _crps(draws, y):
     return np.abs(draws - y).mean() - 0.5 * np.abs(draws[:, None] - draws[None]).mean()
 
 
-def alone(cell, after, threshold, farthest, key):
-    """Draws of the life by extrapolating the cell's own curve."""
+def extrapolated(cell, after, threshold, farthest, key):
+    """Draws of the life from a Gaussian process of the capacity of this cell."""
     keep = (cell.cycle <= after) & np.isfinite(cell.capacity_ah)
-    seen = bp.Dataset(cell.cycle[keep].astype(float), cell.capacity_ah[keep])
-    posterior = bp.models.SequenceGaussianProcess().fit(seen, key=key)
+    observed = bp.Dataset(cell.cycle[keep].astype(float), cell.capacity_ah[keep])
+    posterior = bp.models.SequenceGaussianProcess().fit(observed, key=key)
     cycles = np.linspace(after, farthest, STEPS)
     paths = np.asarray(posterior.sample_functions(cycles, key=key, num=DRAWS))
     below = paths < threshold
@@ -84,7 +86,7 @@ def alone(cell, after, threshold, farthest, key):
 def _one_cell(cells, lives, i, threshold, *, with_process):
     key = jax.random.key(0)
     cell, life = cells[i], lives[i]
-    after = SHARE * life
+    after = FRACTION * life
     start = time.process_time()
     others = [other for j, other in enumerate(cells) if j != i]
     posterior = bp.trajectories.FadeTrajectory(progress=False).fit(others, key=key)
@@ -114,23 +116,23 @@ def _one_cell(cells, lives, i, threshold, *, with_process):
         "cpu_seconds": seconds,
     }
     if with_process:
-        draws = alone(cell, after, threshold, 4 * np.max(population), key)
+        draws = extrapolated(cell, after, threshold, 4 * np.max(population), key)
         record["crps_process"] = float(_crps(draws, life))
     return record
 
 
 def _main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument(
-        "--cells", type=int, help="most cells left out, drawn at random"
+        "--cells", type=int, help="maximum number of cells left out, drawn at random"
     )
     parser.add_argument("--without-process", action="store_true")
     parser.add_argument("-o", "--output", type=Path)
     options = parser.parse_args()
     results = {}
-    titles = ("cells", "cov Q", "cov life", "CRPS", "process", "population", "CPU-s")
+    titles = ("cells", "cov Q", "cov life", "CRPS", "process", "population", "CPU s")
     print(f"{'':<12}" + "".join(f"{title:>12}" for title in titles))
     for name in options.sets:
         cells, threshold = SETS[name](options.data)

@@ -194,19 +194,17 @@ else:
     print("Set the environment variable BATTPROB_DATA to the folder with the data.")
 
 # %% [markdown]
-# **Which representation is best?** Two data sets give no clear answer. The table has the error of a Gaussian
-# process and the coverage of its 90 % interval, with whole cells left out (`benchmarks/spectra.py`):
+# **Which representation is best?** Two data sets give no clear answer. The table has the root mean square error
+# of a Gaussian process and the coverage of its 90 % interval, with whole cells left out (`benchmarks/spectra.py`):
 #
-# | features | capacity: error (mAh), coverage | state of charge: error (%), coverage |
+# | features | capacity (mAh) | state of charge (%) |
 # |---|---|---|
-# | relaxation times | 2.2, 0.73 | 13 |
-# | circuit parameters, errors propagated | 2.4, 0.88 | 8.2, 0.88 |
-# | circuit parameters | 4.7 | |
-# | Re and Im | 3.2, 0.99 | 7.6, 0.96 |
-# | Re and Im, errors propagated | 6.5, 0.74 | |
-# | magnitude and phase | 5.0 to 5.3 | 6.8, 0.96 |
+# | relaxation times | 2.2, coverage 0.73 | 13 |
+# | circuit parameters | 2.4, coverage 0.88 (without propagated errors 4.7) | 8.2, coverage 0.88 |
+# | real and imaginary parts | 3.2, coverage 0.99 (with propagated errors 6.5, 0.74) | 7.6, coverage 0.96 |
+# | magnitude and phase | 5.0 to 5.3 | 6.8, coverage 0.96 |
 #
 # Capacity: 160 spectra of 4 cells. State of charge: 180 spectra of 3 batteries. Textbooks recommend the complex
 # numbers over magnitude and phase. These data neither support nor contradict that: with 3 and 4 cells the
 # differences between representations are as large as those between cells. Propagating the errors helps most for
-# the circuit of ageing cells (4.7 to 2.4 mAh), whose parameters differ much in their accuracy.
+# the circuit of ageing cells, whose parameters differ much in their accuracy.

@@ -30,7 +30,7 @@ def test_variance_within_groups_agrees_with_numpy(study):
 
 def test_cell_to_cell_sd_agrees_with_the_true_one(study, capsys):
     rows = study.report("synthetic", *study.synthetic(80))
-    assert "share of var log life explained" in capsys.readouterr().out
+    assert "explained fraction of var log life" in capsys.readouterr().out
     # 56 degrees of freedom: the relative error of a standard deviation is about 10 %.
     for row in rows:
         if row["label"] != "fade rate to cycle 10":

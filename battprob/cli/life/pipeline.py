@@ -12,7 +12,8 @@ scores on that test set are slightly optimistic.
 from collections.abc import Sequence
 
 from battprob.kernels import Categorical, Linear, Matern12
-from battprob.models import AbstractModel, GaussianProcess
+from battprob.models import GaussianProcess
+from battprob.models.base import AbstractModel
 
 COLUMNS = (
     "delta_q_log10_minimum",
