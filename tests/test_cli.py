@@ -9,7 +9,8 @@ import pytest
 
 from battprob import Predictive, cli
 from battprob.cli import life
-from battprob.data import population
+from battprob.cli._forecast import quantile_texts
+from battprob.data import population, readers, register_reader
 from battprob.transforms import Log
 
 
@@ -199,6 +200,7 @@ def test_models_of_a_table_are_compared(table, tmp_path, capsys):
         (["life", "{ragged}"], "not a table in CSV format"),
         (["life", "{gap}"], "'slope' is missing or infinite.*line 3"),
         (["life", "{few}"], "2 cells and 3 features"),
+        (["life", "{spectrum}"], "expected cells .* got Spectrum records"),
     ],
 )
 def test_errors_are_one_line(arguments, message, table, tmp_path, capsys):
@@ -209,16 +211,56 @@ def test_errors_are_one_line(arguments, message, table, tmp_path, capsys):
         "gap": tmp_path / "gap.csv",
         "few": tmp_path / "few.csv",
         "ragged": tmp_path / "ragged.csv",
+        "spectrum": tmp_path / "spectrum.txt",
     }
     files["empty"].write_text("")
     files["gap"].write_text("slope,cycle_life\n0.1,500\n,600\n0.3,700\n")
     files["few"].write_text("a,b,c,cycle_life\n1,2,3,500\n2,3,5,700\n")
     files["ragged"].write_text("slope,cycle_life\n0.1,500\n0.2,600,1,2,3\n")
+    files["spectrum"].write_text("freq_hz,re_ohm,im_ohm\n10,0.1,-0.01\n1,0.2,-0.02\n")
     arguments = [part.format(**files) for part in arguments]
     assert cli.main(arguments) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert re.search(message, error), error
+
+
+def test_life_reads_cells_of_a_registered_format(tmp_path, monkeypatch):
+    """Assert that a user's reader is used, also for names that end in .csv."""
+    monkeypatch.setattr(readers, "_REGISTERED", {})
+    cells = population(2, seed=0).cells
+    register_reader(".cells.csv", lambda path: cells)
+    path = tmp_path / "a.cells.csv"
+    path.touch()
+    (source,) = life.read(path)
+    assert source.life.tolist() == [cell.cycle_life for cell in cells]
+
+
+def test_forecast_of_a_table(tmp_path, capsys):
+    """Assert that a cell above the threshold is forecast by its median and interval."""
+    path = tmp_path / "capacity.csv"
+    lines = ["cell,cycle,capacity_Ah"]
+    for number, cell in enumerate(population(5, seed=0).cells):
+        num_known = len(cell.cycle) // (3 if number == 0 else 1)
+        readings = zip(cell.cycle, cell.capacity_ah, strict=True)
+        lines += [f"c{number},{c},{q}" for c, q in list(readings)[:num_known]]
+    path.write_text("\n".join(lines) + "\n")
+    assert cli.main(["forecast", str(path), "--threshold", "0.9"]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^cell +last cycle +5 % +median +95 %$", printed, re.M)
+    low, median, high = re.search(
+        r"^c0 +\d+ +(\d+) +(\d+) +>?(\d+)$", printed, re.M
+    ).groups()
+    assert int(low) < int(median) < int(high)
+    assert len(re.findall(r"^c\d+ +\d+ +reached$", printed, re.M)) == 4
+
+
+def test_quantiles_beyond_the_horizon_are_lower_bounds():
+    """Assert that a quantile of paths that never cross is printed as a bound."""
+    life_pred = Predictive.gaussian(1000.0, 0.0, 100.0**2)
+    assert quantile_texts(life_pred, 0.0) == ["836", "1000", "1164"]
+    assert quantile_texts(life_pred, 0.2) == ["836", "1000", ">1164"]
+    assert quantile_texts(life_pred, 0.6) == ["836", ">1000", ">1164"]
 
 
 def test_features_of_cells_feed_life(tmp_path, capsys):

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 _PROBABILITIES = (0.05, 0.5, 0.95)
 
 
@@ -10,11 +12,13 @@ def add(commands):
     forecast = commands.add_parser(
         "forecast",
         help="forecast the cycle at which capacity falls below a threshold",
-        description="FILE is a table with the columns cell, cycle and capacity_Ah. The "
-        "model is fitted to all cells; at least three must have aged. It then forecasts "
-        "the end of life of every cell whose capacity is still above the threshold.",
+        description="Forecast the end of life of every cell whose capacity is still above "
+        "the threshold. FILE is a table with the columns cell, cycle and capacity_Ah. The "
+        "model is fitted to all cells, of which at least three must have aged.",
     )
-    forecast.add_argument("file", type=Path, metavar="FILE")
+    forecast.add_argument(
+        "file", type=Path, metavar="FILE", help="table of capacities (.csv)"
+    )
     forecast.add_argument(
         "--threshold",
         type=float,
@@ -34,7 +38,6 @@ def add(commands):
 
 def _forecast(options):
     import jax
-    import numpy as np
 
     from battprob import DataError, data
     from battprob.trajectories import FadeTrajectory
@@ -57,21 +60,30 @@ def _forecast(options):
             print(f"{cell.name:<24}{cell.cycle[-1]:>12}{'reached':>16}")
             continue
         life = forecast.life(threshold_ah)
-        # Paths that never cross count as crossing at the horizon: beyond this
-        # probability a quantile is only a lower bound.
-        crossing = 1 - forecast.uncrossed(threshold_ah)
-        quantiles = np.asarray(life.quantile(np.array(_PROBABILITIES)))
-        numbers = "".join(
-            f"{f'{quantile:.0f}' if p <= crossing else f'>{quantile:.0f}':>8}"
-            for p, quantile in zip(_PROBABILITIES, quantiles, strict=True)
-        )
+        quantiles = quantile_texts(life, forecast.uncrossed(threshold_ah))
+        numbers = "".join(f"{text:>8}" for text in quantiles)
         print(f"{cell.name:<24}{cell.cycle[-1]:>12}{numbers}")
         if options.report is not None:
             _draw(options.report, cell, forecast, life, threshold_ah)
 
 
+def quantile_texts(life, uncrossed):
+    """The quantiles of `life`, with ">" where one is only a lower bound.
+
+    Paths that do not reach the threshold count as reaching it at the horizon.
+
+    Args:
+        life: predicted cycle of the end of life.
+        uncrossed: probability of paths that do not reach the threshold.
+    """
+    quantiles = life.quantile(np.array(_PROBABILITIES))
+    return [
+        f"{quantile:.0f}" if p <= 1 - uncrossed else f">{quantile:.0f}"
+        for p, quantile in zip(_PROBABILITIES, np.asarray(quantiles), strict=True)
+    ]
+
+
 def _draw(folder, cell, forecast, life, threshold_ah):
-    import numpy as np
     from matplotlib import pyplot as plt
 
     from battprob import plots

@@ -78,8 +78,17 @@ def add(commands):
         "early-life features, one row per cell. Spectra (.DTA, .z, .mpt, .csv) give points "
         "of the Nyquist plot, one row per spectrum.",
     )
-    table.add_argument("files", type=Path, nargs="+", metavar="FILE")
-    table.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.csv")
+    table.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help="files of one kind"
+    )
+    table.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT.csv",
+        help="table to write",
+    )
     table.set_defaults(run=_features)
 
 

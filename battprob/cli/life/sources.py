@@ -12,12 +12,11 @@ from battprob._errors import DataError
 from battprob.cli.life.pipeline import BATCH, COLUMNS
 from battprob.data import Cell
 from battprob.data.despike import Repair
+from battprob.data.readers import registered_reader
 from battprob.dataset import Dataset
 from battprob.features import FeatureTable
 from battprob.targets import Target
 from battprob.transforms import Log
-
-_READERS = {".npz": data.read_pack, ".mat": data.read_matr}
 
 
 class Source(NamedTuple):
@@ -113,7 +112,8 @@ def read(
     The split 'train' comes first.
 
     Args:
-        path: a pack (.npz), a MATR batch file (.mat) or a table of features (.csv).
+        path: a pack (.npz), a MATR batch file (.mat), a table of features (.csv), or a
+            file of cells in a format of `data.register_reader`.
         target: column of a table with the life in cycles. Lives are unknown where the
             column is missing or an entry is empty.
         group: column of a table with the name of the batch.
@@ -126,14 +126,14 @@ def read(
     path = Path(path)
     if not path.is_file():
         raise DataError(f"file {path} does not exist")
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv" and registered_reader(path) is None:
         return [_from_csv(path, target, group, columns)]
-    if path.suffix not in _READERS:
+    cells: Any = data.read_file(path)
+    if not isinstance(cells[0], Cell):
         raise DataError(
-            f"{path.name}: expected a pack (.npz), a MATR batch file (.mat) or a table of "
-            f"features (.csv); got {path.suffix or 'no file extension'}"
+            f"{path}: expected cells (.npz, .mat) or a table of features (.csv); got "
+            f"{type(cells[0]).__name__} records. `battprob features` makes a table of them"
         )
-    cells = _READERS[path.suffix](path)
     splits = list(dict.fromkeys(cell.split or path.stem for cell in cells))
     splits.sort(key=lambda split: split != "train")
     return [
