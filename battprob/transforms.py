@@ -1,16 +1,17 @@
-"""Monotone transforms between the scale a model works on and the target's own.
+"""Monotone transforms between the scale of a model and the scale of the target.
 
-A model sees `z`, the user sees `y = forward(z)`, with `forward` strictly increasing.
-Life and resistance are modelled on `Log`, most else on `Identity`.
+A model works with z; the target is y = forward(z), with `forward` strictly increasing.
+Use `Log` for positive targets whose relative error is constant, such as life or
+resistance, and `Identity` (the default) for others.
 
-A transform must carry the split of variance over, not only the mean. Write one component
-of a `Predictive` as f ~ N(location, function_variance) (what is not known) and
-z | f ~ N(f, noise_variance) (what varies). `moments` answers, for y,
+A transform also converts the decomposition of the variance. One component of a
+`Predictive` is f ~ N(location, function_variance) (epistemic) and z | f ~ N(f,
+noise_variance) (aleatoric). `moments` computes, for y,
 
-    E[E[y | f]],   E[Var(y | f)],   Var(E[y | f]),
+    E[E[y | f]],   E[Var(y | f)],   Var(E[y | f]):
 
-the mean, the aleatoric and the epistemic part, exactly for `Identity` and `Log` and by
-Gauss-Hermite quadrature for any other `Monotone`.
+the mean, the aleatoric and the epistemic variance. They are exact for `Identity` and
+`Log`, and computed by Gauss-Hermite quadrature for `Monotone`.
 """
 
 from abc import abstractmethod
@@ -27,23 +28,26 @@ from battprob._numerics.normal import mean_absolute, normal_cdf_and_density
 from battprob._typing import Array, Float
 
 _NODES = 32
-_TAIL = 9.0  # standard deviations: the mass beyond is below 1e-18
+_TAIL = 9.0  # standard deviations: the probability beyond is below 1e-18
 
 
 class AbstractTransform(eqx.Module):
-    """Strictly increasing map from the model's scale z to the target's scale y."""
+    """Interface of a transform: a strictly increasing map from model z to target y.
+
+    Write your own with `Monotone` if it has no moments in closed form.
+    """
 
     @abstractmethod
     def forward(self, z: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """Target value of a model value."""
+        """Target y of a model value z."""
 
     @abstractmethod
     def inverse(self, y: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """Model value of a target value; infinite or NaN outside the target's domain."""
+        """Model value z of a target y; infinite or NaN outside the domain of y."""
 
     @abstractmethod
     def log_slope(self, y: Float[Array, "*b"]) -> Float[Array, "*b"]:
-        """log of d inverse / dy at y, which turns a density of z into one of y."""
+        """log dz/dy at y: add it to a log density of z to get that of y."""
 
     @abstractmethod
     def moments(
@@ -52,7 +56,12 @@ class AbstractTransform(eqx.Module):
         noise_variance: Float[Array, "*b"],
         function_variance: Float[Array, "*b"],
     ) -> tuple[Float[Array, "*b"], Float[Array, "*b"], Float[Array, "*b"]]:
-        """E E[y|f], E Var(y|f) and Var E[y|f] for Gaussian f and z | f."""
+        """Mean E E[y|f], aleatoric variance E Var(y|f), epistemic variance Var E[y|f].
+
+        Args:
+            location, function_variance: mean and variance of f.
+            noise_variance: variance of z given f.
+        """
 
     @abstractmethod
     def mean_distance(
@@ -62,11 +71,11 @@ class AbstractTransform(eqx.Module):
         location_b: Float[Array, "*b"],
         variance_b: Float[Array, "*b"],
     ) -> Float[Array, "*b"]:
-        """E|y_a - y_b| for independent Gaussian z_a, z_b; the CRPS is made of it."""
+        """E|y_a - y_b| for independent Gaussian z_a and z_b; the CRPS needs it."""
 
 
 class Identity(AbstractTransform):
-    """y = z."""
+    """No transform: y = z."""
 
     def forward(self, z):
         return z
@@ -87,26 +96,28 @@ class Identity(AbstractTransform):
 
 
 class Log(AbstractTransform):
-    """y = exp(z): a positive target whose relative errors are what vary.
+    """y = exp(z), for a positive target with a constant relative error.
 
-    A noise standard deviation of 0.1 on this scale reads as "about 10 %".
+    A noise standard deviation of 0.1 on this scale is a relative error of about 10 %.
     """
 
     def forward(self, z):
         return jnp.exp(z)
 
     def inverse(self, y):
-        # No target is below zero: all of the distribution lies above.
+        # For y <= 0 the distribution function is 0, that of z = -inf.
         return jnp.where(y > 0, jnp.log(jnp.where(y > 0, y, 1.0)), -jnp.inf)
 
     def log_slope(self, y):
         return -jnp.log(jnp.where(y > 0, y, 1.0))
 
     def moments(self, location, noise_variance, function_variance):
-        r"""Lognormal moments.
+        r"""Moments of the lognormal distribution.
 
-        $E = e^{m + (v + u)/2}$, $E\,Var = E^2 e^{u}(e^{v} - 1)$ and
-        $Var\,E = E^2 (e^{u} - 1)$ with noise variance v and function variance u.
+        With location m, noise variance v and function variance u,
+
+        $$E = e^{m + (v + u)/2}, \quad E\,\mathrm{Var} = E^2 e^{u}(e^{v} - 1), \quad
+        \mathrm{Var}\,E = E^2 (e^{u} - 1).$$
         """
         mean = jnp.exp(location + 0.5 * (noise_variance + function_variance))
         aleatoric = mean**2 * jnp.exp(function_variance) * jnp.expm1(noise_variance)
@@ -123,11 +134,12 @@ class Log(AbstractTransform):
 
 
 class Monotone(AbstractTransform):
-    """Any increasing pair of functions; moments by 32-node Gauss-Hermite quadrature.
+    """A strictly increasing function and its inverse; moments by 32-node quadrature.
 
     Args:
-        to_target: z -> y, strictly increasing, made of JAX operations on scalars.
-        to_model: its inverse.
+        to_target: z -> y, strictly increasing, written in JAX for scalars.
+        to_model: its inverse. Predictions can be saved if both functions are registered
+            with `battprob.register`.
 
     Example:
         >>> import jax
@@ -163,18 +175,19 @@ def _quadrature_moments(to_target, location, noise_variance, function_variance):
     node, weight = _gauss_hermite(location.dtype)
     f = location + safe_sqrt(function_variance) * node
     y = to_target(f[:, None] + (safe_sqrt(noise_variance) * node)[None, :])
-    given_f = y @ weight
-    mean = given_f @ weight
-    aleatoric = (y - given_f[:, None]) ** 2 @ weight @ weight
-    return mean, aleatoric, (given_f - mean) ** 2 @ weight
+    mean_f = y @ weight  # E[y | f] at each node of f
+    mean = mean_f @ weight
+    aleatoric = (y - mean_f[:, None]) ** 2 @ weight @ weight
+    return mean, aleatoric, (mean_f - mean) ** 2 @ weight
 
 
 def _quadrature_distance(to_target, location_a, variance_a, location_b, variance_b):
-    """E|y_a - c| over y_b = c, the inner integral split at the kink z_a = z_b.
+    """E|y_a - y_b|: outer quadrature over z_b, inner one over z_a.
 
-    E|y_a - c| = 2 E[(y_a - c)+] - E[y_a] + c; the positive part is a Gauss-Legendre sum
-    over z_a in [z_b, location_a + 9 sd], where the integrand is smooth. The wider of the
-    two is taken inside: averaged over the narrower, the other's kink would be left.
+    E|y_a - c| = 2 E[(y_a - c)+] - E[y_a] + c. The integrand of the positive part has a
+    kink at z_a = z_b and is smooth beyond, so it is a Gauss-Legendre sum over z_a in
+    [z_b, location_a + 9 std]. The inner integral is over the wider of the two
+    distributions: its result is then a smooth function of the other variable.
     """
     a, b = (location_a, variance_a), (location_b, variance_b)
     wider = variance_a >= variance_b
@@ -186,7 +199,7 @@ def _quadrature_distance(to_target, location_a, variance_a, location_b, variance
     scale = safe_sqrt(variance_a)
     mean_a = to_target(location_a + scale * node) @ weight
 
-    def given_b(z_b):
+    def at_b(z_b):
         c = to_target(z_b)
         low = jnp.clip(_ratio(z_b - location_a, scale), -_TAIL, _TAIL)
         half = 0.5 * (_TAIL - low)
@@ -195,13 +208,11 @@ def _quadrature_distance(to_target, location_a, variance_a, location_b, variance
         excess = to_target(location_a + scale * u) - c
         return 2 * half * (excess * density) @ legendre_weight + c
 
-    return (
-        jax.vmap(given_b)(location_b + safe_sqrt(variance_b) * node) @ weight - mean_a
-    )
+    return jax.vmap(at_b)(location_b + safe_sqrt(variance_b) * node) @ weight - mean_a
 
 
 def _ratio(numerator, scale):
-    """numerator / scale, with the right limits (±inf, or 0 at 0/0) as scale -> 0."""
+    """numerator / scale with its limits as scale -> 0: ±inf, or 0 for 0/0."""
     tiny = jnp.finfo(jnp.result_type(scale)).tiny
     return numerator / jnp.maximum(scale, tiny)
 

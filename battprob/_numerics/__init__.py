@@ -1,1 +1,1 @@
-"""Numerical methods shared by all parts: linear algebra, optimisation, smoothing of weights."""
+"""Numerical methods shared by all parts: linear algebra, optimisation, normal tails, importance weights."""

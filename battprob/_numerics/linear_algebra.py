@@ -1,4 +1,4 @@
-"""Functions that stay finite, and have finite gradients, where the naive ones do not."""
+"""Square roots and Cholesky factors whose values and gradients stay finite."""
 
 import jax
 import jax.numpy as jnp
@@ -9,11 +9,12 @@ from battprob._typing import Array, Float
 
 @jax.custom_jvp
 def safe_sqrt(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    """Square root with gradient 0, not infinity, at 0 (negative rounding counts as 0).
+    """Square root with gradient 0, not infinity, at 0; of negative numbers it is 0.
 
-    No `where` decides on the value: the compiler may compute `x` twice, once rounded to
-    zero and once not, and two branches of one condition would then contradict each other.
+    Negative numbers come from rounding of variances that are zero.
     """
+    # Not `where(x > 0, ...)`: the compiler may compute `x` twice, once rounded to zero and
+    # once not, and the two uses of one condition would then contradict each other.
     return jnp.sqrt(jnp.maximum(x, 0.0))
 
 
@@ -21,7 +22,8 @@ def safe_sqrt(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
 def _safe_sqrt_jvp(primals, tangents):
     root = safe_sqrt(primals[0])
     positive = root > 0
-    # Both branches are safe: an unused infinity would still be multiplied by zero.
+    # Both branches are finite: the gradient of `where` multiplies the unused one by zero,
+    # and 0 times infinity is NaN.
     slope = jnp.where(positive, 0.5 / jnp.where(positive, root, 1.0), 0.0)
     return root, slope * tangents[0]
 
@@ -29,16 +31,17 @@ def _safe_sqrt_jvp(primals, tangents):
 def default_jitter(dtype) -> float:
     """Relative diagonal jitter that a Cholesky factorisation in `dtype` needs.
 
-    A smooth kernel at a few hundred points breaks in float32 below 1e-5 and holds in
-    float64 at 1e-10.
+    With a smooth kernel at a few hundred points the factorisation fails in float32 below
+    1e-5; in float64 it succeeds at 1e-10.
     """
     return 1e-5 if jnp.finfo(dtype).bits <= 32 else 1e-10
 
 
 def cholesky(matrix: Float[Array, "n n"]) -> Float[Array, "n n"]:
-    """Lower Cholesky factor, jitter relative to the mean diagonal and to the dtype.
+    """Lower Cholesky factor of a matrix with jitter on its diagonal.
 
-    A matrix that is not positive definite even so gives NaN, which callers must check.
+    The jitter is `default_jitter` times the mean of the diagonal. A matrix that is still
+    not positive definite gives NaN, which callers must check.
     """
     scale = jnp.mean(jnp.diagonal(matrix))
     jitter = default_jitter(matrix.dtype) * scale
@@ -57,36 +60,38 @@ def cholesky_solve(
 
 def cholesky_inverse(factor: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """Inverse of K = L Lᵀ from its Cholesky factor L."""
-    return _inverses(factor, max(_LEAST_TO_HALVE, len(factor) // 8))[1]
+    return _inverses(factor, _block_size(factor))[1]
 
 
 def triangular_inverse(factor: Float[Array, "n n"]) -> Float[Array, "n n"]:
     """Inverse of a lower triangular matrix."""
-    return _inverses(factor, max(_LEAST_TO_HALVE, len(factor) // 8))[0]
+    return _inverses(factor, _block_size(factor))[0]
 
 
-def _inverses(factor, most):
-    r"""L⁻¹ and (L Lᵀ)⁻¹ by halves, down to blocks of `most` rows.
+def _block_size(factor):
+    # Below 64 rows, and after three halvings, more products only add overhead.
+    return max(64, len(factor) // 8)
+
+
+def _inverses(factor, block_size):
+    r"""L⁻¹ and (L Lᵀ)⁻¹ by recursive halving, down to blocks of `block_size` rows.
 
     With $L = \begin{pmatrix}A & 0\\ B & C\end{pmatrix}$ and $V = C^{-1} B A^{-1}$,
 
         L⁻¹ = [[A⁻¹, 0], [-V, C⁻¹]],    K⁻¹ = [[(AAᵀ)⁻¹ + VᵀV, -VᵀC⁻¹], [-C⁻ᵀV, (CCᵀ)⁻¹]]
 
-    which skips the zeros of L, and is made of matrix products: half the time of solving
-    for the identity matrix, or less. What a caller does not use, the compiler leaves out.
+    This skips the zeros of L and consists of matrix products: at most half the time of
+    solving for the identity matrix. The compiler removes the result that is not used.
     """
     size = len(factor)
-    if size <= most:
+    if size <= block_size:
         identity = jnp.eye(size, dtype=factor.dtype)
         root = triangular_solve(factor, identity, left_side=True, lower=True)
         return root, root.T @ root
     half = size // 2
-    a, a_squared = _inverses(factor[:half, :half], most)
-    c, c_squared = _inverses(factor[half:, half:], most)
+    a, a_squared = _inverses(factor[:half, :half], block_size)
+    c, c_squared = _inverses(factor[half:, half:], block_size)
     v = c @ (factor[half:, :half] @ a)
     corner = -c.T @ v
     root = jnp.block([[a, jnp.zeros_like(v.T)], [-v, c]])
     return root, jnp.block([[a_squared + v.T @ v, corner.T], [corner, c_squared]])
-
-
-_LEAST_TO_HALVE = 64

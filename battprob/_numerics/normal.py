@@ -1,8 +1,8 @@
-"""The standard normal distribution and its density from one exponential.
+"""Standard normal distribution function and density from a single exponential.
 
-`ndtr` and `log_ndtr` evaluate several branches and choose; over the pairs of a mixture
-that is nearly all of the time. Here a single polynomial gives Mills' ratio, and with it
-either tail to 3e-15 relative, down to where the density itself is no longer a number.
+JAX's `ndtr` and `log_ndtr` evaluate several branches and select one, which dominates the
+cost of scores over all pairs of mixture components. Here one polynomial gives Mills'
+ratio, and with it both tails with a relative error of 3e-15, until the density underflows.
 """
 
 import jax
@@ -16,7 +16,8 @@ _FAR = 40.0  # standard deviations: the density is zero in float64 beyond 38.6
 
 # (1 + x) Mills(x) as a polynomial of t = (x - 5) / (x + 5), lowest power first: the
 # Chebyshev interpolant of degree 22 at 200 nodes, after Shepherd and Laframboise,
-# Math. Comput. 36, 249 (1981); the first one ulp up, so that half is half.
+# Math. Comput. 36, 249 (1981). The first coefficient is rounded up by one unit in the
+# last place, so that the distribution function at 0 is exactly 0.5.
 _MILLS = (
     1.1568486282918948,
     -0.22948753825211773,
@@ -44,8 +45,8 @@ _MILLS = (
 )
 
 
-# Hart's rational function 5666 of x >= 0, lowest power first, as in West, Wilmott Magazine
-# 70 (2005): upper tail = exp(-x²/2) numerator(x) / denominator(x), to 2e-16 absolute.
+# Hart's rational function 5666 for x >= 0, lowest power first, as in West, Wilmott Magazine
+# 70 (2005): upper tail = exp(-x²/2) numerator(x) / denominator(x), absolute error 2e-16.
 _NUMERATOR = (
     220.2068679123761,
     221.2135961699311,
@@ -71,7 +72,7 @@ _DENOMINATOR = (
 def normal_cdf_and_density(
     x: Float[Array, "*b"],
 ) -> tuple[Float[Array, "*b"], Float[Array, "*b"]]:
-    r"""$\Phi(x)$ and $\phi(x)$, each to a few ulp relative; differentiable."""
+    r"""$\Phi(x)$ and $\phi(x)$, each accurate to a few units in the last place."""
     distance = jnp.minimum(jnp.abs(x), _FAR)
     t = (distance - _CENTRE) / (distance + _CENTRE)
     density = jnp.exp(-0.5 * distance**2) * (0.5 / jnp.pi) ** 0.5
@@ -83,7 +84,7 @@ def normal_cdf_and_density(
 def _derivatives(primals, tangents):
     (x,), (dx,) = primals, tangents
     cdf, density = normal_cdf_and_density(x)
-    # Not -x density: at infinity that is 0 times infinity.
+    # Clipped, because at x = ±inf the product -x density is infinity times 0.
     bounded = jnp.clip(x, -_FAR, _FAR)
     return (cdf, density), (density * dx, -bounded * density * dx)
 
@@ -92,9 +93,10 @@ def _derivatives(primals, tangents):
 def mean_absolute(
     mean: Float[Array, "*b"], scale: Float[Array, "*b"]
 ) -> Float[Array, "*b"]:
-    r"""$E|Z| = m\,(2\Phi(m/s) - 1) + 2 s\,\phi(m/s)$ of a normal Z; |m| where s is 0.
+    r"""$E|Z| = m\,(2\Phi(m/s) - 1) + 2 s\,\phi(m/s)$ for a normal Z; |m| where s is 0.
 
-    To a few ulp of m and s, in fewer operations than the tails to a few of their own.
+    The absolute error is a few units in the last place of m and s. That needs fewer
+    operations than tails with a small relative error.
     """
     size = jnp.abs(mean)
     distance = _distance(size, scale)
@@ -126,11 +128,12 @@ def _polynomial(coefficients, x):
 
 @jax.custom_jvp
 def log_mean_excess(x: Float[Array, "*b"]) -> Float[Array, "*b"]:
-    r"""$\log E(x + Z)_+ = \log(\phi(x) + x\Phi(x))$ of a standard normal Z, to 1e-13.
+    r"""$\log E(x + Z)_+ = \log(\phi(x) + x\Phi(x))$ for a standard normal Z.
 
-    Far below zero that is $\log\phi(x) + \log(1 - |x| M(|x|))$ with Mills' ratio M, where
-    the difference is taken by its asymptotic series (Ament et al. 2023,
-    arXiv:2310.20708, appendix A.1, for the purpose).
+    The relative error is below 1e-13. For large negative x the value is
+    $\log\phi(x) + \log(1 - |x| M(|x|))$ with Mills' ratio M, and the difference is computed
+    by its asymptotic series. Log expected improvement needs it (Ament et al. 2023,
+    arXiv:2310.20708, appendix A.1).
     """
     return _log_mean_excess(x)[0]
 
@@ -142,31 +145,32 @@ def _log_mean_excess_derivative(primals, tangents):
 
 
 def _log_mean_excess(x):
-    """Value, and slope Φ(x) / (φ(x) + x Φ(x))."""
+    """Value, and derivative Φ(x) / (φ(x) + x Φ(x))."""
     near = x > -1
     cdf, density = normal_cdf_and_density(jnp.maximum(x, -1.0))
     excess = density + jnp.maximum(x, -1.0) * cdf
     distance = jnp.where(near, 1.0, -x)
     moderate = jnp.minimum(distance, _MODERATE)
     t = (moderate - _CENTRE) / (moderate + _CENTRE)
-    left = 1 - moderate * _polynomial(_MILLS, t) / (1 + moderate)
+    complement = 1 - moderate * _polynomial(_MILLS, t) / (1 + moderate)
     square = 1 / jnp.maximum(distance, _MODERATE) ** 2
-    # 1 - x M(x) = 1/x² - 3/x⁴ + 15/x⁶ - ..., M(x) = (1 - that) / x
-    left = jnp.where(distance > _MODERATE, square * _polynomial(_SERIES, square), left)
+    # 1 - x M(x) = 1/x² - 3/x⁴ + 15/x⁶ - ...: the subtraction would lose all digits there.
+    series = square * _polynomial(_SERIES, square)
+    complement = jnp.where(distance > _MODERATE, series, complement)
     log_density = -0.5 * distance**2 - _HALF_LOG_2PI
-    value = jnp.where(near, jnp.log(excess), log_density + jnp.log(left))
-    slope = jnp.where(near, cdf / excess, (1 - left) / (distance * left))
+    value = jnp.where(near, jnp.log(excess), log_density + jnp.log(complement))
+    slope = jnp.where(near, cdf / excess, (1 - complement) / (distance * complement))
     return value, slope
 
 
 _HALF_LOG_2PI = float(0.5 * np.log(2 * np.pi))
-_MODERATE = 20.0
+_MODERATE = 20.0  # beyond, ten terms of the series are exact to rounding
 _SERIES = tuple(
     float((-1) ** k * np.prod(np.arange(1, 2 * k + 2, 2))) for k in range(10)
 )
 
 
 def normal_nodes(num: int) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, " k"]]:
-    """ReferencePoints that stand for a standard normal number (Gauss-Hermite), and log weights."""
+    """Gauss-Hermite nodes of the standard normal distribution, and their log weights."""
     node, weight = np.polynomial.hermite_e.hermegauss(num)
     return node, np.log(weight / weight.sum())

@@ -1,4 +1,4 @@
-"""Predictive distributions: of numbers (`Predictive`) and of classes (`ClassPredictive`)."""
+"""Predictive distributions of numbers (`Predictive`) and of classes (`ClassPredictive`)."""
 
 from battprob.predictive.classification import ClassPredictive
 from battprob.predictive.regression import Predictive

@@ -1,8 +1,8 @@
-"""One-dimensional Gaussian mixtures: density, distribution, quantiles, mean distances.
+"""One-dimensional Gaussian mixtures: density, distribution function, quantiles, scores.
 
-Components lie on the leading axis `j`, batches of mixtures behind it. Everything is on
-the scale where the components are Gaussian; `battprob.predictive` carries it to the
-scale of the targets.
+The leading axis `j` of every array is that of the components; the others are a batch of
+mixtures. All values are on the scale where the components are Gaussian; `Predictive`
+transforms them to the scale of the targets.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ _ROOT_STEPS = 100
 
 
 class Mixture(NamedTuple):
-    """Means, variances (more than zero) and normalised log weights of the components."""
+    """Means, positive variances and normalised log weights of the components."""
 
     location: Float[Array, "j *b"]
     variance: Float[Array, "j *b"]
@@ -36,7 +36,7 @@ def log_density(z: Float[Array, "*b"], mixture: Mixture) -> Float[Array, "*b"]:
 def cdf_and_density(
     z: Float[Array, "*b"], mixture: Mixture
 ) -> tuple[Float[Array, "*b"], Float[Array, "*b"]]:
-    """P(Z <= z) and the density at `z`, from one set of exponentials."""
+    """P(Z <= z) and the density at `z`, which share their exponentials."""
     scale = jnp.sqrt(mixture.variance)
     cdf, density = normal_cdf_and_density((z[None] - mixture.location) / scale)
     weight = jnp.exp(mixture.log_weight)
@@ -49,11 +49,12 @@ def _log_distribution(z, mixture):
 
 
 def quantile(mixture: Mixture, p: Float[Array, ""]) -> Float[Array, "*b"]:
-    """Quantile of each mixture, solved in the smaller tail; NaN where p is none.
+    """Quantile of each mixture; NaN where p is not a probability.
 
-    Differentiable once, in p and in the mixture.
+    Differentiable once, with respect to p and to the mixture.
     """
-    # The upper tail is the lower one of the mirrored mixture: log F loses no digits.
+    # For p > 0.5 the mirrored mixture is solved in its lower tail: log F near 0 would
+    # lose the digits of the upper tail.
     sign = jnp.where(p <= 0.5, 1.0, -1.0).astype(p.dtype)
     mirrored = mixture._replace(location=sign * mixture.location)
     tail = jnp.minimum(p, 1 - p)
@@ -64,7 +65,7 @@ def quantile(mixture: Mixture, p: Float[Array, ""]) -> Float[Array, "*b"]:
 
 
 class _Bracket(NamedTuple):
-    """Ends that hold the root, a first guess inside, and lengths that count as none."""
+    """Interval that contains the root, an initial value, and lengths of final steps."""
 
     low: Float[Array, "*b"]
     high: Float[Array, "*b"]
@@ -74,21 +75,25 @@ class _Bracket(NamedTuple):
 
 
 def _bracket(mixture, target):
-    """The root lies between those of the components, and near that of one Gaussian."""
+    """The root lies between the quantiles of the components.
+
+    The initial value is the quantile of the Gaussian with the moments of the mixture.
+    """
     scale = jnp.sqrt(mixture.variance)
     standard = ndtri(jnp.exp(target))
-    alone = mixture.location + scale * standard
-    # A component of no weight must not widen the bracket.
+    quantiles = mixture.location + scale * standard
+    # A component of weight zero must not widen the bracket.
     present = mixture.log_weight > -jnp.inf
-    low = jnp.where(present, alone, jnp.inf).min(0)
-    high = jnp.where(present, alone, -jnp.inf).max(0)
-    size = jnp.where(present, jnp.abs(alone) + scale, 0.0).max(0)
+    low = jnp.where(present, quantiles, jnp.inf).min(0)
+    high = jnp.where(present, quantiles, -jnp.inf).max(0)
+    size = jnp.where(present, jnp.abs(quantiles) + scale, 0.0).max(0)
     tolerance = 4 * jnp.finfo(scale.dtype).eps * size
     weight = jnp.exp(mixture.log_weight)
     mean = (weight * mixture.location).sum(0)
     variance = weight * (mixture.variance + (mixture.location - mean[None]) ** 2)
     gaussian = mean + jnp.sqrt(variance.sum(0)) * standard
-    # A Newton step this short leaves an error of its square: it need not be confirmed.
+    # Newton converges quadratically: after a step this short the error is below rounding,
+    # and another step is not needed.
     short = 0.01 * jnp.finfo(scale.dtype).eps ** 0.5 * scale.min(0)
     start = jnp.clip(gaussian, low, high)
     return _Bracket(low, high, start, tolerance, jnp.maximum(short, tolerance))
@@ -96,7 +101,7 @@ def _bracket(mixture, target):
 
 @jax.custom_jvp
 def _solve_log_distribution(mixture, target):
-    """z with log F(z) = target, by Newton's method inside a shrinking bracket."""
+    """Solve log F(z) = target for z by Newton's method, with bisection as safeguard."""
     bracket = _bracket(mixture, target)
 
     def unfinished(state):
@@ -121,41 +126,44 @@ def _solve_log_distribution(mixture, target):
 
 @_solve_log_distribution.defjvp
 def _implicit_derivative(primals, tangents):
-    """log F(root; mixture) stays the target: the root moves to make up for both."""
+    """Derivative of the root of log F(z; mixture) = target by implicit differentiation."""
     mixture, target = primals
     root = _solve_log_distribution(mixture, target)
     _, change = jax.jvp(
         lambda fields: _log_distribution(root, fields), primals[:1], tangents[:1]
     )
     slope = jnp.exp(log_density(root, mixture) - target)
-    least = jnp.finfo(slope.dtype).tiny
-    return root, (tangents[1] - change) / jnp.maximum(slope, least)
+    # The density may underflow between components that are far apart.
+    smallest = jnp.finfo(slope.dtype).tiny
+    return root, (tangents[1] - change) / jnp.maximum(slope, smallest)
 
 
 def energy_score(
     z: Float[Array, "*b"], mixture: Mixture, distance: Callable[..., Array]
 ) -> Float[Array, "*b"]:
-    r"""$E\,d(Z, z) - \tfrac12 E\,d(Z, Z')$ for a mean distance in closed form.
+    r"""$E\,d(Z, z) - \tfrac12 E\,d(Z, Z')$, given the mean distance of two components.
 
     Args:
-        z: where the score is taken.
-        mixture: the law of Z, and of its independent copy Z'.
-        distance: mean distance of two Gaussians, (location, variance, location, variance).
+        z: observed value.
+        mixture: distribution of Z, and of its independent copy Z'.
+        distance: mean distance of two Gaussians, a function of (location, variance,
+            location, variance).
     """
     location, variance, weight = columns = (*mixture[:2], jnp.exp(mixture.log_weight))
     to_z = distance(location, variance, *jnp.broadcast_arrays(z[None], 0 * location))
 
-    # All pairs that lie `shift` apart on a circle at once: memory stays that of the
-    # mixture, not its square, and each pair is met once (half way round, twice).
+    # Components on a circle: one step of the scan handles all pairs at distance `shift`.
+    # So memory grows with the number of components, not with its square. Each pair
+    # occurs once; only at half the circle it occurs twice.
     num = weight.shape[0]
     circle = [jnp.concatenate([column, column]) for column in columns]
 
     def add(total, shift):
         other = [jax.lax.dynamic_slice_in_dim(column, shift, num) for column in circle]
-        share = jnp.where(2 * shift == num, 0.5, 1.0).astype(weight.dtype)
+        count = jnp.where(2 * shift == num, 0.5, 1.0).astype(weight.dtype)
         pair = distance(location, variance, *other[:2])
-        return total + share * weight * other[2] * pair, None
+        return total + count * weight * other[2] * pair, None
 
-    with_itself = 0.5 * weight**2 * distance(location, variance, location, variance)
-    pairs = jax.lax.scan(add, with_itself, jnp.arange(1, num // 2 + 1))[0]
+    diagonal = 0.5 * weight**2 * distance(location, variance, location, variance)
+    pairs = jax.lax.scan(add, diagonal, jnp.arange(1, num // 2 + 1))[0]
     return (weight * to_z - pairs).sum(0)

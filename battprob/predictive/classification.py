@@ -1,11 +1,12 @@
-"""`ClassPredictive`: the probability of a yes-or-no outcome, its variance split in two.
+"""`ClassPredictive`: predicted probability of a binary outcome, with both variances.
 
 Posterior draws disagree about the probability p of an outcome Y in {0, 1}, and
 
     Var Y = E[p (1 - p)] + Var p = aleatoric + epistemic = mean (1 - mean)
 
-A fair coin known to be fair and a coin about which nothing is known have the same mean
-and variance: the first is all aleatoric, of the second more data would remove some.
+A coin that is known to be fair and a coin of unknown bias have the same mean and variance.
+The variance of the first is aleatoric; part of the variance of the second is epistemic,
+and tosses would reduce it.
 """
 
 import equinox as eqx
@@ -17,11 +18,11 @@ from battprob._typing import Array, ArrayLike, Float, PRNGKey
 
 
 class ClassPredictive(eqx.Module):
-    """Predictive distribution of `*b` outcomes, each 1 with a probability not known.
+    """Predictive distribution of `*b` binary outcomes with uncertain probabilities.
 
     Args:
-        probability: posterior draws of P(Y = 1).
-        log_weight: log weights of the draws, normalised here; default all alike.
+        probability: posterior draws of P(Y = 1), with shape [draws, *batch].
+        log_weight: log weights of the draws, normalised here; default equal weights.
 
     Example:
         >>> fair = ClassPredictive([[0.5], [0.5]])
@@ -38,8 +39,8 @@ class ClassPredictive(eqx.Module):
         probability = jnp.asarray(probability, dtype)
         if probability.ndim < 1:
             raise ValueError(
-                "ClassPredictive needs the axes [draws, *batch]; for one known "
-                "probability p give [p]"
+                "probability must have the axes [draws, *batch]; got a single number. For "
+                "one known probability p use [p]"
             )
         weight = jnp.asarray(log_weight, dtype)
         missing = probability.ndim - weight.ndim if weight.ndim else 0
@@ -48,22 +49,22 @@ class ClassPredictive(eqx.Module):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the outcomes, `*b`."""
+        """Shape of the batch of outcomes, `*b`."""
         return self.probability.shape[1:]
 
     @property
     def mean(self) -> Float[Array, "*b"]:
-        """P(Y = 1), all that is known taken together."""
+        """P(Y = 1), averaged over the draws."""
         return _average(self, self.probability)
 
     @property
     def aleatoric(self) -> Float[Array, "*b"]:
-        """E[p (1 - p)]: the outcome would vary were p known."""
+        """E[p (1 - p)]: the variance that remains if p is known."""
         return _average(self, self.probability * (1 - self.probability))
 
     @property
     def epistemic(self) -> Float[Array, "*b"]:
-        """Var p: what more data would remove."""
+        """Var p: the variance that more data would reduce."""
         return _average(self, (self.probability - self.mean[None]) ** 2)
 
     @property
@@ -73,18 +74,18 @@ class ClassPredictive(eqx.Module):
 
     @property
     def entropy(self) -> Float[Array, "*b"]:
-        """Entropy of the outcome, in nats; log 2 = 0.693 at most."""
+        """Entropy of the outcome in nats; at most log 2 = 0.693."""
         return _entropy(self.mean)
 
     @property
     def mutual_information(self) -> Float[Array, "*b"]:
-        """Nats that knowing p would tell of the outcome: the epistemic part of `entropy`.
+        """Mutual information of the outcome and p in nats: the epistemic part of `entropy`.
 
-        H(E p) - E H(p): Houlsby et al., Bayesian active learning for classification
+        H(E p) - E H(p), see Houlsby et al., Bayesian active learning for classification
         and preference learning, arXiv:1112.5745 (2011), eq. 2.
         """
-        known = _average(self, _entropy(self.probability))
-        return jnp.maximum(self.entropy - known, 0.0)
+        aleatoric = _average(self, _entropy(self.probability))
+        return jnp.maximum(self.entropy - aleatoric, 0.0)
 
     def log_prob(self, y: ArrayLike) -> Float[Array, "..."]:
         """Log probability of outcomes `y` of 0 and 1 (or False and True)."""
@@ -92,19 +93,19 @@ class ClassPredictive(eqx.Module):
 
     @property
     def complement(self) -> Float[Array, "*b"]:
-        """P(Y = 0), which 1 - mean would round away near one."""
+        """P(Y = 0), accurate where it is tiny, unlike 1 - mean."""
         return _average(self, 1 - self.probability)
 
     def sample(self, *, key: PRNGKey, num: int) -> Float[Array, "num *b"]:
-        """`num` independent outcomes of every row, 0 or 1."""
+        """Draw `num` independent outcomes, 0 or 1, for every element of the batch."""
         shape = (num, *self.shape)
-        chosen = jax.random.bernoulli(
+        outcome = jax.random.bernoulli(
             key, jnp.broadcast_to(self.mean[None], shape), shape
         )
-        return chosen.astype(self.probability.dtype)
+        return outcome.astype(self.probability.dtype)
 
     def take(self, indices: ArrayLike | slice) -> "ClassPredictive":
-        """The outcomes at `indices` of the first batch axis."""
+        """Select outcomes along the first batch axis."""
         rows = indices if isinstance(indices, slice) else jnp.asarray(indices)
         return jax.tree.map(lambda leaf: leaf[:, rows], self)
 

@@ -1,4 +1,4 @@
-"""The normal distribution by one exponential is SciPy's, deep into either tail."""
+"""Normal distribution functions equal SciPy's, far into both tails."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from battprob._numerics.normal import (
 X = np.concatenate([-np.logspace(1.57, -9, 400), [0.0], np.logspace(-9, 1.57, 400)])
 
 
-def test_both_tails_to_the_last_digits():
+def test_both_tails():
     cdf, density = normal_cdf_and_density(jnp.asarray(X))
     np.testing.assert_allclose(cdf, stats.norm.cdf(X), rtol=1e-12)
     np.testing.assert_allclose(cdf[X > -5], stats.norm.cdf(X[X > -5]), rtol=1e-14)
@@ -27,16 +27,16 @@ def test_limits():
     cdf, density = normal_cdf_and_density(ends)
     np.testing.assert_array_equal(cdf, [0.0, 1.0])
     np.testing.assert_array_equal(density, 0.0)
-    slopes = jax.vmap(jax.jacfwd(lambda x: jnp.stack(normal_cdf_and_density(x))))(ends)
-    np.testing.assert_array_equal(slopes, 0.0)
+    gradient = jax.vmap(jax.jacfwd(lambda x: jnp.stack(normal_cdf_and_density(x))))
+    np.testing.assert_array_equal(gradient(ends), 0.0)
 
 
-@pytest.mark.parametrize("which", [0, 1])
-def test_derivatives_are_those_of_the_functions(which):
+@pytest.mark.parametrize("output", [0, 1])
+def test_derivatives(output):
     x = jnp.asarray(X[::100])
-    slope = jax.vmap(jax.grad(lambda one: normal_cdf_and_density(one)[which]))(x)
+    slope = jax.vmap(jax.grad(lambda one: normal_cdf_and_density(one)[output]))(x)
     density = stats.norm.pdf(X[::100])
-    expected = (density, -X[::100] * density)[which]
+    expected = (density, -X[::100] * density)[output]
     np.testing.assert_allclose(slope, expected, rtol=1e-12)
 
 
@@ -44,6 +44,7 @@ MEAN, SCALE = map(np.ravel, np.meshgrid([-9.0, -1.0, 0.0, 0.3, 50.0], [0.0, 0.1,
 
 
 def _folded(mean, scale):
+    """Mean of the folded normal distribution, by SciPy."""
     ratio = mean / np.maximum(scale, 1e-9)
     return mean * (2 * stats.norm.cdf(ratio) - 1) + 2 * scale * stats.norm.pdf(ratio)
 
@@ -66,8 +67,8 @@ def test_derivatives_of_the_mean_absolute_value():
         np.testing.assert_allclose(slope, (up - down) / (2 * step), atol=1e-8)
 
 
-def test_log_mean_excess_and_slope_are_those_of_60_digit_arithmetic():
-    """Constants by mpmath: log(pdf(x) + x cdf(x)), and cdf(x) over what is in brackets."""
+def test_log_mean_excess_equals_60_digit_arithmetic():
+    """mpmath gave the constants: log(pdf + x cdf) and its derivative cdf / (pdf + x cdf)."""
     reference = {
         -100.0: (-5010.1295788002498, 100.01999400419587),
         -20.1: (-208.93274041662462, 20.198776124515668),
@@ -82,7 +83,7 @@ def test_log_mean_excess_and_slope_are_those_of_60_digit_arithmetic():
     x = jnp.array(list(reference))
     value, slope = np.transpose(list(reference.values()))
     np.testing.assert_allclose(log_mean_excess(x), value, rtol=1e-13)
-    found = jax.vmap(jax.grad(log_mean_excess))(x)
-    np.testing.assert_allclose(found, slope, rtol=1e-12)
+    gradient = jax.vmap(jax.grad(log_mean_excess))(x)
+    np.testing.assert_allclose(gradient, slope, rtol=1e-12)
     far = jax.vmap(jax.grad(log_mean_excess))(jnp.array([-1e8, -1e150]))
     np.testing.assert_allclose(far, [1e8, 1e150])

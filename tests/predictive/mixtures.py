@@ -1,4 +1,4 @@
-"""Predictives to hold against independent references, and those references."""
+"""Predictives for the tests, and independent SciPy references for them."""
 
 import jax
 import numpy as np
@@ -14,7 +14,7 @@ SCALES = {"identity": None, "log": transforms.Log(), "softplus": SOFTPLUS}
 
 
 def mixture(transform=None, seed=0):
-    """Three draws of two components for each of three targets, all fields different."""
+    """Three draws of two components for three targets; all fields differ."""
     rng = np.random.default_rng(seed)
     shape = (3, 2, BATCH)
     return Predictive(
@@ -26,8 +26,8 @@ def mixture(transform=None, seed=0):
     )
 
 
-def columns(pred, row):
-    """Location, total standard deviation and weight of every component of one target."""
+def components(pred, row):
+    """Location, total standard deviation and weight of all components of one target."""
     total = pred.noise_variance + pred.function_variance
     fields = (pred.location, total, pred.log_weight)
     location, variance, log_weight = (np.asarray(f)[:, :, row].ravel() for f in fields)
@@ -35,7 +35,7 @@ def columns(pred, row):
 
 
 def to_model(transform, y):
-    """The model's value of a target, and |dz/dy|, in NumPy."""
+    """Model value z of a target y, and |dz/dy|, in NumPy."""
     if transform is None:
         return y, np.ones_like(y)
     if isinstance(transform, transforms.Log):
@@ -44,12 +44,12 @@ def to_model(transform, y):
 
 
 def reference_pdf(pred, transform, row, y):
-    location, scale, weight = columns(pred, row)
+    location, scale, weight = components(pred, row)
     z, slope = to_model(transform, np.asarray(y))
     return slope * (weight * stats.norm.pdf(z[..., None], location, scale)).sum(-1)
 
 
 def reference_cdf(pred, transform, row, y):
-    location, scale, weight = columns(pred, row)
+    location, scale, weight = components(pred, row)
     z, _ = to_model(transform, np.asarray(y))
     return (weight * stats.norm.cdf(z[..., None], location, scale)).sum(-1)

@@ -1,4 +1,4 @@
-"""`ClassPredictive` splits the variance of an outcome exactly, and its entropy."""
+"""`ClassPredictive` decomposes the variance and the entropy of an outcome exactly."""
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +18,7 @@ def _entropy(q):
     return -q * np.log(q) - (1 - q) * np.log1p(-q)
 
 
-def test_moments_and_split():
+def test_moments_and_variances():
     np.testing.assert_allclose(p.mean, MEAN, rtol=1e-12)
     np.testing.assert_allclose(p.complement, 1 - MEAN, rtol=1e-12)
     np.testing.assert_allclose(
@@ -29,7 +29,7 @@ def test_moments_and_split():
     np.testing.assert_allclose(p.variance, p.aleatoric + p.epistemic, rtol=1e-12)
 
 
-def test_entropy_and_what_draws_tell_of_it():
+def test_entropy_and_mutual_information():
     np.testing.assert_allclose(p.entropy, _entropy(MEAN), rtol=1e-12)
     expected = _entropy(MEAN) - (W * _entropy(DRAWS)).sum(0)
     np.testing.assert_allclose(p.mutual_information, expected, rtol=1e-10)
@@ -39,7 +39,7 @@ def test_entropy_and_what_draws_tell_of_it():
     np.testing.assert_array_equal(certain.entropy, 0.0)
 
 
-def test_log_probability_loses_nothing_near_one():
+def test_log_probability_is_accurate_near_zero_and_one():
     near = ClassPredictive([[1e-300, 1e-18]])
     np.testing.assert_allclose(near.log_prob([1, 1]), np.log([1e-300, 1e-18]))
     np.testing.assert_allclose(p.log_prob([1, 0, 1, 0, 1])[1], np.log(1 - MEAN[1]))
@@ -51,18 +51,18 @@ def test_samples_have_the_mean(key):
     np.testing.assert_allclose(draws.mean(0), MEAN, atol=0.04)
 
 
-def test_take_keeps_rows_and_weights():
+def test_take_selects_rows_and_weights():
     few = p.take([3, 1])
     np.testing.assert_allclose(few.epistemic, p.epistemic[np.array([3, 1])])
     assert p.take(slice(2)).shape == (2,)
 
 
-def test_a_weight_a_draw_is_a_weight_for_every_row():
+def test_one_weight_per_draw_applies_to_every_row():
     shared = ClassPredictive(DRAWS, WEIGHT[:, 0])
     np.testing.assert_allclose(shared.mean, DRAWS.T @ W[:, 0])
 
 
-def test_it_passes_through_jit_and_float32():
+def test_jit_and_float32():
     means = jax.jit(lambda tree: tree.mean)(p)
     np.testing.assert_allclose(means, MEAN)
     with jax.enable_x64(False):
@@ -70,6 +70,6 @@ def test_it_passes_through_jit_and_float32():
         assert single.mutual_information.dtype == jnp.float32
 
 
-def test_a_bare_number_is_refused():
-    with pytest.raises(ValueError, match=r"give \[p\]"):
+def test_a_single_number_is_refused():
+    with pytest.raises(ValueError, match=r"got a single number.* use \[p\]"):
         ClassPredictive(0.3)

@@ -1,4 +1,4 @@
-"""CRPS is the integral of (F - 1)², whatever the transform and the spread of scales."""
+"""The CRPS equals the integral of (F - 1)², for all transforms and scales."""
 
 import itertools
 
@@ -14,7 +14,7 @@ LOGISTIC = transforms.Monotone(jax.nn.sigmoid, jax.scipy.special.logit)
 
 
 def _quadrature(distribution, y, low, high, cuts=()):
-    """Integral of F² below y and of (1 - F)² above, by scipy, cut where F bends."""
+    """Integral of F² below y and of (1 - F)² above by SciPy, split where F changes fast."""
     total = 0.0
     edges = np.unique(np.clip([low, *cuts, y, high], low, high))
     for a, b in itertools.pairwise(edges):
@@ -50,7 +50,7 @@ def test_crps_matches_quadrature(scale):
 
 @pytest.mark.parametrize("y", [0.1, 0.5, 0.97])
 def test_sharp_and_broad_component_under_a_monotone_transform(y):
-    """Twenty to one in scale: the sharp one is a kink to the broad one's quadrature."""
+    """Standard deviations 20 : 1: a kink for the quadrature over the broad component."""
     variance = np.array([[[0.01], [4.0]]])
     pred = Predictive(np.array([[[0.0], [0.5]]]), variance, 0.0, 0.0, LOGISTIC)
 
@@ -64,7 +64,7 @@ def test_sharp_and_broad_component_under_a_monotone_transform(y):
 
 
 def test_crps_equals_its_definition_by_expected_distances():
-    """E|Y - y| - E|Y - Y'|/2 over samples, an identity that shares no code with it."""
+    """E|Y - y| - E|Y - Y'|/2 over samples, which shares no code with the CRPS."""
     pred = mixture(SCALES["log"])
     one, other = (
         np.asarray(pred.sample(key=jax.random.key(seed), num=50_000)) for seed in (1, 2)
@@ -74,7 +74,7 @@ def test_crps_equals_its_definition_by_expected_distances():
     assert np.all(np.abs(terms.mean(0) - pred.crps(1.4)) < 5 * error)
 
 
-def test_far_target_scores_its_distance():
+def test_score_of_a_far_target_is_its_distance():
     pred = Predictive.gaussian([1.0], 0.25)
     expected = 1e6 - 1 - 0.5 / np.sqrt(np.pi)
     assert pred.crps([1e6])[0] == pytest.approx(expected, rel=1e-12)

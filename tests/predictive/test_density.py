@@ -1,4 +1,4 @@
-"""Density and distribution function are scipy's, integrate to one, and fit together."""
+"""Density and distribution function equal SciPy's, and one integrates to the other."""
 
 import jax
 import jax.numpy as jnp
@@ -47,7 +47,7 @@ def test_density_integrates_to_one_and_to_the_distribution_function(scale):
 
 @each_scale
 def test_log_density_is_finite_far_in_the_tail(scale):
-    """Fifty standard deviations out every component's density underflows to nought."""
+    """Fifty standard deviations away the density of every component underflows to 0."""
     pred = Predictive(np.zeros((1, 2, 1)), 1.0, 0.0, 0.0, SCALES[scale])
     y = jnp.array([50.0]) if scale != "log" else jnp.exp(jnp.array([50.0]))
     slope = -50.0 if scale == "log" else 0.0
@@ -55,7 +55,7 @@ def test_log_density_is_finite_far_in_the_tail(scale):
     np.testing.assert_allclose(pred.log_prob(y), [expected], rtol=1e-12)
 
 
-def test_component_of_no_weight_says_nothing():
+def test_component_of_weight_zero_has_no_effect():
     location = np.array([[[1.0], [1e12]]])
     log_weight = np.array([[[0.0], [-np.inf]]])
     pred = Predictive(location, 0.5, 0.3, log_weight)
@@ -70,7 +70,7 @@ def test_component_of_no_weight_says_nothing():
     np.testing.assert_allclose(pred.quantile(p), alone.quantile(p), rtol=1e-12)
 
 
-def test_target_known_for_certain_is_a_step():
+def test_zero_variance_is_a_step_function():
     pred = Predictive.gaussian(np.array([1.0, 2.0, 3.0]), 0.0)
     np.testing.assert_allclose(pred.cdf(np.array([0.9, 2.0, 3.1])), [0.0, 0.5, 1.0])
     for p in (1e-12, 0.1, 0.5, 0.9):
@@ -80,7 +80,7 @@ def test_target_known_for_certain_is_a_step():
     assert pred.log_prob(np.array([0.0, 2.1, 5.0])).max() < -1e100
 
 
-def test_a_positive_target_has_no_mass_below_zero():
+def test_a_positive_target_has_no_probability_below_zero():
     pred = Predictive.gaussian([0.3], 1.0, transform=transforms.Log())
     for y in (-1.0, 0.0):
         assert pred.cdf([y]) == 0.0
@@ -93,7 +93,7 @@ def test_a_positive_target_has_no_mass_below_zero():
 @pytest.mark.parametrize("method", ["log_prob", "cdf", "crps"])
 @each_scale
 def test_leading_axes_of_y_broadcast_against_the_batch(method, scale):
-    """[4 1 3], [4 1 1] and [] against a batch [3] are what the loop says."""
+    """Shapes [4 1 3], [4 1 1] and [] against a batch [3] equal a loop."""
     pred = mixture(SCALES[scale])
     call = getattr(pred, method)
     one = np.stack([call(np.full(BATCH, y)) for y in TARGETS])
@@ -117,7 +117,7 @@ def test_vmap_over_predictives_equals_one_batch():
     np.testing.assert_allclose(got, pred.variance, rtol=1e-12)
 
 
-def test_integral_of_the_density_by_scipy_agrees_for_one_component():
+def test_density_of_one_component_integrates_to_one():
     pred = Predictive.gaussian([0.3], 0.4, 0.1, SCALES["softplus"])
     total, _ = integrate.quad(
         lambda y: reference_pdf(pred, SCALES["softplus"], 0, y), 1e-9, 40

@@ -1,4 +1,4 @@
-"""In float32 answers are float64's to the digits that float32 has."""
+"""Results in float32 equal those in float64 to float32 precision."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ import pytest
 from tests.predictive.mixtures import SCALES, mixture
 
 P = np.array([1e-6, 0.1, 0.5, 0.9, 1 - 1e-4])
-ANSWERS = {
+METHODS = {
     "mean": (lambda pred: pred.mean, 1e-6),
     "aleatoric": (lambda pred: pred.aleatoric, 1e-5),
     "epistemic": (lambda pred: pred.epistemic, 1e-5),
@@ -20,12 +20,12 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_answers_agree(answer, scale):
-    ask, tolerance = ANSWERS[answer]
-    exact = np.asarray(ask(mixture(SCALES[scale])))
+@pytest.mark.parametrize("method", METHODS)
+def test_results_agree(method, scale):
+    compute, tolerance = METHODS[method]
+    exact = np.asarray(compute(mixture(SCALES[scale])))
     with jax.enable_x64(False):
-        got = ask(mixture(SCALES[scale]))
+        got = compute(mixture(SCALES[scale]))
     assert got.dtype == jnp.float32
     np.testing.assert_allclose(got, exact, rtol=tolerance, atol=tolerance)
 

@@ -1,4 +1,4 @@
-"""Derivatives with respect to fields, targets and probabilities are finite differences'."""
+"""Gradients with respect to fields, targets and probabilities equal finite differences."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from jax.flatten_util import ravel_pytree
 from battprob import Predictive, transforms
 from tests.predictive.mixtures import SCALES, mixture
 
-ANSWERS = {
+METHODS = {
     "log_prob": lambda pred: pred.log_prob(1.3),
     "cdf": lambda pred: pred.cdf(1.3),
     "crps": lambda pred: pred.crps(1.3),
@@ -32,9 +32,9 @@ def _rebuilt(pred, flat, unravel):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_gradient_in_all_fields(answer, scale):
-    """Along one random direction in every field at once, weights normalised again."""
+@pytest.mark.parametrize("method", METHODS)
+def test_gradient_in_all_fields(method, scale):
+    """Along one random direction in all fields at once; weights are normalised again."""
     pred = mixture(SCALES[scale]).take(slice(1))
     flat, unravel = ravel_pytree(pred)
     direction = np.random.default_rng(0).normal(size=flat.shape)
@@ -42,7 +42,7 @@ def test_gradient_in_all_fields(answer, scale):
     @jax.jit
     @jax.value_and_grad
     def along(step):
-        return ANSWERS[answer](_rebuilt(pred, flat + step * direction, unravel))[0]
+        return METHODS[method](_rebuilt(pred, flat + step * direction, unravel))[0]
 
     step = 1e-5
     expected = (along(step)[0] - along(-step)[0]) / (2 * step)
@@ -61,26 +61,26 @@ def test_slope_of_cdf_is_the_density_and_of_quantile_its_inverse(scale):
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_slope_of_crps_in_the_target_is_known(scale):
+def test_slope_of_crps_in_the_target(scale):
     """d CRPS / dy = 2 F(y) - 1."""
     pred = mixture(SCALES[scale]).take(slice(1))
     slope = jax.grad(lambda y: pred.crps(y)[0])(1.3)
     np.testing.assert_allclose(slope, 2 * pred.cdf(1.3)[0] - 1, rtol=1e-6)
 
 
-@pytest.mark.parametrize("answer", ANSWERS)
-def test_gradients_are_finite_with_components_of_no_variance_or_no_weight(answer):
-    """A function known exactly, a component ruled out, and a certain target."""
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_are_finite_where_a_variance_or_a_weight_is_zero(method):
+    """A function without uncertainty, a component of weight zero, and a step."""
 
     def scalar(location, variance):
         log_weight = jnp.array([[[0.0], [-jnp.inf]]])
         pred = Predictive(location, variance, 0.0, log_weight)
-        return ANSWERS[answer](pred)[0]
+        return METHODS[method](pred)[0]
 
     location = jnp.array([[[0.9], [3.0]]])
     for variance in (0.5, 0.0):
-        if variance == 0 and answer in ("log_prob", "quantiles"):
-            continue  # a step has no density, nor a finite slope of its quantile
+        if variance == 0 and method in ("log_prob", "quantiles"):
+            continue  # a step has no density, and its quantile no finite slope
         gradient = jax.jit(jax.grad(scalar, argnums=(0, 1)))(location, variance)
         assert all(jnp.all(jnp.isfinite(g)) for g in gradient)
 

@@ -1,4 +1,4 @@
-"""What must not change does not: order, splitting in halves, shift and scale of y."""
+"""Invariances: order of components, split components, shift and scale of the target."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -24,13 +24,13 @@ def _same(one, other, names=MOMENTS):
 
 def _same_distribution(one, other):
     y = np.array([0.3, 0.8, 2.0])
-    for ask in (
+    for compute in (
         lambda pred: pred.log_prob(y),
         lambda pred: pred.cdf(y),
         lambda pred: pred.crps(y),
         lambda pred: pred.quantile(0.2),
     ):
-        np.testing.assert_allclose(ask(one), ask(other), rtol=1e-9)
+        np.testing.assert_allclose(compute(one), compute(other), rtol=1e-9)
 
 
 def _rebuilt(pred, change):
@@ -46,7 +46,7 @@ def _rebuilt(pred, change):
 @pytest.mark.parametrize("scale", ["identity", "log"])
 @few
 @given(seed=seeds)
-def test_order_of_draws_and_of_components_is_free(scale, seed):
+def test_order_of_draws_and_of_components_does_not_matter(scale, seed):
     rng = np.random.default_rng(seed)
     draws, components = rng.permutation(3), rng.permutation(2)
     pred = mixture(SCALES[scale], seed)
@@ -99,16 +99,16 @@ def test_change_of_unit_is_a_shift_of_the_logarithm(seed, shift):
 
 @few
 @given(seed=seeds)
-def test_a_draw_told_twice_with_half_the_weight_is_the_same_draw(seed):
+def test_a_draw_may_be_repeated_with_half_the_weight(seed):
     pred = mixture(SCALES["log"], seed)
     _same(pred, _rebuilt(pred, lambda a: jnp.concatenate([a, a])))
 
 
 @few
 @given(seed=seeds)
-def test_a_component_in_two_halves_moves_function_variance_to_between(seed):
-    """The distribution stays; halves have functions of their own, so half of each
-    component's w² fvar is no longer shared and counts as disagreement."""
+def test_two_equal_halves_of_a_component_move_variance_to_between(seed):
+    """The distribution does not change, but the functions of the two halves are
+    independent: half of w² fvar of each component moves from epistemic to between."""
     pred = mixture(seed=seed)
     halved = _rebuilt(pred, lambda a: jnp.concatenate([a, a], axis=1))
     _same(pred, halved, ("mean", "within", "variance"))
@@ -137,7 +137,7 @@ def test_log_weights_are_normalised(seed, offset):
 @few
 @given(seed=seeds)
 def test_monotone_exponential_is_the_log_transform(seed):
-    """Quadrature against closed form, for everything at once."""
+    """Quadrature equals the closed form in all moments and scores."""
     exact = mixture(SCALES["log"], seed)
     monotone = transforms.Monotone(jnp.exp, jnp.log)
     by_quadrature = Predictive(

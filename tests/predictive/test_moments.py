@@ -1,4 +1,4 @@
-"""Mean and variance are the mixture's, and the split is the law of total variance."""
+"""Mean and variance are those of the mixture, decomposed by the law of total variance."""
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ each_scale = pytest.mark.parametrize("scale", SCALES)
 
 
 def _law_of_total_variance(pred):
-    """The split for one identity mixture, written with loops from the definitions."""
+    """Decomposed variance of a mixture without transform, by loops over the definition."""
     location, noise, function, weight = (
         np.asarray(f)
         for f in (
@@ -29,16 +29,16 @@ def _law_of_total_variance(pred):
         mean += draw[s] * (inside[s] * location[s]).sum(0)
     for s in range(len(location)):
         m = (inside[s] * location[s]).sum(0)
-        # Var_f of Σ w f, then what is left of E Σ w (f - Σ w f)².
+        # Var_f of Σ w f, then the rest of E Σ w (f - Σ w f)².
         shared = (inside[s] ** 2 * function[s]).sum(0)
-        spread = (inside[s] * (location[s] ** 2 + function[s])).sum(0) - m**2 - shared
+        rest = (inside[s] * (location[s] ** 2 + function[s])).sum(0) - m**2 - shared
         within += draw[s] * (inside[s] * noise[s]).sum(0)
-        between += draw[s] * spread
+        between += draw[s] * rest
         epistemic += draw[s] * ((m - mean) ** 2 + shared)
     return mean, within, between, epistemic
 
 
-def test_split_matches_the_definitions():
+def test_decomposition_matches_the_definition():
     pred = mixture()
     got = (pred.mean, pred.within, pred.between, pred.epistemic)
     np.testing.assert_allclose(got, _law_of_total_variance(pred), rtol=1e-12)
@@ -81,16 +81,16 @@ def test_samples_have_the_moments_and_the_distribution(scale, key):
     error = np.asarray(pred.std) / np.sqrt(len(draws))
     assert np.all(np.abs(draws.mean(0) - pred.mean) < 5 * error)
     fourth = ((draws - draws.mean(0)) ** 4).mean(0)
-    spread = np.sqrt((fourth - draws.var(0) ** 2) / len(draws))
-    assert np.all(np.abs(draws.var(0) - pred.variance) < 5 * spread)
+    error = np.sqrt((fourth - draws.var(0) ** 2) / len(draws))
+    assert np.all(np.abs(draws.var(0) - pred.variance) < 5 * error)
     for p in (0.01, 0.3, 0.9):
         below = (draws <= np.asarray(pred.quantile(p))).mean(0)
         assert np.all(np.abs(below - p) < 5 * np.sqrt(p * (1 - p) / len(draws)))
 
 
 @pytest.mark.parametrize("scale", ["log", "softplus"])
-def test_split_of_a_transformed_target_matches_nested_simulation(scale):
-    """Functions are drawn outside and what varies is averaged inside, in closed form."""
+def test_transformed_decomposition_matches_nested_simulation(scale):
+    """Functions are drawn; noise and components are averaged for each function."""
     pred = mixture(SCALES[scale])
     location, noise, function, weight = (
         np.asarray(f)[..., 0]
@@ -110,10 +110,10 @@ def test_split_of_a_transformed_target_matches_nested_simulation(scale):
     z = f[..., None] + np.sqrt(noise[draw])[..., None] * node
     y = np.exp(z) if scale == "log" else np.log1p(np.exp(z))
     node_weight = node_weight / node_weight.sum()
-    given_f = y @ node_weight
-    mean = (inside * given_f).sum(1)
-    within = (inside * (y**2 @ node_weight - given_f**2)).sum(1)
-    between = (inside * given_f**2).sum(1) - mean**2
+    mean_f = y @ node_weight
+    mean = (inside * mean_f).sum(1)
+    within = (inside * (y**2 @ node_weight - mean_f**2)).sum(1)
+    between = (inside * mean_f**2).sum(1) - mean**2
     for samples, expected in [
         (within, pred.within[0]),
         (between, pred.between[0]),
@@ -121,10 +121,10 @@ def test_split_of_a_transformed_target_matches_nested_simulation(scale):
     ]:
         error = samples.std() / np.sqrt(num)
         assert abs(samples.mean() - expected) < 5 * error
-        assert error < 0.02 * expected  # the simulation is sharp enough to tell
+        assert error < 0.02 * expected  # the simulation is precise enough for this test
 
 
-def test_gaussian_fills_the_shape_of_its_widest_argument():
+def test_arguments_of_gaussian_broadcast():
     pred = Predictive.gaussian(np.zeros((2, 1)), 1.0, np.arange(3.0))
     assert pred.shape == (2, 3)
     np.testing.assert_allclose(pred.variance, np.broadcast_to([1, 2, 3], (2, 3)))

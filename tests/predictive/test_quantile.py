@@ -1,4 +1,4 @@
-"""Quantiles invert the distribution function, everywhere and in both directions."""
+"""Quantiles invert the distribution function, also far in both tails."""
 
 import jax
 import jax.numpy as jnp
@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from battprob import Predictive
-from tests.predictive.mixtures import BATCH, SCALES, columns, mixture
+from tests.predictive.mixtures import BATCH, SCALES, components, mixture
 
 PROBABILITIES = np.array([1e-12, 1e-6, 0.02, 0.5, 0.5 + 1e-9, 0.97, 1 - 1e-6])
 
@@ -29,18 +29,18 @@ def test_distribution_at_the_quantile_is_the_probability(scale):
     assert np.all(np.diff(quantile, axis=0) > 0)
 
 
-def test_upper_tail_loses_no_digits():
-    """1 - 1e-12 is judged by the survival function; cdf alone would see 4 digits."""
+def test_upper_tail_is_accurate():
+    """Compare with the survival function at 1 - 1e-12: the cdf has only 4 digits there."""
     pred = mixture()
     upper = 1 - 1e-12
     quantile = np.asarray(pred.quantile(upper))
     for row in range(BATCH):
-        location, scale, weight = columns(pred, row)
+        location, scale, weight = components(pred, row)
         survival = weight @ stats.norm.sf(quantile[row], location, scale)
         assert survival == pytest.approx(1 - upper, rel=1e-10)
 
 
-def test_gaussian_quantiles_are_scipys_to_the_last_digits():
+def test_gaussian_quantiles_equal_scipys():
     pred = Predictive.gaussian([1.0], 3.0, 1.0)
     p = np.array([1e-300, 1e-100, 1e-12, 0.1, 0.5, 0.9])
     expected = 1 + 2 * stats.norm.ppf(p)
@@ -49,7 +49,7 @@ def test_gaussian_quantiles_are_scipys_to_the_last_digits():
 
 @pytest.mark.parametrize("separation", [5.0, 60.0, 1e3, 1e6])
 def test_components_far_apart(separation):
-    """Each half of the probability belongs to one component alone."""
+    """Each component has half of the probability."""
     pred = _two(separation)
     p = np.array([1e-12, 0.1, 0.4, 0.6, 0.9, 1 - 1e-9])
     got = pred.quantile(p)[:, 0]
@@ -63,17 +63,17 @@ def test_components_far_apart(separation):
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
 def test_quantile_between_far_components_stays_in_the_gap(dtype):
-    """The density there is nought: Newton's step alone would lead nowhere."""
+    """The density there is zero, so a Newton step without safeguard would fail."""
     for separation in (20.0, 60.0, 1000.0):
-        for share in (0.5, 0.2, 0.31):
+        for weight in (0.5, 0.2, 0.31):
             with jax.enable_x64(dtype == jnp.float64):
-                pred = _two(separation, None, np.log([share, 1 - share]))
+                pred = _two(separation, None, np.log([weight, 1 - weight]))
                 assert pred.location.dtype == dtype
-                between = float(pred.quantile(share)[0])
+                between = float(pred.quantile(weight)[0])
             assert 0 < between < separation
 
 
-def test_ends_of_the_range_and_what_is_no_probability():
+def test_probabilities_zero_and_one_and_outside_the_range():
     pred = mixture(SCALES["log"])
     got = np.asarray(pred.quantile(np.array([0.0, 1.0, -0.1, 1.1, np.nan])))
     np.testing.assert_array_equal(got[0], 0.0)
@@ -82,7 +82,7 @@ def test_ends_of_the_range_and_what_is_no_probability():
     assert mixture().quantile(0.0).max() == -np.inf
 
 
-def test_interval_is_a_pair_of_quantiles():
+def test_interval_consists_of_two_quantiles():
     pred = mixture(SCALES["log"])
     low, high = pred.interval(0.8)
     np.testing.assert_allclose(low, pred.quantile(0.1), rtol=1e-14)
@@ -97,8 +97,8 @@ def test_shape_is_that_of_p_then_the_batch():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_random_wild_mixtures(seed):
-    """Scales over six decades and weights over twenty, judged by scipy alone."""
+def test_random_mixtures_of_very_different_scales(seed):
+    """Scales over six decades and weights over twenty, compared with SciPy."""
     rng = np.random.default_rng(seed)
     shape = (3, 2, BATCH)
     location = rng.normal(0, 100, shape)
@@ -106,11 +106,11 @@ def test_random_wild_mixtures(seed):
     pred = Predictive(location, variance, 0.0, rng.uniform(-45, 0, shape))
     quantile = np.asarray(pred.quantile(PROBABILITIES))
     for row in range(BATCH):
-        where, scale, weight = columns(pred, row)
+        location, scale, weight = components(pred, row)
         for p, y in zip(PROBABILITIES, quantile[:, row], strict=True):
-            # The float next to y on either side must straddle p, to rounding.
-            step = 1e-12 * np.max(np.abs(where) + scale)
+            # The distribution function just below and above y must enclose p.
+            step = 1e-12 * np.max(np.abs(location) + scale)
             below, above = (
-                weight @ stats.norm.cdf(y + s, where, scale) for s in (-step, step)
+                weight @ stats.norm.cdf(y + s, location, scale) for s in (-step, step)
             )
             assert below * (1 - 1e-9) <= p <= above * (1 + 1e-9)

@@ -1,4 +1,4 @@
-"""`reweight` changes the mix of components inside draws only, `take` the targets only."""
+"""`reweight` changes the weights of components only, `take` selects targets only."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,17 +10,17 @@ from tests.predictive.mixtures import BATCH, SCALES, mixture
 FIELDS = ("location", "noise_variance", "function_variance", "log_weight")
 
 
-def test_reweight_sets_the_components_and_keeps_the_draws():
+def test_reweight_sets_component_weights_and_keeps_draw_weights():
     pred = mixture()
     weights = np.array([1.0, 3.0])
     weight = np.exp(pred.reweight(weights).log_weight)
     np.testing.assert_allclose(weight.sum(1), np.exp(pred.log_weight).sum(1))
-    share = weight / weight.sum(1, keepdims=True)
-    expected = np.broadcast_to(np.array([0.25, 0.75])[None, :, None], share.shape)
-    np.testing.assert_allclose(share, expected)
+    inside = weight / weight.sum(1, keepdims=True)
+    expected = np.broadcast_to(np.array([0.25, 0.75])[None, :, None], inside.shape)
+    np.testing.assert_allclose(inside, expected)
 
 
-def test_reweight_differs_from_target_to_target_where_asked():
+def test_weights_may_differ_between_targets():
     pred = mixture()
     weights = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 2.0]])
     both = pred.reweight(weights)
@@ -30,7 +30,7 @@ def test_reweight_differs_from_target_to_target_where_asked():
         np.testing.assert_allclose(both.variance[row], alone.variance[0])
 
 
-def test_reweight_to_one_component_leaves_that_component():
+def test_reweight_to_a_single_component():
     pred = mixture(SCALES["log"])
     only = pred.reweight([0.0, 1.0])
     draw = np.log(np.exp(pred.log_weight).sum(1, keepdims=True))
@@ -44,19 +44,19 @@ def test_reweight_to_one_component_leaves_that_component():
 @pytest.mark.parametrize(
     "weights", [[1.0, -1.0], [0.0, 0.0], [1.0, np.nan], [[1.0, 1.0, 0.0]] * 2]
 )
-def test_weights_that_are_none_are_refused(weights):
+def test_invalid_weights_are_refused(weights):
     with pytest.raises(RuntimeError, match="must not be negative, nor sum to zero"):
         mixture().reweight(weights)
 
 
 def test_weights_for_another_number_of_components_are_refused():
     for weights in ([1.0, 1.0, 1.0], [1.0], 1.0):
-        with pytest.raises(ValueError, match="2 components; weights are"):
+        with pytest.raises(ValueError, match="each of the 2 components; got shape"):
             mixture().reweight(weights)
 
 
 @pytest.mark.parametrize("rows", [slice(1, 3), np.array([2, 0]), [1], np.array(1)])
-def test_take_is_numpys_indexing_of_every_field(rows):
+def test_take_equals_numpy_indexing_of_every_field(rows):
     pred = mixture(SCALES["log"])
     taken = pred.take(rows)
     for name in FIELDS:
@@ -66,8 +66,8 @@ def test_take_is_numpys_indexing_of_every_field(rows):
     assert taken.transform == pred.transform
 
 
-def test_take_leaves_the_transform_alone():
-    """A transform may hold arrays of its own, which are not targets."""
+def test_take_does_not_index_the_transform():
+    """A transform may have array fields, which are not targets."""
     import equinox as eqx
 
     from battprob import transforms
