@@ -1,4 +1,4 @@
-"""`Dataset`: a design matrix, its targets, and what is known of their errors."""
+"""`Dataset`: feature matrix, targets, their measurement errors, groups and censoring."""
 
 from battprob.dataset._validation import EXACT, LOWER_BOUND, UNKNOWN, UPPER_BOUND
 from battprob.dataset.dataset import Dataset

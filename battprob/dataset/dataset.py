@@ -1,4 +1,4 @@
-"""`Dataset`: a design matrix, its targets, and what is known of their errors."""
+"""`Dataset`: feature matrix, targets, their measurement errors, groups and censoring."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from battprob._errors import DataError
+from battprob._modules import replace
 from battprob._padding import bucket, on_device, pad_rows
 from battprob._typing import Array, ArrayLike, Bool, Float, Int
 from battprob.dataset import _validation
@@ -18,26 +19,29 @@ __all__ = ["EXACT", "LOWER_BOUND", "UPPER_BOUND", "Dataset"]
 
 
 class Dataset(eqx.Module):
-    """Rows of features and targets, validated when made.
+    """Table of features and targets for fitting a model, validated on construction.
 
     Args:
-        x: features, one row a cell (or spectrum, or experiment); 1-D means one feature. A
-            pandas-like table gives its column names to the features.
-        y: targets, in their own unit.
-        noise_variance: variance of each target's own measurement error, on the scale of
-            `transform` (log units for `transforms.Log`): from replicates, or from the
-            standard error of a label that was itself estimated. None: not measured.
-        groups: batch of each row (names or numbers), rows that share what is unrecorded.
-        protocol: protocol of each row as an integer; -1 where it is not known.
+        x: features, one row for each cell (or spectrum, or experiment) [rows, features];
+            a 1-D array is one feature. A pandas table gives its column names.
+        y: targets [rows], in the unit `target_unit`.
+        noise_variance: variance of the measurement error of each target, on the scale of
+            `transform` (log units for `transforms.Log`), for example from replicates or
+            from the standard error of an estimated label. None: unknown.
+        groups: group of each row, as names or numbers: rows of one batch, which share
+            conditions that are not among the features.
+        protocol: protocol of each row as an integer from 0; -1 where it is unknown.
         censored: False or 0 where y is exact, True or 1 where it is a lower bound (the
-            test was stopped), -1 where it is an upper bound.
-        y_upper: upper end of rows known only to lie in [y, y_upper]; equal to y elsewhere.
+            test was stopped before the end of life), -1 where it is an upper bound.
+        y_upper: upper end of the interval [y, y_upper] that contains the target; equal to
+            y where the target is exact.
         feature_names, feature_units, target_name, target_unit: for tables and plots.
-        transform: scale on which targets vary evenly; `transforms.Log()` for lives.
+        transform: scale on which the target has constant noise; `transforms.Log()` for
+            lives. Default `transforms.Identity()`.
 
     Raises:
         DataError: shapes disagree, a value is not finite, or a target lies outside the
-            transform's domain; the message names the column and the rows.
+            domain of the transform; the message names the column and the rows.
 
     Example:
         >>> import numpy as np
@@ -90,7 +94,7 @@ class Dataset(eqx.Module):
         if len(names) != d or len(units) != d or len(set(names)) != d:
             raise DataError(
                 f"x has {d} columns; feature_names and feature_units need as many entries, "
-                f"the names all different; got names {names} and units {units}"
+                f"and all names must differ; got names {names} and units {units}"
             )
         transform = Identity() if transform is None else transform
         y = _validation.column("y", y, n)
@@ -123,16 +127,18 @@ class Dataset(eqx.Module):
         units: Mapping[str, str] | None = None,
         transform: AbstractTransform | None = None,
     ) -> "Dataset":
-        """Make a dataset from named columns of a pandas-like table.
+        """Make a dataset from named columns of a table.
 
         Args:
-            frame: any table with `columns` and `frame[name]`.
-            target, group, noise_variance, protocol, censored, y_upper: column names.
-            features: column names; default every column not named above.
-            units: unit of each column that has one, the target's included.
+            frame: pandas table, or any object with `columns` and `frame[name]`.
+            target, group, noise_variance, protocol, censored, y_upper: column names; see
+                `Dataset` for their content.
+            features: column names; default all columns that are not named above.
+            units: unit of each column that has one, including the target.
+            transform: scale on which the target has constant noise.
 
         Raises:
-            DataError: a named column is not there; the message lists those that are.
+            DataError: the table lacks a named column; the message lists its columns.
         """
         optional = {
             "groups": group,
@@ -148,11 +154,13 @@ class Dataset(eqx.Module):
             [c for c in columns if c not in special] if features is None else features
         )
         named = (*features, *special, *units)
-        absent = [c for c in named if c is not None and c not in columns]
-        if absent:
-            raise DataError(f"no column {absent[0]!r}; the table has {columns}")
+        missing = [c for c in named if c is not None and c not in columns]
+        if missing:
+            raise DataError(f"no column {missing[0]!r}; the table has {columns}")
         if len(features) == 0:
-            raise DataError(f"no feature column is left; the table has {columns}")
+            raise DataError(
+                f"expected at least one feature column; the table has only {columns}"
+            )
         stack = np.stack(
             [_validation.numbers(c, frame[c].to_numpy()) for c in features], axis=1
         )
@@ -172,26 +180,30 @@ class Dataset(eqx.Module):
 
     @property
     def num_rows(self) -> int:
-        """Length of the arrays; of a padded dataset, padding included."""
+        """Number of rows, including padding."""
         return self.x.shape[0]
 
     @property
     def num_features(self) -> int:
-        """Number of columns of x."""
+        """Number of features, the columns of `x`."""
         return self.x.shape[1]
 
     def take(self, indices: ArrayLike | slice) -> "Dataset":
-        """The rows at `indices`, in that order.
+        """Select rows by indices, a slice or a mask.
 
         Raises:
-            IndexError: there is no such row. (JAX would answer with the last one.)
+            IndexError: an index is out of bounds.
         """
-        # In NumPy: in JAX every new number of rows would be a program to compile.
+        # NumPy, because JAX would compile a program for every new number of rows, and
+        # would replace an index that is out of bounds by the last row.
         rows = indices if isinstance(indices, slice) else np.asarray(indices)
         return jax.tree.map(lambda leaf: on_device(np.asarray(leaf)[rows]), self)
 
     def padded(self, length: int | None = None) -> "Dataset":
-        """The same rows and enough masked ones to fill `length` (default: the bucket)."""
+        """Append masked rows up to `length`; default the next size of `bucket`.
+
+        Datasets of similar size then share compiled programs.
+        """
         length = bucket(self.num_rows) if length is None else length
         padded = jax.tree.map(lambda leaf: pad_rows(leaf, length), self)
         mask = np.arange(length) < self.num_rows
@@ -199,10 +211,11 @@ class Dataset(eqx.Module):
         return eqx.tree_at(lambda data: data.mask, padded, mask)
 
     def append(self, other: "Dataset") -> "Dataset":
-        """Rows of this dataset, then rows of `other`, groups matched by name.
+        """Rows of this dataset followed by those of `other`; groups are matched by name.
 
         Raises:
-            DataError: features, target, transform or the known errors differ.
+            DataError: features, target or transform differ, or only one of the two has
+                `noise_variance`, `protocol`, `y_upper` or `groups`.
         """
         for field in (
             "feature_names",
@@ -211,19 +224,20 @@ class Dataset(eqx.Module):
             "target_unit",
             "transform",
         ):
-            mine, theirs = getattr(self, field), getattr(other, field)
-            if mine != theirs:
+            first, second = getattr(self, field), getattr(other, field)
+            if first != second:
                 raise DataError(
-                    f"cannot append: {field} is {mine!r} here, {theirs!r} there"
+                    f"cannot append: {field} is {first!r} in the first dataset and "
+                    f"{second!r} in the second"
                 )
         optional = {}
         for field in ("noise_variance", "protocol", "y_upper"):
-            mine, theirs = getattr(self, field), getattr(other, field)
-            if (mine is None) != (theirs is None):
-                raise DataError(f"cannot append: {field} is given on one side only")
-            optional[field] = None if mine is None else np.concatenate([mine, theirs])
+            first, second = getattr(self, field), getattr(other, field)
+            if (first is None) != (second is None):
+                raise DataError(f"cannot append: only one dataset has {field}")
+            optional[field] = None if first is None else np.concatenate([first, second])
         if (self.groups is None) != (other.groups is None):
-            raise DataError("cannot append: groups are given on one side only")
+            raise DataError("cannot append: only one dataset has groups")
         groups = (self.group_labels or []) + (other.group_labels or []) or None
         together = type(self)(
             np.concatenate([self.x, other.x]),
@@ -237,13 +251,54 @@ class Dataset(eqx.Module):
             transform=self.transform,
             **optional,
         )
-        # Padding stays padding.
+        # Padded rows remain masked.
         mask = on_device(np.concatenate([self.mask, other.mask]))
-        return eqx.tree_at(lambda data: data.mask, together, mask)
+        together = eqx.tree_at(lambda data: data.mask, together, mask)
+        return _with_group_order(together, self.group_names)
+
+    def without(self, *fields: str) -> "Dataset":
+        """The same rows without some optional fields, for a model that cannot use them.
+
+        Args:
+            fields: "groups", "noise_variance" or "protocol". Censored labels cannot be
+                dropped: as exact labels they would bias every model.
+
+        Raises:
+            DataError: a field is not one of these.
+
+        Example:
+            >>> data = Dataset([1.0, 2.0], [3.0, 4.0], groups=["A", "B"])
+            >>> data.without("groups").groups is None
+            True
+        """
+        for field in fields:
+            if field not in _REMOVABLE:
+                raise DataError(f"without takes {', '.join(_REMOVABLE)}; got {field!r}")
+        changes = dict.fromkeys(fields)
+        if "groups" in fields:
+            changes["group_names"] = ()
+        return replace(self, **changes)
 
     @property
     def group_labels(self) -> list[Any] | None:
-        """Name of every row's group, or None."""
+        """Group name of each row; None without groups."""
         if self.groups is None:
             return None
         return [self.group_names[code] for code in np.asarray(self.groups)]
+
+
+_REMOVABLE = ("groups", "noise_variance", "protocol")
+
+
+def _with_group_order(dataset, first_names):
+    """The dataset with the groups `first_names` numbered first, in that order.
+
+    A posterior refers to groups by their number, which must not change with new rows.
+    """
+    if dataset.groups is None:
+        return dataset
+    new = [name for name in dataset.group_names if name not in first_names]
+    names = (*first_names, *new)
+    numbers = np.array([names.index(name) for name in dataset.group_names], np.int32)
+    groups = on_device(numbers[np.asarray(dataset.groups)])
+    return replace(dataset, groups=groups, group_names=names)

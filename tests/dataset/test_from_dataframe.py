@@ -1,4 +1,4 @@
-"""A table gives the same dataset as its columns by hand, and says what it lacks."""
+"""A table gives the same dataset as its columns; missing columns are reported."""
 
 import equinox as eqx
 import numpy as np
@@ -24,7 +24,7 @@ def _frame():
     )
 
 
-def test_named_columns_go_where_they_belong():
+def test_named_columns_equal_arrays():
     data = Dataset.from_dataframe(
         _frame(),
         target="life",
@@ -36,7 +36,7 @@ def test_named_columns_go_where_they_belong():
         units={"life": "cycles", "temperature_c": "°C"},
         transform=transforms.Log(),
     )
-    by_hand = Dataset(
+    expected = Dataset(
         np.array([[1.0, 25.0], [2.0, 35.0], [0.5, 25.0]]),
         [500.0, 300.0, 900.0],
         groups=["x", "y", "x"],
@@ -50,10 +50,10 @@ def test_named_columns_go_where_they_belong():
         target_unit="cycles",
         transform=transforms.Log(),
     )
-    assert eqx.tree_equal(data, by_hand)
+    assert eqx.tree_equal(data, expected)
 
 
-def test_features_are_taken_in_the_order_asked():
+def test_features_keep_the_requested_order():
     data = Dataset.from_dataframe(
         _frame(), target="life", features=["temperature_c", "rate"]
     )
@@ -72,21 +72,23 @@ def test_features_are_taken_in_the_order_asked():
         ({"target": "life", "noise_variance": "sd"}, "no column 'sd'"),
         ({"target": "life", "units": {"lives": "cycles"}}, "no column 'lives'"),
         ({"target": "life"}, "batch must be numeric: .*'x'.* Encode categories"),
-        ({"target": "life", "features": []}, "no feature column is left"),
+        ({"target": "life", "features": []}, "at least one feature column"),
         ({"target": "batch", "features": ["rate"]}, "batch must be numeric"),
     ],
 )
-def test_what_the_table_lacks_is_said(arguments, message):
+def test_missing_columns_are_reported(arguments, message):
     with pytest.raises(DataError, match=message):
         Dataset.from_dataframe(_frame(), **arguments)
 
 
-def test_missing_values_are_found_by_name_and_row():
+def test_missing_values_are_reported_by_column_and_row():
     frame = _frame()
     frame.loc[1, "rate"] = None
     with pytest.raises(DataError, match="'rate' is not finite in rows 1"):
         Dataset.from_dataframe(frame, target="life", features=["rate"])
     frame = _frame()
     frame.loc[2, "batch"] = None
-    with pytest.raises(DataError, match="groups must all have a name; rows 2"):
+    with pytest.raises(
+        DataError, match="every row must have a group name; wrong in rows 2"
+    ):
         Dataset.from_dataframe(frame, target="life", features=["rate"], group="batch")

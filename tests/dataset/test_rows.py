@@ -1,4 +1,4 @@
-"""Rows are taken, padded and appended without one being lost, changed or made up."""
+"""Rows are selected, padded and appended without a change of their values."""
 
 import equinox as eqx
 import jax
@@ -7,7 +7,7 @@ import pytest
 
 from battprob import DataError, Dataset, transforms
 
-EVERYTHING = {
+OPTIONAL = {
     "noise_variance": np.array([0.1, 0.2, 0.3]),
     "protocol": np.array([0, 1, -1]),
     "censored": np.array([0, 1, 0]),
@@ -16,7 +16,7 @@ EVERYTHING = {
 
 
 def _data(groups=("b", "a", "b"), **changes):
-    arguments = {"groups": groups, "target_unit": "cycles"} | EVERYTHING | changes
+    arguments = {"groups": groups, "target_unit": "cycles"} | OPTIONAL | changes
     return Dataset(np.arange(6.0).reshape(3, 2), [1.0, 2.0, 3.0], **arguments)
 
 
@@ -25,7 +25,7 @@ def test_take_keeps_order_and_every_column():
     taken = data.take(np.array([2, 0]))
     np.testing.assert_array_equal(taken.x, [[4.0, 5.0], [0.0, 1.0]])
     np.testing.assert_array_equal(taken.y, [3.0, 1.0])
-    for name, values in EVERYTHING.items():
+    for name, values in OPTIONAL.items():
         np.testing.assert_array_equal(getattr(taken, name), values[[2, 0]])
     assert taken.group_labels == ["b", "b"]
     assert taken.target_unit == "cycles"
@@ -33,12 +33,12 @@ def test_take_keeps_order_and_every_column():
 
 
 @pytest.mark.parametrize("indices", [[3], [0, -4], [10**6]])
-def test_rows_that_do_not_exist_are_refused(indices):
+def test_indices_out_of_bounds_are_refused(indices):
     with pytest.raises(IndexError, match="out of bounds"):
         _data().take(indices)
 
 
-def test_padded_masks_what_it_adds():
+def test_padding_is_masked():
     padded = _data().padded(5)
     assert padded.num_rows == 5
     np.testing.assert_array_equal(padded.mask, [True, True, True, False, False])
@@ -49,19 +49,19 @@ def test_padded_masks_what_it_adds():
     assert _data().padded().num_rows == 8
 
 
-def test_padding_never_cuts():
+def test_padding_to_fewer_rows_is_refused():
     with pytest.raises(ValueError, match="negative"):
         _data().padded(2)
 
 
 def test_append_matches_groups_by_name():
-    """Codes differ between the two: 'b' is 1 here and 0 there."""
+    """The code of group 'b' is 1 in the first dataset and 0 in the second."""
     together = _data().append(_data(groups=("b", "c", "c")))
     assert together.group_labels == ["b", "a", "b", "b", "c", "c"]
     assert together.group_names == ("a", "b", "c")
     np.testing.assert_array_equal(together.groups, [1, 0, 1, 1, 2, 2])
     np.testing.assert_array_equal(together.y, [1.0, 2.0, 3.0, 1.0, 2.0, 3.0])
-    for name, values in EVERYTHING.items():
+    for name, values in OPTIONAL.items():
         np.testing.assert_array_equal(getattr(together, name), np.tile(values, 2))
 
 
@@ -73,21 +73,27 @@ def test_append_keeps_padding_masked():
 DIFFERENT = {
     "feature names": (
         {"feature_names": ["a", "b"]},
-        r"feature_names is \('x0', 'x1'\)",
+        r"feature_names is \('x0', 'x1'\) in the first",
     ),
     "feature units": ({"feature_units": ["V", "mV"]}, "feature_units"),
-    "target name": ({"target_name": "life"}, "target_name is 'target' here, 'life'"),
-    "target unit": ({"target_unit": "h"}, "target_unit is 'cycles' here, 'h' there"),
+    "target name": (
+        {"target_name": "life"},
+        "target_name is 'target' .*'life' in the second",
+    ),
+    "target unit": (
+        {"target_unit": "h"},
+        "target_unit is 'cycles' .*'h' in the second",
+    ),
     "transform": ({"transform": transforms.Log()}, "transform is Identity.* Log"),
-    "variance": ({"noise_variance": None}, "noise_variance is given on one side only"),
-    "protocol": ({"protocol": None}, "protocol is given on one side only"),
-    "y_upper": ({"y_upper": None}, "y_upper is given on one side only"),
-    "groups": ({"groups": None}, "groups are given on one side only"),
+    "variance": ({"noise_variance": None}, "only one dataset has noise_variance"),
+    "protocol": ({"protocol": None}, "only one dataset has protocol"),
+    "y_upper": ({"y_upper": None}, "only one dataset has y_upper"),
+    "groups": ({"groups": None}, "only one dataset has groups"),
 }
 
 
 @pytest.mark.parametrize("case", DIFFERENT)
-def test_append_refuses_what_does_not_match(case):
+def test_append_refuses_different_datasets(case):
     changes, message = DIFFERENT[case]
     with pytest.raises(DataError, match=f"cannot append: .*{message}"):
         _data().append(_data(**changes))
@@ -95,7 +101,7 @@ def test_append_refuses_what_does_not_match(case):
         _data(**changes).append(_data())
 
 
-def test_pytree_round_trip_and_passage_through_jit():
+def test_pytree_and_jit_return_the_dataset():
     data = _data()
     leaves, structure = jax.tree.flatten(data)
     assert all(isinstance(leaf, jax.Array) for leaf in leaves)
@@ -103,7 +109,7 @@ def test_pytree_round_trip_and_passage_through_jit():
     assert eqx.tree_equal(jax.jit(lambda data: data)(data), data)
 
 
-def test_new_numbers_find_the_same_program():
+def test_new_numbers_do_not_retrace():
     @jax.jit
     @eqx.debug.assert_max_traces(max_traces=1)
     def total(data):

@@ -1,4 +1,4 @@
-"""Bad input is refused by an error that says which column, which rows and what to do."""
+"""Invalid input is refused; the error names the column, the rows and the remedy."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,7 +34,10 @@ BAD = {
     "3-D x": ({"x": X[None]}, r"x must be \[rows, features\] .* got \(1, 4, 3\)"),
     "empty x": ({"x": np.zeros((0, 3)), "y": []}, r"not empty; got \(0, 3\)"),
     "scalar x": ({"x": 1.0}, r"x must be \[rows, features\] .* got \(\)"),
-    "short y": ({"y": Y[:3]}, r"y must have one value a row, shape \(4,\); got \(3,\)"),
+    "short y": (
+        {"y": Y[:3]},
+        r"y must have one value for each row, shape \(4,\); got \(3,\)",
+    ),
     "2-D y": ({"y": Y[:, None]}, r"shape \(4,\); got \(4, 1\)"),
     "word in x": ({"x": _with(X, (1, 1), "LFP")}, "x must be numeric: .*'LFP'.*Encode"),
     "text in y": ({"y": np.array(["1", "2", "3", "4"])}, "y must be numeric: got <U1"),
@@ -44,7 +47,7 @@ BAD = {
     "None in y": ({"y": [1.0, None, 3.0, 4.0]}, "'target' is not finite in rows 1"),
     "same name twice": (
         {"feature_names": ["rate", "rate", "c"]},
-        "3 columns; .* names all different; got names .'rate', 'rate', 'c'",
+        "3 columns; .* all names must differ; got names .'rate', 'rate', 'c'",
     ),
     "name missing": ({"feature_names": NAMES[:2]}, "need as many entries"),
     "no names": ({"feature_names": []}, r"need as many entries.*got names \(\)"),
@@ -52,21 +55,21 @@ BAD = {
     "short groups": ({"groups": ["a", "b"]}, r"groups .* shape \(4,\); got \(2,\)"),
     "nameless group": (
         {"groups": np.array(["a", None, "b", np.nan], object)},
-        "groups must all have a name; rows 1, 3 are not",
+        "every row must have a group name; wrong in rows 1, 3",
     ),
     "negative variance": (
         {"noise_variance": [1.0, -1e-9, 0.0, 1.0]},
-        "noise_variance must be finite and not negative; rows 1 are not",
+        "noise_variance must be finite and not negative; wrong in rows 1",
     ),
     "nan variance": ({"noise_variance": [1.0, 0.0, np.nan, 1.0]}, "variance .* rows 2"),
     "scalar variance": ({"noise_variance": 0.1}, r"variance .* shape \(4,\); got \(\)"),
-    "log of nought": (
+    "log of zero": (
         {"y": [1.0, 0.0, 3.0, -4.0], "transform": transforms.Log()},
-        r"target 'target' is outside the domain of Log in rows 1, 3: \[ ?0\. -4\.\]",
+        r"target 'target' is outside the domain of Log in rows 1, 3 \(counting from 0\): \[ ?0\. -4\.\]",
     ),
     "censored code": (
         {"censored": [0, 1, 2, -1]},
-        r"censored must be 0 \(exact\), 1 \(lower bound\), -1 .* rows 2 are not",
+        r"censored must be 0 \(exact\), 1 \(lower bound\) or -1 .* rows 2",
     ),
     "censored words": ({"censored": ["no", "yes", "no", "no"]}, "censored must be num"),
     "censored nan": ({"censored": [0, np.nan, 0, 0]}, "censored .* rows 1"),
@@ -74,22 +77,25 @@ BAD = {
     "protocol fraction": ({"protocol": [0, 1.5, 1, -1]}, "protocol .* rows 1"),
     "protocol unknown code": (
         {"protocol": [0, -2, 1, -1]},
-        "-1 where not known; rows 1",
+        "-1 where unknown; wrong in rows 1",
     ),
-    "y_upper below": ({"y_upper": [1.0, 1.9, 3.0, 5.0]}, "no less than y; rows 1 are"),
+    "y_upper below": (
+        {"y_upper": [1.0, 1.9, 3.0, 5.0]},
+        "not be less than y; wrong in rows 1",
+    ),
     "y_upper nan": ({"y_upper": [1.0, 2.0, 3.0, np.nan]}, "y_upper .* rows 3"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_refused_in_words(case):
+def test_invalid_input_is_refused(case):
     changes, message = BAD[case]
     arguments = {"x": X, "y": Y, "feature_names": NAMES} | changes
     with pytest.raises(DataError, match=message):
         Dataset(**arguments)
 
 
-def test_good_input_is_kept_as_it_is():
+def test_valid_input_is_stored_unchanged():
     data = Dataset(
         X,
         [1, 2, 3, 4],
@@ -115,7 +121,7 @@ def test_good_input_is_kept_as_it_is():
     assert (data.target_name, data.target_unit) == ("life", "cycles")
 
 
-def test_left_out_input_has_plain_defaults():
+def test_defaults():
     data = Dataset(jnp.arange(3.0), [True, False, True])
     assert data.x.shape == (3, 1)
     assert data.feature_names == ("x0",)
@@ -126,7 +132,7 @@ def test_left_out_input_has_plain_defaults():
     assert data.group_labels is None
 
 
-def test_flags_may_be_booleans_and_names_any_sequence():
+def test_censored_may_be_boolean_and_groups_numbers():
     data = Dataset(X, Y, censored=Y > 2, feature_names=tuple(NAMES))
     np.testing.assert_array_equal(data.censored, [0, 0, 1, 1])
     numbered = Dataset(X, Y, groups=np.array([7, 3, 7, 7]))
