@@ -1,6 +1,6 @@
 """Every module class is abstract or final, and nothing implemented is overridden.
 
-Then a call reads off one class: what `kernel.gram` does is written in one place.
+Then what a method such as `kernel.gram` does is written in one place.
 """
 
 import importlib
@@ -8,7 +8,6 @@ import inspect
 import pkgutil
 
 import equinox as eqx
-import pytest
 
 import battprob
 
@@ -53,36 +52,46 @@ def test_there_are_classes_to_look_at():
     assert {"Predictive", "Dataset", "RBF", "Laplace", "AbstractKernel"} <= names
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_abstract_or_final(kind):
-    children = [child for child in kind.__subclasses__() if _ours(child)]
-    if kind.__name__.lstrip("_").startswith("Abstract"):
-        assert _is_abstract(kind), "an Abstract class leaves something to define"
-    else:
-        assert not _is_abstract(kind), "a class that cannot be made is named Abstract…"
-        assert not children, f"final: {children} may not derive from it"
+def test_every_class_is_abstract_or_final():
+    offenders = []
+    for kind in CLASSES:
+        children = [child.__name__ for child in kind.__subclasses__() if _ours(child)]
+        if kind.__name__.lstrip("_").startswith("Abstract"):
+            if not _is_abstract(kind):
+                offenders.append(f"{kind.__name__} leaves nothing to define")
+        elif _is_abstract(kind):
+            offenders.append(f"{kind.__name__} is abstract: name it Abstract...")
+        elif children:
+            offenders.append(f"{kind.__name__} is final, but {children} derive from it")
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_nothing_implemented_is_overridden(kind):
-    for parent in kind.__mro__[1:]:
-        if _ours(parent):
+def test_nothing_implemented_is_overridden():
+    offenders = []
+    for kind in CLASSES:
+        for parent in filter(_ours, kind.__mro__[1:]):
             again = _implemented(kind) & _implemented(parent)
-            assert not again, f"{sorted(again)} already stand in {parent.__name__}"
+            if again:
+                both = f"{kind.__name__} and {parent.__name__}"
+                offenders.append(f"{sorted(again)} in {both}")
+    assert not offenders, "\n".join(offenders)
 
 
-@pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-def test_fields_stand_in_one_class(kind):
-    """Of the classes a module is made of, one alone declares fields."""
-    declaring = [
-        parent.__name__
-        for parent in kind.__mro__
-        if _ours(parent)
-        and any(
-            not str(note).startswith(("equinox.AbstractVar", "AbstractVar"))
-            and not hasattr(note, "__abstractvar__")
-            and name not in getattr(parent, "__abstractvars__", ())
-            for name, note in vars(parent).get("__annotations__", {}).items()
-        )
-    ]
-    assert len(declaring) <= 1, f"fields in {declaring}"
+def test_fields_are_declared_in_one_class():
+    """Assert that of a class and its parents, only one declares fields."""
+    offenders = []
+    for kind in CLASSES:
+        declaring = [p.__name__ for p in filter(_ours, kind.__mro__) if _declares(p)]
+        if len(declaring) > 1:
+            offenders.append(f"{kind.__name__}: fields in {declaring}")
+    assert not offenders, "\n".join(offenders)
+
+
+def _declares(kind):
+    """Whether the class has fields that are not abstract."""
+    return any(
+        not str(note).startswith(("equinox.AbstractVar", "AbstractVar"))
+        and not hasattr(note, "__abstractvar__")
+        and name not in getattr(kind, "__abstractvars__", ())
+        for name, note in vars(kind).get("__annotations__", {}).items()
+    )

@@ -1,55 +1,26 @@
 """Models: immutable specifications with `fit`, and the posteriors it returns."""
 
-from battprob.models.base import (
-    AbstractGaussianPosterior,
-    AbstractModel,
-    AbstractPosterior,
-    FunctionMoments,
-)
-from battprob.models.linear.logistic import BayesianLogistic, BayesianLogisticPosterior
-from battprob.models.linear.regression import BayesianLinear, BayesianLinearPosterior
-from battprob.models.mixture.gates import AbstractGate, ConstantGate, SoftmaxGate
-from battprob.models.mixture.model import ProtocolMixture, ProtocolMixturePosterior
-from battprob.models.process.classifier import (
-    GaussianProcessClassifier,
-    GaussianProcessClassifierPosterior,
-)
-from battprob.models.process.conjugate_gradients import (
-    IterativeGaussianProcess,
-    IterativeGaussianProcessPosterior,
-)
-from battprob.models.process.exact import GaussianProcess, GaussianProcessPosterior
-from battprob.models.process.inducing_points import (
-    SparseGaussianProcess,
-    SparseGaussianProcessPosterior,
-)
-from battprob.models.process.state_space import (
-    SequenceGaussianProcess,
-    SequenceGaussianProcessPosterior,
-)
+from battprob.models.linear.logistic import BayesianLogistic
+from battprob.models.linear.regression import BayesianLinear
+from battprob.models.mixture.gates import ConstantGate, SoftmaxGate
+from battprob.models.mixture.model import ProtocolMixture
+from battprob.models.process.classifier import GaussianProcessClassifier
+from battprob.models.process.conjugate_gradients import ConjugateGradients
+from battprob.models.process.exact import Exact
+from battprob.models.process.inducing_points import InducingPoints
+from battprob.models.process.model import GaussianProcess
+from battprob.models.process.state_space import StateSpace
 
 __all__ = [
-    "AbstractGate",
-    "AbstractGaussianPosterior",
-    "AbstractModel",
-    "AbstractPosterior",
     "BayesianLinear",
-    "BayesianLinearPosterior",
     "BayesianLogistic",
-    "BayesianLogisticPosterior",
+    "ConjugateGradients",
     "ConstantGate",
-    "FunctionMoments",
+    "Exact",
     "GaussianProcess",
     "GaussianProcessClassifier",
-    "GaussianProcessClassifierPosterior",
-    "GaussianProcessPosterior",
-    "IterativeGaussianProcess",
-    "IterativeGaussianProcessPosterior",
+    "InducingPoints",
     "ProtocolMixture",
-    "ProtocolMixturePosterior",
-    "SequenceGaussianProcess",
-    "SequenceGaussianProcessPosterior",
     "SoftmaxGate",
-    "SparseGaussianProcess",
-    "SparseGaussianProcessPosterior",
+    "StateSpace",
 ]

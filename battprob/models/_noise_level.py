@@ -29,7 +29,7 @@ from battprob.noise.latent import split
 
 # Three nodes give E[σ²] to 1 % up to a factor e of uncertainty; more would reach for noise
 # levels that nobody believes, whose exponentials then rule the mean of a lognormal target.
-_NODES = 3
+NUM_NODES = 3
 
 
 def head_covariance(
@@ -97,7 +97,7 @@ def noise_levels(
     level, relative = relative_slope(head, flat, x, known)
     spread = safe_sqrt(jnp.sum((relative @ covariance) * relative, axis=1))
     node, log_weight = (
-        jnp.asarray(a, level.dtype)[:, None] for a in normal_nodes(_NODES)
+        jnp.asarray(a, level.dtype)[:, None] for a in normal_nodes(NUM_NODES)
     )
     levels = level[None] * jnp.exp(spread[None] * node)
     return levels, jnp.broadcast_to(log_weight, levels.shape)

@@ -1,4 +1,4 @@
-"""A dataset as models see it: checked against a noise head, standardised, padded, masked."""
+"""Datasets as models use them: checked, standardised, padded and masked."""
 
 import warnings
 from typing import NamedTuple
@@ -11,11 +11,11 @@ from battprob._errors import DataError, PrecisionWarning
 from battprob._typing import Array, Bool, Float
 from battprob.dataset import Dataset
 from battprob.noise.base import AbstractNoise
-from battprob.noise.student import students
+from battprob.noise.student import student_t_parts
 
 
 class Rows(NamedTuple):
-    """A dataset as models see it: standardised, padded, masked."""
+    """Rows of a dataset, standardised, padded and masked; `known` is the measured variance."""
 
     x: Float[Array, "n d"]
     y: Float[Array, " n"]
@@ -24,10 +24,10 @@ class Rows(NamedTuple):
 
 
 class Scaling(eqx.Module):
-    """Mean and scale of features and (transformed) target, taken from training rows.
+    """Mean and scale of features and (transformed) target over the training rows.
 
-    A column that never varies keeps scale one: a new value of it is then far away. A
-    target that never varies (one row) is scaled by its own size.
+    A constant column has scale one, so that a new value of it is far from the data. A
+    constant target (one row) is scaled by its own size.
     """
 
     x_mean: Float[Array, " d"]
@@ -51,11 +51,16 @@ class Scaling(eqx.Module):
 def prepare(
     dataset: Dataset, noise: AbstractNoise, *, row_parameters: bool = False
 ) -> tuple[Scaling, Rows]:
-    """Check a dataset against a noise head, and standardise it.
+    """Check a dataset against a noise model, and standardise it.
+
+    Args:
+        dataset: with the fields that the model uses, and no others.
+        noise: noise model of the model.
+        row_parameters: whether the model has a parameter for every row, as censored
+            labels and Student-t noise need.
 
     Raises:
-        DataError: measured variances are missing, or given and not used; or labels are
-            censored, or noise is Student-t, and the model has no `row_parameters`.
+        DataError: the noise model needs measured variances or parameters of rows.
     """
     if dataset.x.dtype == jnp.float32:
         warnings.warn(
@@ -65,31 +70,27 @@ def prepare(
         )
     if noise.uses_known() and dataset.noise_variance is None:
         raise DataError("noise.Known() needs Dataset(noise_variance=...)")
-    if dataset.noise_variance is not None and not noise.uses_known():
+    if student_t_parts(noise) and not row_parameters:
         raise DataError(
-            "the dataset has noise_variance but the noise head does not use it: add "
-            "noise.Known() + to the head, or leave noise_variance out"
+            "this model cannot take Student-t noise, which needs a parameter for every "
+            "row: use BayesianLinear, or another noise model"
         )
-    if not row_parameters:
-        _require_exact_labels(dataset)
-        if students(noise):
-            raise DataError(
-                "this model cannot take Student-t noise, which needs a parameter of every "
-                "row: use BayesianLinear, or another head"
-            )
     return _standardised(dataset.padded())
 
 
 def standardise(
     dataset: Dataset, scaling: Scaling, *, row_parameters: bool = False
 ) -> Rows:
-    """Rows of a dataset on a scaling found before.
+    """Rows of a dataset with the scaling of the training rows.
 
     Raises:
         DataError: labels are censored and the model has no `row_parameters`.
     """
-    if not row_parameters:
-        _require_exact_labels(dataset)
+    if not row_parameters and not has_exact_labels(dataset):
+        raise DataError(
+            "the new rows have censored or interval labels, which this posterior cannot "
+            "be conditioned on; dropping them would bias it towards short lives"
+        )
     return _rows(dataset.padded(), scaling)
 
 
@@ -104,14 +105,6 @@ def standard_inputs(
 def has_exact_labels(dataset: Dataset) -> bool:
     """Whether every target is a value, none a bound or an interval."""
     return dataset.y_upper is None and not np.any(np.asarray(dataset.censored))
-
-
-def _require_exact_labels(dataset):
-    if not has_exact_labels(dataset):
-        raise DataError(
-            "the dataset has censored or interval labels, which this model cannot take "
-            "in; dropping them would bias the fit towards short lives"
-        )
 
 
 @eqx.filter_jit

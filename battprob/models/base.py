@@ -1,4 +1,4 @@
-"""The two interfaces: a model is a specification, a posterior what `fit` made of it."""
+"""The interfaces of models: a specification with `fit`, and the posterior it returns."""
 
 import math
 import os
@@ -20,17 +20,38 @@ from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
 from battprob.dataset import Dataset
 from battprob.inference.report import FitReport
 from battprob.models._scaling import Scaling, has_exact_labels, standard_inputs
-from battprob.models.mixture._protocols import on_protocols
 from battprob.predictive import ClassPredictive, Predictive
 
 Answer = TypeVar("Answer", Predictive, ClassPredictive)
 
 
-class AbstractPosterior(eqx.Module, Generic[Answer]):
-    """What is believed after the data; immutable, and the same interface for all models.
+class NewRows(NamedTuple):
+    """Rows to predict, as models see them: standardised and padded.
 
-    To write your own: hold the fields below and define `_standardised_predict`,
-    `_standardised_functions`, `condition` and `uses_groups`.
+    Args:
+        x: standardised features.
+        known: measured noise variance in units of the standardised target, or zero.
+        groups: index of the group in `Dataset.group_names`; -1 for a new group.
+    """
+
+    x: Float[Array, "m d"]
+    known: Float[Array, " m"]
+    groups: Int[Array, " m"]
+
+
+class AbstractPosterior(eqx.Module, Generic[Answer]):
+    """Posterior distribution of a model given a dataset; immutable.
+
+    To write your own:
+
+    1. Derive from `AbstractGaussianPosterior` if the function is a Gaussian process for
+       each posterior draw, from `AbstractClassPosterior` for two classes, else from this
+       class.
+    2. Hold the abstract fields below.
+    3. Define `condition`, `uses_groups`, `_standardised_predict` and
+       `_standardised_functions`. They receive standardised features (mean 0 and standard
+       deviation 1 over the training rows) and return values in units of the standardised
+       target; this class restores the units of the data.
     """
 
     scaling: eqx.AbstractVar[Scaling]
@@ -40,25 +61,49 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
 
     @abstractmethod
     def condition(self, dataset: Dataset) -> "AbstractPosterior":
-        """Take in new rows with the hyper-parameters as they are: no refit."""
+        """Posterior given more rows, with the hyper-parameters unchanged.
+
+        Args:
+            dataset: new rows with the same features, target and fields.
+        """
+
+    @abstractmethod
+    def predict(
+        self,
+        x: ArrayLike,
+        *,
+        noise_variance: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+    ) -> Answer:
+        """Predictive distribution of the targets of new rows.
+
+        Differentiable in `x`; the values of a traced `x` are not checked.
+
+        Args:
+            x: features [m d] in the units and order of the training data.
+            noise_variance: measured variance of each new label [m], for the `Known` noise
+                model; None predicts labels without measurement error.
+            groups: group of each new row [m], for random effects: the name of a group of
+                the training data; any other name, or None, is a new group.
+
+        Raises:
+            DataError: wrong number of columns, values that are not finite,
+                `noise_variance` for a model fitted without it, or `groups` for a model
+                without random effects.
+        """
 
     @property
     @abstractmethod
     def uses_groups(self) -> bool:
-        """Whether `predict` takes the groups of new rows."""
+        """Whether `predict` uses the groups of new rows."""
 
     @abstractmethod
-    def _standardised_predict(
-        self,
-        x: Float[Array, "m d"],
-        known: Float[Array, " m"],
-        groups: Int[Array, " m"],
-    ) -> Answer:
-        """Predictive of the standardised target; groups are codes, -1 a new group."""
+    def _standardised_predict(self, rows: NewRows) -> Answer:
+        """Predictive distribution of the standardised target."""
 
     @abstractmethod
     def _standardised_functions(
-        self, x: Float[Array, "m d"], groups: Int[Array, " m"], key: PRNGKey, num: int
+        self, rows: NewRows, key: PRNGKey, num: int
     ) -> Float[Array, "num m"]:
         """Joint draws of the noise-free standardised target."""
 
@@ -66,12 +111,12 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
     def log_evidence(self) -> Float[Array, ""]:
         """Log marginal likelihood of the targets, as a density per unit of target.
 
-        Averaged over the draws of the hyper-parameters: they have seen the data, so that
-        it is no marginal likelihood, except of quadrature nodes, which are weighted by
-        their prior.
+        Averaged over the posterior draws of the hyper-parameters. Because these depend on
+        the data, the average is not a marginal likelihood, except for quadrature nodes,
+        which are weighted by their prior.
 
         Raises:
-            DataError: labels are censored: their draws are no data.
+            DataError: labels are censored: the model draws them, so they are not data.
         """
         if not has_exact_labels(self.dataset):
             raise DataError(
@@ -83,37 +128,45 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
         slope = data.transform.log_slope(data.y) - jnp.log(self.scaling.y_scale)
         return average + jnp.sum(jnp.where(data.mask, slope, 0.0))
 
-    def predict(
+    def sample_functions(
         self,
         x: ArrayLike,
         *,
-        noise_variance: ArrayLike | None = None,
+        key: PRNGKey,
+        num: int = 1,
         groups: ArrayLike | None = None,
-        protocol: ArrayLike | str | None = None,
-        protocol_weights: ArrayLike | None = None,
-    ) -> Answer:
-        """Predictive distribution of the targets of new rows.
+    ) -> Float[Array, "num m"]:
+        """Joint posterior draws of the noise-free target at the rows of `x`.
+
+        Under a transform these are draws of the transformed function (for `Log` the
+        median life). For a new group they are draws of the function of an average group.
 
         Args:
             x: features [m d] in the units and order of the training data.
-            noise_variance: measured variance of each new label, for the `Known` head;
-                None answers for labels free of that error.
-            groups: group of each new row [m], for random effects: a group of the
-                training data by its name; any other name, or None, is a new group.
-            protocol: for `ProtocolMixture`, the protocol of the new rows where it is
-                known: a number for all, one a row (-1: not known), or "new" for one that
-                training did not have.
-            protocol_weights: for `ProtocolMixture`, how often each protocol is met where
-                the answer is used, in place of p(protocol | x) from training; one weight
-                more than there are protocols is that of a new one.
-
-        Differentiable in `x`, whose values are then not checked.
-
-        Raises:
-            DataError: wrong number of columns, values that are not finite,
-                `noise_variance` for a model fitted without, `groups` for a model
-                without random effects, or protocols for a model without any.
+            key: PRNG key.
+            num: number of draws.
+            groups: as for `predict`.
         """
+        rows, size = self._new_rows(x, None, groups)
+        draws = self._standardised_functions(rows, key, num)
+        z = draws[:, :size] * self.scaling.y_scale + self.scaling.y_mean
+        return self.dataset.transform.forward(z)
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write the posterior to one file; `battprob.load(path)` reads it back."""
+        save(self, path)
+
+    def _predicted(self, x, noise_variance, groups) -> Answer:
+        """Predictive distribution in the units of the data."""
+        rows, size = self._new_rows(x, noise_variance, groups)
+        pred: Any = self._standardised_predict(rows)
+        # A probability has no unit to restore.
+        if isinstance(pred, Predictive):
+            pred = _restored(pred, self.scaling, self.dataset.transform)
+        return pred.take(slice(size))
+
+    def _new_rows(self, x, noise_variance, groups) -> tuple[NewRows, int]:
+        """Rows to predict, padded to their bucket, and their number before padding."""
         if noise_variance is not None and self.dataset.noise_variance is None:
             raise DataError(
                 "the model was fitted without noise_variance and would not use it here: "
@@ -124,60 +177,29 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
         if noise_variance is not None:
             known = known.at[:size].set(jnp.asarray(noise_variance, x.dtype))
         codes = self._codes(groups, size, len(x))
-        inputs = standard_inputs(x, known, self.scaling)
-        pred: Any = self._standardised_predict(*inputs, codes)
-        # A probability has no unit to be given back.
-        if isinstance(pred, Predictive):
-            pred = _restored(pred, self.scaling, self.dataset.transform)
-        pred = pred.take(slice(size))
-        if protocol is None and protocol_weights is None:
-            return pred
-        return on_protocols(pred, protocol, protocol_weights)  # pyright: ignore[reportReturnType]
-
-    def sample_functions(
-        self,
-        x: ArrayLike,
-        *,
-        key: PRNGKey,
-        num: int = 1,
-        groups: ArrayLike | None = None,
-    ) -> Float[Array, "num m"]:
-        """`num` joint draws of the target without its noise at the rows of `x`.
-
-        Under a transform this is the transformed function (for `Log` the median life).
-        Of a new group it is the function of an average one.
-        """
-        x, size = self._checked(x)
-        codes = self._codes(groups, size, len(x))
-        draws = self._standardised_functions(self.scaling.features(x), codes, key, num)
-        z = draws[:, :size] * self.scaling.y_scale + self.scaling.y_mean
-        return self.dataset.transform.forward(z)
-
-    def save(self, path: str | os.PathLike) -> None:
-        """Write the posterior to one file; `battprob.load(path)` reads it back."""
-        save(self, path)
+        return NewRows(*standard_inputs(x, known, self.scaling), codes), size
 
     def _codes(self, groups, size, padded) -> Int[Array, " m"]:
-        """Place of every row's group among those of the training data; -1 for others."""
+        """Index of the group of each row among those of the training data, else -1."""
         codes = np.full(padded, -1, np.int32)
         if groups is None:
             return jnp.asarray(codes)
         if not self.uses_groups:
             raise DataError(
-                "the model has no random effects and would not use groups: fit "
-                "BayesianLinear(random_effects=True), or leave them out"
+                "the model has no random effects and would not use groups: fit it with "
+                "random_effects=True, or leave groups out"
             )
         names = np.asarray(groups).tolist()
         if not isinstance(names, list) or len(names) != size:
             raise DataError(f"groups must have one name for each of {size} rows")
         data = self.dataset
         seen = np.unique(np.asarray(data.groups)[np.asarray(data.mask)])
-        places = {data.group_names[code]: code for code in seen}
-        codes[:size] = [places.get(name, -1) for name in names]
+        index = {data.group_names[code]: code for code in seen}
+        codes[:size] = [index.get(name, -1) for name in names]
         return jnp.asarray(codes)
 
     def _checked(self, x) -> tuple[Float[Array, "m d"], int]:
-        """Rows to predict, padded to their bucket, and how many there are."""
+        """Features padded to their bucket, and their number of rows before padding."""
         names = self.dataset.feature_names
         x = x if isinstance(x, Tracer) else np.asarray(x, self.scaling.x_mean.dtype)
         x = x[:, None] if x.ndim == 1 and len(names) == 1 else x
@@ -185,7 +207,7 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
             raise DataError(
                 f"x must be [rows, {len(names)}], columns {list(names)}; got {x.shape}"
             )
-        if isinstance(x, Tracer):  # the caller's jit or grad has fixed the shape
+        if isinstance(x, Tracer):  # the shape is fixed by the caller's jit or grad
             return jnp.asarray(x), len(x)
         bad = np.argwhere(~np.isfinite(x))
         if len(bad):
@@ -195,7 +217,7 @@ class AbstractPosterior(eqx.Module, Generic[Answer]):
 
 
 class FunctionMoments(NamedTuple):
-    """Joint Gaussian law, by draw, of the function at rows x and at places."""
+    """Joint Gaussian distribution of f at rows x and at reference points, by draw."""
 
     mean: Float[Array, "s m"]
     variance: Float[Array, "s m"]
@@ -204,101 +226,129 @@ class FunctionMoments(NamedTuple):
 
 
 class ReferencePoints(NamedTuple):
-    """Rows that many others are to be compared with, and how far training rows speak there.
+    """Rows whose covariance with many other rows is needed, with cached solves.
 
-    Of a Gaussian process the weights are $K^{-1}k(X, r)$ by draw, found once, so that each
-    further row costs no triangular solve; None where a model has no such short cut.
+    Args:
+        rows: reference points in the units of the data.
+        cached: what the model computes once for them (for an exact process the rows and
+            $K^{-1}k(X, r)$), a pytree of arrays whose first axis is r.
     """
 
     rows: Float[Array, "r d"]
-    weights: Float[Array, "s u r"] | None
+    cached: Any
 
     def joined(self, other: "ReferencePoints") -> "ReferencePoints":
-        """These rows and behind them the others."""
-        rows = jnp.concatenate([self.rows, other.rows])
-        if self.weights is None or other.weights is None:
-            return ReferencePoints(rows, None)
-        return ReferencePoints(
-            rows, jnp.concatenate([self.weights, other.weights], axis=2)
-        )
+        """These reference points, then those of `other`."""
+        return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), self, other)
 
 
 class AbstractGaussianPosterior(AbstractPosterior[Predictive]):
-    """A posterior whose function is, draw by draw, a Gaussian process."""
+    """A posterior whose function is a Gaussian process for each posterior draw.
+
+    To write your own, define `_standardised_reference`, `_standardised_moments` and
+    `function_draws` in addition to the methods of `AbstractPosterior`.
+    """
+
+    @abstractmethod
+    def _standardised_reference(self, x: Float[Array, "r d"]) -> Any:
+        """What `_standardised_moments` needs of reference points; first axes are r."""
 
     @abstractmethod
     def _standardised_moments(
-        self,
-        x: Float[Array, "m d"],
-        at: Float[Array, "r d"],
-        weights: Float[Array, "s u r"] | None,
+        self, x: Float[Array, "m d"], reference: Any
     ) -> FunctionMoments:
         """Moments of the noise-free standardised target."""
 
+    @property
     @abstractmethod
-    def _standardised_weights(
-        self, at: Float[Array, "r d"]
-    ) -> Float[Array, "s u r"] | None:
-        """Weights of training rows at places, where they save work later."""
+    def function_draws(self) -> Int[Array, " k"]:
+        """For each draw of `predict`, the index of its draw of `function_moments`.
+
+        Several draws of `predict` share one function if they differ only in the noise
+        variance.
+        """
+
+    def predict(self, x, *, noise_variance=None, groups=None):
+        return self._predicted(x, noise_variance, groups)
 
     def reference_points(self, rows: Float[Array, "r d"]) -> ReferencePoints:
-        """Rows made ready for `function_moments(x, at=reference_points)` of many x."""
-        return ReferencePoints(
-            rows, self._standardised_weights(self.scaling.features(rows))
-        )
+        """Reference points for repeated calls of `function_moments`."""
+        features = self.scaling.features(rows)
+        return ReferencePoints(rows, self._standardised_reference(features))
 
     def function_moments(
-        self, x: Float[Array, "m d"], at: Float[Array, "r d"] | ReferencePoints
+        self,
+        x: Float[Array, "m d"],
+        reference: "Float[Array, 'r d'] | ReferencePoints",
     ) -> FunctionMoments:
-        """What is believed of the function, noise apart: its law at rows `x`, given draws.
+        """Moments of the noise-free target on the model's scale (log life, for `Log`).
 
-        On the scale on which targets vary evenly: under `transforms.Log` of the log of the
-        target. Nothing is checked and nothing padded: this is for compiled programs, in
-        which rows and posterior may be tracers.
+        For a new group these are the moments of the function of an average group.
 
         Args:
             x: features [m d].
-            at: rows [r d] with which the covariance of the function is asked for, or
-                `reference_points` of them; with `at=x` it is the joint law, with no rows the
-                marginal ones.
+            reference: rows [r d] whose covariance with `x` is computed, or
+                `reference_points` of them. With `reference=x` the result is the joint
+                distribution, with no rows (`x[:0]`) the marginal ones.
         """
-        rows, weights = (
-            at if isinstance(at, ReferencePoints) else ReferencePoints(at, None)
-        )
-        x, rows = self.scaling.features(x), self.scaling.features(rows)
-        moments = self._standardised_moments(x, rows, weights)
-        mean, variance, covariance, log_weight = moments
+        if not isinstance(reference, ReferencePoints):
+            reference = self.reference_points(reference)
+        moments = self._standardised_moments(self.scaling.features(x), reference.cached)
         scale = self.scaling.y_scale
         return FunctionMoments(
-            mean * scale + self.scaling.y_mean,
-            variance * scale**2,
-            covariance * scale**2,
-            log_weight - logsumexp(log_weight),
+            moments.mean * scale + self.scaling.y_mean,
+            moments.variance * scale**2,
+            moments.covariance * scale**2,
+            moments.log_weight - logsumexp(moments.log_weight),
         )
+
+
+class AbstractClassPosterior(AbstractPosterior[ClassPredictive]):
+    """A posterior of the probability of one of two classes."""
+
+    def predict(self, x, *, noise_variance=None, groups=None):
+        return self._predicted(x, noise_variance, groups)
 
 
 class AbstractModel(eqx.Module):
-    """A specification: settings only, no data."""
+    """A specification of a model: settings only, no data.
+
+    To write your own:
+
+    1. Hold the settings as fields.
+    2. Define `uses`: which optional fields of a `Dataset` the model uses.
+    3. Define `fit`, which first calls `require_used_fields(self, dataset)` and returns an
+       `AbstractPosterior`.
+    """
 
     def __check_init__(self):
         require_parts(self)
 
     @abstractmethod
+    def uses(self, field: str) -> bool:
+        """Whether the model uses an optional field of a `Dataset`.
+
+        Args:
+            field: "groups", "noise_variance", "censored" (with `y_upper`) or "protocol".
+        """
+
+    @abstractmethod
     def fit(self, dataset: Dataset, *, key: PRNGKey) -> AbstractPosterior:
-        """Learn from `dataset`.
+        """Posterior of the model given `dataset`.
 
         Args:
             dataset: rows and targets.
-            key: PRNG key (`jax.random.key(seed)`); the same key gives the same answer.
+            key: PRNG key (`jax.random.key(seed)`); the same key gives the same result.
 
         Raises:
-            DataError: the dataset says something this model cannot take in.
+            DataError: the dataset has a field that this model does not use, or lacks one
+                that it needs.
             FitError: the fit failed; the error holds the report.
         """
 
 
 def bound(parts: tuple, dataset: Dataset) -> tuple:
-    """Kernels and heads bound to the features of a dataset, in its precision."""
+    """Kernels and noise models bound to the features of a dataset, in its precision."""
     parts = tuple(part.bind(dataset.feature_names) for part in parts)
     return jax.tree.map(lambda leaf: leaf.astype(dataset.x.dtype), parts)
 
@@ -309,7 +359,7 @@ def mixture(
     function_variance: Float[Array, "s m"],
     log_weight: Float[Array, "s m"],
 ) -> Predictive:
-    """A predictive of draws with one component each."""
+    """A predictive distribution of draws with one component each."""
     return Predictive(
         location[:, None],
         noise_variance[:, None],
@@ -320,7 +370,7 @@ def mixture(
 
 @eqx.filter_jit
 def _restored(pred, scaling, transform):
-    """A predictive of the standardised target as one of the target."""
+    """A predictive distribution of the standardised target in the units of the data."""
     scale = scaling.y_scale
     return Predictive(
         pred.location * scale + scaling.y_mean,

@@ -1,4 +1,4 @@
-"""The law of the function that look-ahead needs is the one that predictions show."""
+"""The moments of the function agree with predictions and with joint draws."""
 
 import jax
 import jax.numpy as jnp
@@ -6,24 +6,11 @@ import numpy as np
 import pytest
 
 from battprob import Dataset
-from battprob.models import (
-    BayesianLinear,
-    BayesianLogistic,
-    GaussianProcess,
-    IterativeGaussianProcess,
-    SequenceGaussianProcess,
-    SparseGaussianProcess,
-)
+from battprob.models import BayesianLinear, BayesianLogistic, GaussianProcess
 from tests.contract import zoo
 
-# Those whose posterior is Gaussian in every draw: see AbstractGaussianPosterior.
-GAUSSIAN = (
-    BayesianLinear,
-    GaussianProcess,
-    IterativeGaussianProcess,
-    SequenceGaussianProcess,
-    SparseGaussianProcess,
-)
+# The posterior is a Gaussian process for each draw: see AbstractGaussianPosterior.
+GAUSSIAN = (BayesianLinear, GaussianProcess)
 each_model = pytest.mark.parametrize(
     "name",
     [name for name, model in zoo.MODELS.items() if isinstance(model, GAUSSIAN)],
@@ -32,7 +19,7 @@ X, AT = map(jnp.asarray, np.split(zoo.numbers()[0], [12]))
 
 
 @each_model
-def test_marginal_laws_are_those_of_predict(name):
+def test_marginal_moments_are_those_of_predict(name):
     posterior = zoo.fitted(name)
     moments = jax.tree.map(np.asarray, posterior.function_moments(X, X))
     pred = posterior.predict(X)
@@ -47,13 +34,24 @@ def test_marginal_laws_are_those_of_predict(name):
 
 
 @each_model
-def test_places_made_ready_give_what_their_rows_give(name):
+def test_reference_points_give_the_moments_of_their_rows(name):
     posterior = zoo.fitted(name)
     plain = posterior.function_moments(X, AT)
     ready = posterior.function_moments(X, posterior.reference_points(AT))
     size = np.max(np.asarray(plain.variance))
     for expected, found in zip(plain, ready, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9 * size)
+
+
+@each_model
+def test_function_draws_map_draws_of_predict_to_functions(name):
+    posterior = zoo.fitted(name)
+    moments = posterior.function_moments(X, X[:0])
+    pred, draws = posterior.predict(X), np.asarray(posterior.function_draws)
+    assert draws.shape == (len(pred.location),)
+    np.testing.assert_allclose(
+        pred.function_variance[:, 0], moments.variance[draws], rtol=1e-9
+    )
 
 
 @each_model

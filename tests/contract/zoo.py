@@ -10,12 +10,12 @@ from battprob.inference import MAP, Laplace
 from battprob.kernels import RBF, Linear, Matern12, Matern32
 from battprob.models import (
     BayesianLinear,
+    ConjugateGradients,
     GaussianProcess,
-    IterativeGaussianProcess,
+    InducingPoints,
     ProtocolMixture,
-    SequenceGaussianProcess,
     SoftmaxGate,
-    SparseGaussianProcess,
+    StateSpace,
 )
 
 MODELS = {
@@ -44,14 +44,16 @@ MODELS = {
         shared=True,
         num_starts=2,
     ),
-    "gp_sparse": SparseGaussianProcess(num_inducing=16, num_steps=50),
-    "gp_iterative": IterativeGaussianProcess(rank=8, tolerance=1e-10),
-    "sequence": SequenceGaussianProcess(Matern32(features=["rate"])),
+    "gp_inducing_points": GaussianProcess(solver=InducingPoints(16, num_steps=50)),
+    "gp_conjugate_gradients": GaussianProcess(
+        solver=ConjugateGradients(rank=8, tolerance=1e-10)
+    ),
+    "gp_state_space": GaussianProcess(Matern32(features=["rate"]), solver=StateSpace()),
 }
 FIXABLE = [
     name
     for name, model in MODELS.items()
-    if hasattr(model, "inference") and "mixture" not in name
+    if "mixture" not in name and "inducing" not in name and "conjugate" not in name
 ]
 NAMES = ("rate", "temperature")
 NUM = 20  # three times as many fill the next bucket

@@ -1,1 +1,1 @@
-"""Gaussian processes for regression and for two classes."""
+"""Gaussian processes for regression, with a choice of solvers, and for two classes."""

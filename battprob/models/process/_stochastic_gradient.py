@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from battprob._errors import DataError
 from battprob._files.atomic import replace_file
+from battprob._parameters import map_parameters
 from battprob._random import generator
 from battprob._typing import Array, Int, PRNGKey
 from battprob.models._scaling import Rows
@@ -167,12 +168,13 @@ def _ascend(state, fixed, batches, order, rate, num_steps):
 
         def loss(hyper):
             bound, seen = bound_of_batch(hyper, fixed, moments, rows)
-            prior = hyper.kernel.log_prior() + hyper.noise.log_prior()
+            head = eqx.combine(hyper.noise, fixed)
+            prior = hyper.kernel.log_prior() + head.log_prior()
             return -(scale * bound + prior), seen
 
         (value, seen), slope = jax.value_and_grad(loss, has_aux=True)(state.hyper)
         change, memory = adam.update(slope, state.optimiser)
-        hyper = jax.tree.map(jnp.add, state.hyper, change)
+        hyper = map_parameters(jnp.add, state.hyper, change)
         own = beliefs_of_rows(seen, rows, moments[1].mean, scale, settled=False)
         beliefs = state.beliefs.moved(own, _rate_of_beliefs(state.step, value.dtype))
         bound = -value - moments[0].divergence() - moments[1].divergence()

@@ -28,9 +28,10 @@ from battprob.inference.report import FitReport
 from battprob.kernels import Matern52
 from battprob.kernels.base import AbstractKernel
 from battprob.models._classes import class_rows, log_likelihood, require_outcomes
+from battprob.models._fields import require_used_fields
 from battprob.models._gaussian import log_density, solve
 from battprob.models._scaling import Rows, Scaling, standardise
-from battprob.models.base import AbstractModel, AbstractPosterior, bound
+from battprob.models.base import AbstractClassPosterior, AbstractModel, bound
 from battprob.models.process._draws import draw_functions, root_of_rest, some_rows
 from battprob.predictive import ClassPredictive
 
@@ -63,7 +64,11 @@ class GaussianProcessClassifier(AbstractModel):
     kernel: AbstractKernel = eqx.field(default_factory=Matern52)
     inference: AbstractInference = eqx.field(default_factory=MAP)
 
+    def uses(self, field):
+        return False
+
     def fit(self, dataset, *, key):
+        require_used_fields(self, dataset)
         scaling, rows = class_rows(dataset)
         (kernel,) = bound((self.kernel,), dataset)
         draws, report = self.inference.run(
@@ -76,7 +81,7 @@ class GaussianProcessClassifier(AbstractModel):
         return _posterior(draws, rows, scaling, dataset, report)
 
 
-class GaussianProcessClassifierPosterior(AbstractPosterior[ClassPredictive]):
+class GaussianProcessClassifierPosterior(AbstractClassPosterior):
     """A fitted classifier; hyper-parameters carry a leading axis of draws."""
 
     kernel: AbstractKernel
@@ -98,14 +103,12 @@ class GaussianProcessClassifierPosterior(AbstractPosterior[ClassPredictive]):
     def uses_groups(self):
         return False
 
-    def _standardised_predict(self, x, known, groups):
-        del known, groups
-        return _predict((self.kernel, self.factor, self.alpha), self.rows, x)
+    def _standardised_predict(self, rows):
+        return _predict((self.kernel, self.factor, self.alpha), self.rows, rows.x)
 
-    def _standardised_functions(self, x, groups, key, num):
-        del groups
+    def _standardised_functions(self, rows, key, num):
         draws = (self.kernel, self.factor, self.alpha)
-        return _sample_functions(draws, self.rows, x, key, num)
+        return _sample_functions(draws, self.rows, rows.x, key, num)
 
 
 class _Sites(NamedTuple):

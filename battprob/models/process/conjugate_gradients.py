@@ -1,4 +1,4 @@
-"""Exact Gaussian process regression that never holds its covariance."""
+"""Solution of a Gaussian process by conjugate gradients, without storing its covariance."""
 
 from typing import NamedTuple
 
@@ -13,10 +13,8 @@ from battprob._numerics.linear_algebra import default_jitter
 from battprob._padding import pad_rows
 from battprob._random import generator
 from battprob._typing import Array, Float, PRNGKey
-from battprob.dataset import Dataset
 from battprob.inference import MAP
 from battprob.inference.report import FitReport, stopwatch
-from battprob.kernels import Matern52
 from battprob.kernels.base import AbstractKernel
 from battprob.models._noise_level import (
     covariance_of,
@@ -24,16 +22,13 @@ from battprob.models._noise_level import (
     noise_levels,
     relative_slope,
 )
-from battprob.models._scaling import Rows, Scaling, prepare, standardise
-from battprob.models.base import (
-    AbstractGaussianPosterior,
-    AbstractModel,
-    FunctionMoments,
-    bound,
-    mixture,
-)
+from battprob.models._scaling import Rows
+from battprob.models.base import FunctionMoments
 from battprob.models.process._draws import draw_functions, root_of_rest, some_rows
-from battprob.models.process._kernel_products import Preconditioner, conjugate_gradients
+from battprob.models.process._kernel_products import (
+    Preconditioner,
+    conjugate_gradients,
+)
 from battprob.models.process._lanczos_evidence import (
     Data,
     Evidence,
@@ -43,35 +38,46 @@ from battprob.models.process._lanczos_evidence import (
 )
 from battprob.models.process._stochastic_gradient import on_host, replicated, spread
 from battprob.models.process.exact import mode_of_rows
-from battprob.noise import Constant
+from battprob.models.process.solver import (
+    AbstractSolution,
+    AbstractSolver,
+    Prediction,
+    refuse_inference,
+)
 from battprob.noise.base import AbstractNoise
-from battprob.noise.latent import has_weights, split
+from battprob.noise.latent import has_weights
 
 
-class IterativeGaussianProcess(AbstractModel):
-    r"""`GaussianProcess` for tens of thousands of rows: exact, by products with K alone.
+class ConjugateGradients(AbstractSolver):
+    r"""The exact solution for tens of thousands of rows, from products with K alone.
 
-    Systems are solved by preconditioned conjugate gradients over blocks of rows; memory
-    grows with the rows, not their square, and time with their square. The evidence is
-    estimated (its log-determinant by Lanczos) and told with its standard error; how far
-    the solutions are from exact stands in `report.message`.
+    Linear systems are solved by preconditioned conjugate gradients over blocks of rows.
+    Memory grows with the number of rows and time with its square. The evidence is
+    estimated (its log-determinant by Lanczos iterations with random probe vectors);
+    `report.message` gives its standard error and the residual of the linear systems.
+
+    The hyper-parameters are those of the exact process of `num_pilot` random rows,
+    optionally improved on all rows. Every noise model except `LatentGP` is supported.
 
     Args:
-        kernel: covariance of f.
-        noise: any head but `LatentGP`.
-        num_pilot: rows, drawn at random, whose exact process finds the hyper-parameters.
-        max_steps: most steps that these then climb the evidence of all rows; each costs
-            some tens of products with K.
-        tolerance: size of the residual of every system against its right side.
-        rank: of the preconditioner; more helps where noise is small.
-        num_probes: random vectors that stand for a trace.
-        block_rows: rows of K held at a time.
+        num_pilot: random rows whose exact process finds the hyper-parameters.
+        max_steps: maximum number of optimiser steps on the evidence of all rows that
+            follow; each costs some tens of products with K.
+        tolerance: relative residual of each linear system.
+        rank: rank of the preconditioner; a larger one helps where the noise is small.
+        num_probes: random vectors that estimate a trace.
+        block_rows: rows of K in memory at a time.
+        mesh: devices that share the rows of each block; the result is that of one device
+            up to rounding.
 
     Example:
         >>> import jax, numpy as np
+        >>> from battprob import Dataset
+        >>> from battprob.models import GaussianProcess
         >>> x = np.linspace(0, 1, 40)
         >>> data = Dataset(x, np.sin(6 * x), feature_names=["state_of_charge"])
-        >>> posterior = IterativeGaussianProcess(rank=8).fit(data, key=jax.random.key(0))
+        >>> model = GaussianProcess(solver=ConjugateGradients(rank=8))
+        >>> posterior = model.fit(data, key=jax.random.key(0))
         >>> bool(abs(posterior.predict([0.5]).mean[0] - np.sin(3)) < 0.01)
         True
 
@@ -80,34 +86,24 @@ class IterativeGaussianProcess(AbstractModel):
         million data points, NeurIPS 32 (2019) 14648.
     """
 
-    kernel: AbstractKernel = eqx.field(default_factory=Matern52)
-    noise: AbstractNoise = eqx.field(default_factory=Constant)
     num_pilot: int = eqx.field(default=1024, static=True)
     max_steps: int = eqx.field(default=0, static=True)
     tolerance: float = eqx.field(default=1e-7, static=True)
     rank: int = eqx.field(default=128, static=True)
     num_probes: int = eqx.field(default=8, static=True)
     block_rows: int = eqx.field(default=512, static=True)
+    mesh: Mesh | None = eqx.field(default=None, static=True)
 
-    def __check_init__(self):
-        if has_weights(self.noise):
+    def require_supported(self, kernel, noise, inference):
+        refuse_inference(self, inference)
+        if has_weights(noise):
             raise DataError(
-                "products with K alone cannot integrate out LatentGP noise: use "
-                "SparseGaussianProcess, or another head"
+                "ConjugateGradients cannot integrate LatentGP noise out: use "
+                "solver=InducingPoints(), solver=Exact(), or another noise model"
             )
 
-    def fit(
-        self, dataset: Dataset, *, key: PRNGKey, mesh: Mesh | None = None
-    ) -> "IterativeGaussianProcessPosterior":
-        """Learn from `dataset`, the rows of K spread over the devices of `mesh`.
-
-        Raises:
-            DataError: labels are censored, or noise is Student-t.
-            FitError: the pilot found no finite density.
-        """
+    def fit(self, kernel, noise, rows, *, inference, key):
         key_pilot, key_probes = jax.random.split(key)
-        scaling, rows = prepare(dataset, self.noise)
-        kernel, noise = bound((self.kernel, self.noise), dataset)
         some = some_rows(rows, self.num_pilot, key_pilot)
         with stopwatch() as watch:
             draw = mode_of_rows(
@@ -116,40 +112,36 @@ class IterativeGaussianProcess(AbstractModel):
             data = _placed(
                 rows,
                 key_probes,
-                mesh,
+                self.mesh,
                 tolerance=self.tolerance,
                 rank=self.rank,
                 num_probes=self.num_probes,
                 block_rows=self.block_rows,
             )
             if self.max_steps:
-                climb = MAP(num_starts=1, max_steps=self.max_steps)
-                start = replicated((draw[0], split(draw[1])[0]), mesh)
-                draw, _ = climb.run(_log_joint, start, data, key=key_pilot)
+                optimiser = MAP(num_starts=1, max_steps=self.max_steps)
+                start = replicated(draw, self.mesh)
+                draw, _ = optimiser.run(_log_joint, start, data, key=key_pilot)
                 draw = on_host(jax.tree.map(lambda leaf: leaf[0], draw))
-            kept = jax.block_until_ready(_solve(draw[0], draw[1], data))
-        return _posterior(draw, kept, data, scaling, dataset, watch)
+            solved = jax.block_until_ready(_solve(draw[0], draw[1], data))
+        return _solution(draw, solved, data, key_probes, watch)
 
 
-class IterativeGaussianProcessPosterior(AbstractGaussianPosterior):
-    """A fitted process; every answer solves systems anew, some rows at a time."""
+class ConjugateGradientsSolution(AbstractSolution):
+    """Solution of the training system; each prediction solves further systems."""
 
     kernel: AbstractKernel
     noise: AbstractNoise
     data: Data
-    kept: "_Kept"
+    solved: "Solved"
+    key: PRNGKey
     log_evidences: Float[Array, " s"]
-    scaling: Scaling
-    dataset: Dataset
-    report: FitReport = eqx.field(static=True)
 
-    def condition(self, dataset):
-        together = self.dataset.append(dataset)
-        rows = standardise(together, self.scaling)
+    def condition(self, rows, report):
         drawn, num_probes = self.data.probes.shape
         data = _placed(
             rows,
-            jax.random.key(0),
+            self.key,
             None,
             tolerance=float(self.data.tolerance),
             rank=drawn - len(self.data.rows.y),
@@ -158,32 +150,24 @@ class IterativeGaussianProcessPosterior(AbstractGaussianPosterior):
         )
         draw = (self.kernel, self.noise)
         with stopwatch() as watch:
-            kept = jax.block_until_ready(_solve(draw[0], draw[1], data))
-        return _posterior(draw, kept, data, self.scaling, together, watch)
+            solved = jax.block_until_ready(_solve(*draw, data))
+        return _solution(draw, solved, data, self.key, watch)
 
-    @property
-    def uses_groups(self):
-        return False
+    def predict(self, x, known):
+        return _predict((self.kernel, self.noise, self.solved), self.data, x, known)
 
-    def _standardised_predict(self, x, known, groups):
-        del groups
-        draw = (self.kernel, self.noise, self.kept)
-        return _predict(draw, self.data, x, known)
+    def reference(self, x):
+        return _reference((self.kernel, self.solved), self.data, x)
 
-    def _standardised_functions(self, x, groups, key, num):
-        del groups
-        return _sample_functions((self.kernel, self.kept), self.data, x, key, num)
+    def moments(self, x, reference):
+        return _moments((self.kernel, self.solved), self.data, x, reference)
 
-    def _standardised_weights(self, at):
-        del at
-
-    def _standardised_moments(self, x, at, weights):
-        del weights
-        return _moments((self.kernel, self.kept), self.data, x, at)
+    def sample_functions(self, x, key, num):
+        return _sample_functions((self.kernel, self.solved), self.data, x, key, num)
 
 
-class _Kept(NamedTuple):
-    """What answers are made of, and how exact it is."""
+class Solved(NamedTuple):
+    """Preconditioner and A⁻¹y, noise uncertainty, and the evidence with its accuracy."""
 
     preconditioner: Preconditioner
     alpha: Float[Array, " n"]
@@ -230,41 +214,35 @@ def _solve(kernel, noise, data):
     own = jnp.where(data.rows.mask, variance * conditioner.inverse_diagonal(), 0.0) ** 2
     information = 0.5 * slope.T @ (own[:, None] * slope)
     spread = covariance_of(noise, information, parameters_too=True)
-    return _Kept(conditioner, solution[:, 0], spread, evidence)
+    return Solved(conditioner, solution[:, 0], spread, evidence)
 
 
-def _posterior(draw, kept, data, scaling, dataset, watch):
-    exact = kept.evidence
-    solved = bool(exact.residual <= data.tolerance)
+def _solution(draw, solved, data, key, watch):
+    evidence = solved.evidence
     report = FitReport(
-        converged=solved,
-        message=f"residual {float(exact.residual):.1e} after {int(exact.products)} "
-        f"products; log evidence ± {float(exact.error):.2g} by its probes",
-        steps=int(exact.products),
+        converged=bool(evidence.residual <= data.tolerance),
+        message=f"residual {float(evidence.residual):.1e} after "
+        f"{int(evidence.products)} products; log evidence ± "
+        f"{float(evidence.error):.2g} from its probes",
+        steps=int(evidence.products),
         seconds_compile=watch.compile,
         seconds_run=watch.run,
     )
-    if not np.isfinite(exact.value):
+    if not np.isfinite(evidence.value):
         raise FitError("the evidence is not finite", report)
-    return IterativeGaussianProcessPosterior(
-        kernel=draw[0],
-        noise=draw[1],
-        data=data,
-        kept=kept,
-        log_evidences=exact.value[None],
-        scaling=scaling,
-        dataset=dataset,
-        report=report,
+    solution = ConjugateGradientsSolution(
+        draw[0], draw[1], data, solved, key, evidence.value[None]
     )
+    return solution, report
 
 
-def _function(kernel, kept, data, x):
+def _function(kernel, solved, data, x):
     """Mean of f at `x`, its covariance with f at the rows, and K⁻¹ times that (no slope)."""
     cross = jnp.where(data.rows.mask[:, None], kernel.gram(data.rows.x, x), 0.0)
-    conditioner, held = jax.lax.stop_gradient((kept.preconditioner, cross))
+    conditioner, held = jax.lax.stop_gradient((solved.preconditioner, cross))
     multiply = multiply_by(*jax.lax.stop_gradient((kernel, conditioner.noise, data)))
     solution = conjugate_gradients(multiply, conditioner, held, data.tolerance).solution
-    return kept.alpha @ cross, cross, jax.lax.stop_gradient(solution)
+    return solved.alpha @ cross, cross, jax.lax.stop_gradient(solution)
 
 
 def _first_order(known, other):
@@ -275,11 +253,11 @@ def _first_order(known, other):
     return known + other - jax.lax.stop_gradient(known)
 
 
-def _in_chunks(some, x):
+def _in_chunks(function, x):
     """`some` of all rows, so few at a time that memory grows with the rows of training."""
     size = min(len(x), _AT_ONCE)
     padded = jnp.pad(x, ((0, -len(x) % size), (0, 0)), mode="edge")
-    answers = jax.lax.map(some, padded.reshape(-1, size, x.shape[1]))
+    answers = jax.lax.map(function, padded.reshape(-1, size, x.shape[1]))
     return jax.tree.map(
         lambda a: a.reshape(len(padded), *a.shape[2:])[: len(x)], answers
     )
@@ -287,40 +265,49 @@ def _in_chunks(some, x):
 
 @eqx.filter_jit
 def _predict(draw, data, x, known):
-    kernel, noise, kept = draw
+    kernel, noise, solved = draw
 
-    def some(x):
-        mean, cross, solution = _function(kernel, kept, data, x)
-        known = jnp.sum(_first_order(cross * solution, cross * solution), axis=0)
-        return mean, jnp.maximum(kernel.diagonal(x) - known, 0.0)
+    def chunk(x):
+        mean, cross, solution = _function(kernel, solved, data, x)
+        explained = jnp.sum(_first_order(cross * solution, cross * solution), axis=0)
+        return mean, jnp.maximum(kernel.diagonal(x) - explained, 0.0)
 
-    mean, variance = _in_chunks(some, x)
-    levels, weight = noise_levels(noise, kept.noise_covariance, x, known)
-    mean, variance = (jnp.broadcast_to(a[None], levels.shape) for a in (mean, variance))
-    return mixture(mean, levels, variance, weight)
+    mean, variance = _in_chunks(chunk, x)
+    noise_variance, weight = noise_levels(noise, solved.noise_covariance, x, known)
+    mean, variance = (
+        jnp.broadcast_to(a[None], noise_variance.shape) for a in (mean, variance)
+    )
+    return Prediction(mean, noise_variance, variance, weight)
 
 
 @eqx.filter_jit
-def _moments(draw, data, x, at):
-    kernel, kept = draw
-    _, cross_at, solution_at = _function(kernel, kept, data, at)
+def _reference(draw, data, points):
+    """Points, k(r, X) and A⁻¹ times it, one row for each point."""
+    _, cross, solution = _function(draw[0], draw[1], data, points)
+    return points, cross.T, solution.T
 
-    def some(x):
-        mean, cross, solution = _function(kernel, kept, data, x)
-        known = jnp.sum(_first_order(cross * solution, cross * solution), axis=0)
-        shared = _first_order(cross.T @ solution_at, solution.T @ cross_at)
-        variance = jnp.maximum(kernel.diagonal(x) - known, 0.0)
-        return mean, variance, kernel.gram(x, at) - shared
 
-    mean, variance, covariance = _in_chunks(some, x)
-    none = jnp.zeros(1, mean.dtype)
-    return FunctionMoments(mean[None], variance[None], covariance[None], none)
+@eqx.filter_jit
+def _moments(draw, data, x, reference):
+    kernel, solved = draw
+    points, cross_at, solution_at = reference
+
+    def chunk(x):
+        mean, cross, solution = _function(kernel, solved, data, x)
+        explained = jnp.sum(_first_order(cross * solution, cross * solution), axis=0)
+        shared = _first_order((solution_at @ cross).T, (cross_at @ solution).T)
+        variance = jnp.maximum(kernel.diagonal(x) - explained, 0.0)
+        return mean, variance, kernel.gram(x, points) - shared
+
+    mean, variance, covariance = _in_chunks(chunk, x)
+    zero = jnp.zeros(1, mean.dtype)
+    return FunctionMoments(mean[None], variance[None], covariance[None], zero)
 
 
 @eqx.filter_jit
 def _sample_functions(draw, data, x, key, num):
-    kernel, kept = draw
-    mean, cross, solution = _function(kernel, kept, data, x)
+    kernel, solved = draw
+    mean, cross, solution = _function(kernel, solved, data, x)
     rest = kernel.gram(x, x) - cross.T @ solution
     root = root_of_rest(rest, jnp.zeros_like(cross[:1]))
     return draw_functions(mean[None], root[None], key, num)

@@ -1,4 +1,4 @@
-"""Gaussian process regression on inducing inputs, for up to millions of rows."""
+"""Variational solution of a Gaussian process on inducing points, for millions of rows."""
 
 import os
 
@@ -10,20 +10,11 @@ from jax.sharding import Mesh
 
 from battprob._errors import FitError
 from battprob._typing import Array, Float, PRNGKey
-from battprob.dataset import Dataset
 from battprob.inference.report import FitReport, stopwatch
-from battprob.kernels import Matern52
 from battprob.kernels.base import AbstractKernel
 from battprob.models._noise_level import noise_levels
 from battprob.models._replicates import find_sites
-from battprob.models._scaling import Scaling, prepare, standardise
-from battprob.models.base import (
-    AbstractGaussianPosterior,
-    AbstractModel,
-    FunctionMoments,
-    bound,
-    mixture,
-)
+from battprob.models.base import FunctionMoments
 from battprob.models.process._draws import draw_functions, root_of_rest, some_rows
 from battprob.models.process._kernel_products import pivots
 from battprob.models.process._natural_gradient import first_beliefs, settle
@@ -46,34 +37,44 @@ from battprob.models.process._variational_bound import (
     with_weights,
 )
 from battprob.models.process.exact import mode_of_rows
-from battprob.noise import Constant
+from battprob.models.process.solver import (
+    AbstractSolution,
+    AbstractSolver,
+    Prediction,
+    refuse_inference,
+)
 from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import split
 
 
-class SparseGaussianProcess(AbstractModel):
-    r"""$y = f(x) + \varepsilon$ as `GaussianProcess`, where rows are too many for it.
+class InducingPoints(AbstractSolver):
+    r"""A variational approximation for up to millions of rows.
 
-    The process is seen through its values at `num_inducing` inputs, which are learned, and
-    the noise through its head: all heads of the exact process, a second process
-    (`LatentGP`) included. Costs grow with rows times the square of `num_inducing`. An exact
-    process on 512 of the rows gives the start; batches then climb the evidence's lower
-    bound, and last the beliefs are brought to their best for all rows.
+    The process is represented by its values at `num` inducing points, which are learned.
+    All noise models of the exact process are supported, `LatentGP` included. The cost
+    grows with the number of rows times `num` squared. The hyper-parameters start at the
+    mode of the exact process of 512 random rows; stochastic gradients on batches of rows
+    then maximise the lower bound of the evidence; last, natural-gradient updates over all
+    rows find the optimal variational posterior.
 
     Args:
-        kernel: covariance of f.
-        noise: how σ² depends on x.
-        num_inducing: how many inputs stand for all; more follow a rougher f.
+        num: number of inducing points; a rougher f needs more.
         batch_size: rows in a step.
-        num_steps: steps of the ascent, rounded up to fifties.
-        rate: length of a step in logarithms of scales (Adam's, falling to nothing).
+        num_steps: optimiser steps, rounded up to multiples of 50.
+        learning_rate: of Adam, in logarithms of scales; it decays to zero.
         progress: show a bar on terminals.
+        mesh: devices that share the rows of each batch; the result is that of one device
+            up to rounding. With several hosts, the dataset is the same on each.
+        checkpoint: file that stores the state of the optimisation; a fit that was
+            interrupted continues from there when called again, to the same result.
 
     Example:
         >>> import jax, numpy as np
+        >>> from battprob import Dataset
+        >>> from battprob.models import GaussianProcess
         >>> x = np.linspace(0, 1, 60)
         >>> data = Dataset(x, np.sin(6 * x), feature_names=["state_of_charge"])
-        >>> model = SparseGaussianProcess(num_inducing=8, num_steps=50)
+        >>> model = GaussianProcess(solver=InducingPoints(8, num_steps=50))
         >>> posterior = model.fit(data, key=jax.random.key(0))
         >>> bool(abs(posterior.predict([0.5]).mean[0] - np.sin(3)) < 0.05)
         True
@@ -84,74 +85,61 @@ class SparseGaussianProcess(AbstractModel):
         1431, for the two functions.
     """
 
-    kernel: AbstractKernel = eqx.field(default_factory=Matern52)
-    noise: AbstractNoise = eqx.field(default_factory=Constant)
-    num_inducing: int = eqx.field(default=256, static=True)
+    num: int = eqx.field(default=256, static=True)
     batch_size: int = eqx.field(default=1024, static=True)
     num_steps: int = eqx.field(default=1000, static=True)
-    rate: float = eqx.field(default=0.02, static=True)
+    learning_rate: float = eqx.field(default=0.02, static=True)
     progress: bool = eqx.field(default=True, static=True)
+    mesh: Mesh | None = eqx.field(default=None, static=True)
+    checkpoint: str | os.PathLike | None = eqx.field(default=None, static=True)
 
     def __check_init__(self):
-        for name in ("num_inducing", "batch_size", "num_steps"):
+        for name in ("num", "batch_size", "num_steps"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
 
-    def fit(
-        self,
-        dataset: Dataset,
-        *,
-        key: PRNGKey,
-        mesh: Mesh | None = None,
-        checkpoint: str | os.PathLike | None = None,
-    ) -> "SparseGaussianProcessPosterior":
-        """Learn from `dataset`, on the devices of `mesh` (default: one).
+    def require_supported(self, kernel, noise, inference):
+        refuse_inference(self, inference)
 
-        Args:
-            dataset: rows and targets; on several hosts, the same on each.
-            key: PRNG key.
-            mesh: every device gets its share of the rows of every batch; the answer is
-                that of one device but for rounding.
-            checkpoint: a file that keeps the ascent; a fit that was killed goes on from
-                there when called again, to the same answer.
-
-        Raises:
-            DataError: labels are censored, noise is Student-t, or the checkpoint is of
-                another fit.
-            FitError: the bound is not finite.
-        """
+    def fit(self, kernel, noise, rows, *, inference, key):
         key_pilot, key_rows, key_steps = jax.random.split(key, 3)
-        scaling, rows = prepare(dataset, self.noise)
-        kernel, noise = bound((self.kernel, self.noise), dataset)
-        devices = 1 if mesh is None else mesh.size
-        share = -(-min(self.batch_size, dataset.num_rows) // devices)
-        keep = None
-        if checkpoint is not None:
-            keep = Checkpoint(checkpoint, (self, dataset, jax.random.key_data(key)))
+        num_rows = int(np.sum(rows.mask))
+        devices = 1 if self.mesh is None else self.mesh.size
+        rows_per_device = -(-min(self.batch_size, num_rows) // devices)
         with stopwatch() as watch:
-            start = _pilot(kernel, noise, rows, self.num_inducing, key_pilot)
-            hyper, fixed = replicated(start, mesh)
-            batches = in_batches(rows, share * devices, mesh, key_rows)
+            start = _pilot(kernel, noise, rows, self.num, key_pilot)
+            hyper, fixed = replicated(start, self.mesh)
+            batches = in_batches(rows, rows_per_device * devices, self.mesh, key_rows)
             state, bounds = climb(
-                begin(hyper, first_beliefs(hyper, fixed, batches), mesh),
+                begin(hyper, first_beliefs(hyper, fixed, batches), self.mesh),
                 fixed,
                 batches,
                 key=key_steps,
                 num_steps=self.num_steps,
-                rate=self.rate,
+                rate=self.learning_rate,
                 progress=self.progress,
-                keep=keep,
+                keep=self._checkpoint(kernel, noise, rows, key),
             )
             settled = settle(state.hyper, fixed, state.beliefs, batches, _PASSES)
             hyper, fixed, settled = on_host((state.hyper, fixed, settled))
-        report = _report(bounds, dataset.num_rows, watch)
+        report = _report(bounds, num_rows, watch)
         if not np.isfinite(settled.bound):
             raise FitError("the evidence bound is not finite", report)
-        return _posterior(hyper, fixed, settled, scaling, dataset, report)
+        return _solution(hyper, fixed, settled, key_rows), report
+
+    def _checkpoint(self, kernel, noise, rows, key):
+        if self.checkpoint is None:
+            return None
+        settings = (self.num, self.batch_size, self.num_steps, self.learning_rate)
+        identity = (settings, kernel, noise, rows, jax.random.key_data(key))
+        return Checkpoint(self.checkpoint, identity)
 
 
-class SparseGaussianProcessPosterior(AbstractGaussianPosterior):
-    """A fitted sparse process; its `log_evidence` is a lower bound of the evidence."""
+class InducingPointsSolution(AbstractSolution):
+    """Variational posterior of the function values at the inducing points.
+
+    `log_evidences` is the lower bound of the evidence.
+    """
 
     hyper: Hyper
     noise: AbstractNoise
@@ -159,41 +147,33 @@ class SparseGaussianProcessPosterior(AbstractGaussianPosterior):
     beliefs: Beliefs
     function: Moments
     noise_covariance: Float[Array, "q q"]
+    key: PRNGKey
     log_evidences: Float[Array, " s"]
-    scaling: Scaling
-    dataset: Dataset
-    report: FitReport = eqx.field(static=True)
-
-    def condition(self, dataset):
-        together = self.dataset.append(dataset)
-        rows = standardise(together, self.scaling)
-        size = min(_CONDITION_ROWS, together.num_rows)
-        batches = in_batches(rows, size, None, jax.random.key(0))
-        settled = settle(self.hyper, self.noise, self.beliefs, batches, _MORE_PASSES)
-        return _posterior(
-            self.hyper, self.noise, settled, self.scaling, together, self.report
-        )
 
     @property
-    def uses_groups(self):
-        return False
+    def kernel(self) -> AbstractKernel:
+        """Kernel with its fitted parameters."""
+        return self.hyper.kernel
 
-    def _standardised_predict(self, x, known, groups):
-        del groups
+    def condition(self, rows, report):
+        size = min(_CONDITION_ROWS, int(np.sum(rows.mask)))
+        batches = in_batches(rows, size, None, self.key)
+        settled = settle(self.hyper, self.noise, self.beliefs, batches, _MORE_PASSES)
+        return _solution(self.hyper, self.noise, settled, self.key), report
+
+    def predict(self, x, known):
         draw = (self.hyper, self.noise, self.root, self.function)
         return _predict(draw, self.noise_covariance, x, known)
 
-    def _standardised_functions(self, x, groups, key, num):
-        del groups
+    def reference(self, x):
+        return x, whitened_by(self.root, self.hyper, x).T
+
+    def moments(self, x, reference):
+        return _moments((self.hyper, self.root, self.function), x, reference)
+
+    def sample_functions(self, x, key, num):
         draw = (self.hyper, self.root, self.function)
         return _sample_functions(draw, x, key, num)
-
-    def _standardised_weights(self, at):
-        del at
-
-    def _standardised_moments(self, x, at, weights):
-        del weights
-        return _moments((self.hyper, self.root, self.function), x, at)
 
 
 def _pilot(kernel, noise, rows, num_inducing, key):
@@ -216,19 +196,17 @@ def _least_known(kernel, candidates, num):
     return candidates.x[pivots(kernel, candidates.x, candidates.mask, num)]
 
 
-def _posterior(hyper, fixed, settled, scaling, dataset, report):
+def _solution(hyper, fixed, settled, key):
     root, function, noise = _solved(hyper, fixed, settled.beliefs)
-    return SparseGaussianProcessPosterior(
+    return InducingPointsSolution(  # pyright: ignore[reportCallIssue]
         hyper=hyper,
         noise=noise,
         root=root,
         beliefs=settled.beliefs,
         function=function,
         noise_covariance=settled.noise_covariance,
+        key=key,
         log_evidences=settled.bound[None],
-        scaling=scaling,
-        dataset=dataset,
-        report=report,
     )
 
 
@@ -267,18 +245,19 @@ def _predict(draw, noise_covariance, x, known):
     mean, variance, levels, weight = jax.lax.map(one, (x, known), batch_size=_AT_ONCE)
     levels, weight = levels.T, weight.T
     mean, variance = (jnp.broadcast_to(a[None], levels.shape) for a in (mean, variance))
-    return mixture(mean, levels, variance, weight)
+    return Prediction(mean, levels, variance, weight)
 
 
 @eqx.filter_jit
-def _moments(draw, x, at):
+def _moments(draw, x, reference):
     hyper, root, function = draw
-    features, features_at = (whitened_by(root, hyper, rows) for rows in (x, at))
+    points, features_at = reference
+    features = whitened_by(root, hyper, x)
     mean, variance = function_moments(hyper.kernel, features, x, function)
-    change = features.T @ function.change() @ features_at
-    covariance = hyper.kernel.gram(x, at) + change
-    none = jnp.zeros(1, mean.dtype)
-    return FunctionMoments(mean[None], variance[None], covariance[None], none)
+    change = features.T @ function.change() @ features_at.T
+    covariance = hyper.kernel.gram(x, points) + change
+    zero = jnp.zeros(1, mean.dtype)
+    return FunctionMoments(mean[None], variance[None], covariance[None], zero)
 
 
 @eqx.filter_jit

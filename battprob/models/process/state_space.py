@@ -1,31 +1,22 @@
-"""Gaussian process regression along one feature, in time proportional to the rows."""
+"""State-space solution of a Gaussian process along one feature, in O(n)."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from battprob._columns import resolve_columns
 from battprob._errors import DataError
 from battprob._numerics.linear_algebra import default_jitter
 from battprob._typing import Array, Float
-from battprob.dataset import Dataset
 from battprob.inference import MAP
-from battprob.inference.base import AbstractInference
-from battprob.inference.report import FitReport
 from battprob.kernels import Matern12, Matern32, Matern52
 from battprob.kernels.base import AbstractKernel
 from battprob.models._noise_level import covariance_of, flat_head, noise_levels
-from battprob.models._scaling import Rows, Scaling, prepare, standardise
-from battprob.models.base import (
-    AbstractGaussianPosterior,
-    AbstractModel,
-    FunctionMoments,
-    bound,
-    mixture,
-)
+from battprob.models._scaling import Rows
+from battprob.models.base import FunctionMoments
 from battprob.models.process._draws import some_rows
-from battprob.noise import Constant
+from battprob.models.process._groups import GroupedKernel
+from battprob.models.process.solver import AbstractSolution, AbstractSolver, Prediction
 from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights
 from battprob.state_space import MaternProcess
@@ -34,121 +25,107 @@ _DERIVATIVES = {Matern12: 0, Matern32: 1, Matern52: 2}
 _PILOT_ROWS = 1024
 
 
-class SequenceGaussianProcess(AbstractModel):
-    r"""`GaussianProcess` along one feature (cycle, voltage, time) in O(n), not O(n³).
+class StateSpace(AbstractSolver):
+    r"""The exact solution along one feature (cycle, voltage, time), in O(n) instead of O(n³).
 
-    $$y = f(x) + \varepsilon,\quad f \sim GP(0, k_\text{Matérn}),\quad
-    \varepsilon \sim N(0, \sigma^2(x))$$
+    A Matérn process is a stochastic differential equation of the function and its
+    derivatives. A Kalman filter and smoother therefore give the results of `Exact`, for
+    any spacing, gaps and replicates: 100 000 rows in seconds.
 
-    A Matérn process is a stochastic differential equation of the value and its
-    derivatives, so a Kalman filter and smoother give exactly what `GaussianProcess` with
-    the same kernel gives, for any spacing, gaps and replicates, for 1e5 rows in seconds.
+    The kernel is `Matern12`, `Matern32` or `Matern52` of one feature; if the data have
+    more, name it: `Matern52(features=["cycle"])`. The noise may depend on all features,
+    but is not `LatentGP`.
 
     Args:
-        kernel: `Matern12`, `Matern32` or `Matern52`. Where the data have several features,
-            the one that f depends on is named: `Matern52(features=["cycle"])`.
-        noise: how σ² depends on x (all features may tell); not `LatentGP`.
-        inference: what is done about the hyper-parameters.
-        parallel: log n steps in place of n, with several times the work: for a GPU. None:
-            where JAX's default device is none of the CPU's.
+        parallel: log n sequential steps instead of n, with several times the work: for a
+            GPU. None: whether JAX's default device is not a CPU.
 
     Example:
         >>> import jax, numpy as np
+        >>> from battprob import Dataset
+        >>> from battprob.models import GaussianProcess
         >>> cycle = np.arange(300.0)
         >>> capacity_ah = 1.1 - 1e-6 * cycle**2
         >>> data = Dataset(cycle, capacity_ah, feature_names=["cycle"])
-        >>> posterior = SequenceGaussianProcess().fit(data, key=jax.random.key(0))
+        >>> model = GaussianProcess(solver=StateSpace())
+        >>> posterior = model.fit(data, key=jax.random.key(0))
         >>> bool(abs(posterior.predict([150.5]).mean[0] - 1.07735) < 1e-3)
         True
 
     References:
         Hartikainen and Särkkä, MLSP (2010), doi:10.1109/MLSP.2010.5589113; Särkkä and
-        García-Fernández (2021), doi:10.1109/TAC.2020.2976316 (in parallel).
+        García-Fernández (2021), doi:10.1109/TAC.2020.2976316, for the parallel form.
     """
 
-    kernel: AbstractKernel = eqx.field(default_factory=Matern52)
-    noise: AbstractNoise = eqx.field(default_factory=Constant)
-    inference: AbstractInference = eqx.field(default_factory=MAP)
     parallel: bool | None = eqx.field(static=True, default=None)
 
-    def fit(self, dataset, *, key):
-        _require_sequence(self.kernel, self.noise, dataset)
-        kernel, noise = bound((self.kernel, self.noise), dataset)
-        scaling, rows = prepare(dataset, self.noise)
+    def require_supported(self, kernel, noise, inference):
+        if isinstance(kernel, GroupedKernel):
+            raise DataError(
+                "StateSpace cannot model random_effects: use solver=Exact(), or "
+                "InducingPoints() for many rows"
+            )
+        if not isinstance(kernel, Matern12 | Matern32 | Matern52):
+            raise DataError(
+                "StateSpace takes one of the kernels Matern12, Matern32 and Matern52; for "
+                f"{type(kernel).__name__} use solver=Exact()"
+            )
+        if kernel.columns is None or len(kernel.columns) != 1:
+            raise DataError(
+                f"StateSpace takes a kernel of one feature; this one has columns "
+                f"{kernel.columns}: name the feature, as in "
+                f'{type(kernel).__name__}(features=["cycle"]), or use solver=Exact()'
+            )
+        if has_weights(noise):
+            raise DataError(
+                "StateSpace cannot take LatentGP noise: use solver=Exact(), or another "
+                "noise model"
+            )
+
+    def fit(self, kernel, noise, rows, *, inference, key):
+        inference = MAP() if inference is None else inference
         rows = _in_order(rows, kernel)
-        on_gpu = jax.default_backend() != "cpu"
-        parallel = on_gpu if self.parallel is None else self.parallel
+        on_accelerator = jax.default_backend() != "cpu"
+        parallel = on_accelerator if self.parallel is None else self.parallel
         some = some_rows(rows, _PILOT_ROWS, key)
-        draws, report = self.inference.run(
+        draws, report = inference.run(
             _log_joints[parallel],
             (kernel, noise),
             rows,
             key=key,
             pilot=None if some is None else _in_order(some, kernel),
         )
-        return _posterior(draws, rows, scaling, dataset, report, parallel)
+        return _solution(draws, rows, parallel), report
 
 
-class SequenceGaussianProcessPosterior(AbstractGaussianPosterior):
-    """A fitted process along one feature; hyper-parameters have a leading axis of draws."""
+class StateSpaceSolution(AbstractSolution):
+    """Ordered rows and hyper-parameters; each prediction runs the smoother again."""
 
     kernel: AbstractKernel
     noise: AbstractNoise
     rows: Rows
     noise_covariance: Float[Array, "s q q"]
     log_evidences: Float[Array, " s"]
-    scaling: Scaling
-    dataset: Dataset
-    report: FitReport = eqx.field(static=True)
     parallel: bool = eqx.field(static=True)
 
-    def condition(self, dataset):
-        together = self.dataset.append(dataset)
-        rows = _in_order(standardise(together, self.scaling), self.kernel)
+    def condition(self, rows, report):
         draws = (self.kernel, self.noise)
-        return _posterior(
-            draws, rows, self.scaling, together, self.report, self.parallel
-        )
+        return _solution(draws, _in_order(rows, self.kernel), self.parallel), report
 
-    @property
-    def uses_groups(self):
-        return False
-
-    def _standardised_predict(self, x, known, groups):
-        del groups
+    def predict(self, x, known):
         draws = (self.kernel, self.noise, self.noise_covariance)
         return _predict(draws, self.rows, x, known, self.parallel)
 
-    def _standardised_functions(self, x, groups, key, num):
-        del groups
+    def reference(self, x):
+        return x
+
+    def moments(self, x, reference):
+        draws = (self.kernel, self.noise)
+        return _moments(draws, self.rows, x, reference, self.parallel)
+
+    def sample_functions(self, x, key, num):
         draws = (self.kernel, self.noise)
         return _sample_functions(draws, self.rows, x, key, num, self.parallel)
-
-    def _standardised_weights(self, at):
-        del at
-
-    def _standardised_moments(self, x, at, weights):
-        del weights
-        return _moments((self.kernel, self.noise), self.rows, x, at, self.parallel)
-
-
-def _require_sequence(kernel, noise, dataset):
-    if type(kernel) not in _DERIVATIVES:
-        raise DataError(
-            "SequenceGaussianProcess takes one of Matern12, Matern32 and Matern52; for "
-            f"{type(kernel).__name__} use GaussianProcess"
-        )
-    columns = resolve_columns(kernel.features, dataset.feature_names)
-    if len(columns) != 1:
-        raise DataError(
-            f"a sequence has one feature, this kernel sees {len(columns)}: name it, as in "
-            f"{type(kernel).__name__}(features=[{dataset.feature_names[0]!r}])"
-        )
-    if has_weights(noise):
-        raise DataError(
-            "SequenceGaussianProcess cannot take LatentGP noise: use GaussianProcess, or "
-            "another head"
-        )
 
 
 def _in_order(rows, kernel):
@@ -199,17 +176,14 @@ def _log_joint_parallel(parameters, rows):
 _log_joints = {False: _log_joint_sequential, True: _log_joint_parallel}
 
 
-def _posterior(draws, rows, scaling, dataset, report, parallel):
+def _solution(draws, rows, parallel):
     noise_covariance, log_evidences = _summarise(draws, rows, parallel)
-    return SequenceGaussianProcessPosterior(
+    return StateSpaceSolution(
         kernel=draws[0],
         noise=draws[1],
         rows=rows,
         noise_covariance=noise_covariance,
         log_evidences=log_evidences,
-        scaling=scaling,
-        dataset=dataset,
-        report=report,
         parallel=parallel,
     )
 
@@ -278,7 +252,7 @@ def _predict(draws, rows, x, known, parallel):
         )
         return mean, levels, variance, weight
 
-    return mixture(*(jnp.concatenate(a) for a in jax.lax.map(one, draws)))
+    return Prediction(*(jnp.concatenate(a) for a in jax.lax.map(one, draws)))
 
 
 @eqx.filter_jit

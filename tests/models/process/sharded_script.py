@@ -20,23 +20,26 @@ def main(kind, *host):
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(96, 2))
     y = np.sin(5 * x[:, 0]) + np.exp(x[:, 1] - 2) * rng.normal(size=96)
+    mesh = Mesh(np.array(jax.devices()), "rows")
     models = {
-        "sparse": bp.models.SparseGaussianProcess(
-            num_inducing=8, noise=bp.noise.LogLinear(), batch_size=32, num_steps=50
+        "sparse": bp.models.GaussianProcess(
+            noise=bp.noise.LogLinear(),
+            solver=bp.models.InducingPoints(8, batch_size=32, num_steps=50, mesh=mesh),
         ),
-        "iterative": bp.models.IterativeGaussianProcess(
-            rank=8, block_rows=32, tolerance=1e-10
+        "iterative": bp.models.GaussianProcess(
+            solver=bp.models.ConjugateGradients(
+                rank=8, block_rows=32, tolerance=1e-10, mesh=mesh
+            )
         ),
     }
-    mesh = Mesh(np.array(jax.devices()), "rows")
     data, key = bp.Dataset(x, y), jax.random.key(0)
-    posterior = models[kind].fit(data, key=key, mesh=mesh)
+    posterior = models[kind].fit(data, key=key)
     pred = posterior.predict(x[:8])
     answer = [np.asarray(a).tolist() for a in (pred.mean, pred.variance)]
     answer.append([float(posterior.log_evidence)] * 8)
     shares = []
     if kind == "iterative" and not host:
-        shards = posterior.data.blocks.addressable_shards
+        shards = posterior.solution.data.blocks.addressable_shards
         shares = [shard.data.shape[1] for shard in shards]
     told = {"devices": len(jax.devices()), "shares": shares, "answer": answer}
     print(json.dumps(told))  # noqa: T201

@@ -1,4 +1,6 @@
-"""By products alone: the dense process's evidence, slope, mean and variance."""
+"""Conjugate gradients give the evidence, gradient and moments of the dense process."""
+
+import dataclasses
 
 import equinox as eqx
 import jax
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from battprob import Dataset, noise
-from battprob.models import IterativeGaussianProcess
+from battprob.models import ConjugateGradients, GaussianProcess
 from battprob.models._replicates import find_sites
 from battprob.models._scaling import standardise
 from battprob.models.process import conjugate_gradients as iterative_gp
@@ -24,14 +26,17 @@ def _pair(num, **settings):
     y = np.sin(5 * x[:, 0]) + 3 * x[:, 1] ** 2 + 0.2 * RNG.normal(size=num)
     data = Dataset(x, y, noise_variance=RNG.uniform(0.01, 0.05, num))
     head = noise.Known() + noise.Constant()
-    model = IterativeGaussianProcess(noise=head, **settings)
+    model = GaussianProcess(noise=head, solver=ConjugateGradients(**settings))
     own = model.fit(data, key=jax.random.key(0))
     rows = standardise(data, own.scaling)
     parameters, *rest = split(own.noise)
     one = jax.tree.map(lambda leaf: leaf[None], (own.kernel, parameters))
     dense_data = (rows, find_sites(rows), eqx.combine(*rest))
-    dense = gp._posterior(one, dense_data, own.scaling, data, own.report)
-    return own, dense, (own.kernel, parameters), dense_data
+    solution = gp._solution(one, dense_data)
+    dense = dataclasses.replace(
+        own, solution=solution, log_evidences=solution.log_evidences
+    )
+    return own, dense, (own.kernel, own.noise), dense_data
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def pair():
 
 def test_evidence_within_its_stated_error(pair):
     own, dense, *_ = pair
-    error = float(own.kept.evidence.error)
+    error = float(own.solution.solved.evidence.error)
     assert 0 < error < 0.1
     assert float(own.log_evidence) == pytest.approx(
         float(dense.log_evidence), abs=4 * error
@@ -58,7 +63,7 @@ def test_mean_and_variance(pair):
     np.testing.assert_allclose(ours.aleatoric, exact.aleatoric, rtol=0.02)
 
 
-def test_the_law_of_the_function(pair):
+def test_moments_of_the_function(pair):
     own, dense, *_ = pair
     x, at = jnp.split(jnp.asarray(RNG.uniform(-0.2, 1.2, size=(9, 2))), [5])
     pairs = zip(own.function_moments(x, at), dense.function_moments(x, at), strict=True)
@@ -82,7 +87,7 @@ def test_slope_of_a_covariance_of_the_function(pair):
 
 def test_slope_of_the_evidence(pair):
     own, _, parameters, dense_data = pair
-    ours = jax.jit(jax.grad(iterative_gp._log_joint))(parameters, own.data)
+    ours = jax.jit(jax.grad(iterative_gp._log_joint))(parameters, own.solution.data)
     exact = jax.jit(jax.grad(log_joint))(parameters, dense_data)
     for mine, true in zip(jax.tree.leaves(ours), jax.tree.leaves(exact), strict=True):
         np.testing.assert_allclose(mine, true, atol=0.5, rtol=0.02)
@@ -91,7 +96,7 @@ def test_slope_of_the_evidence(pair):
 def test_a_system_that_is_not_solved_is_told():
     x = np.linspace(0, 1, 60)
     data = Dataset(x, np.sin(6 * x))
-    model = IterativeGaussianProcess(rank=1, tolerance=1e-15)
+    model = GaussianProcess(solver=ConjugateGradients(rank=1, tolerance=1e-15))
     report = model.fit(data, key=jax.random.key(0)).report
     assert not report.converged
     assert "residual" in report.message

@@ -38,7 +38,7 @@ def test_answers_are_those_of_single_fits(key):
 
 def test_other_inference_is_refused(key):
     model = bp.models.GaussianProcess(inference=bp.inference.Laplace())
-    with pytest.raises(DataError, match="fit these one by one"):
+    with pytest.raises(DataError, match="fit the datasets one by one"):
         model.fit_many(sets(), key=key)
 
 

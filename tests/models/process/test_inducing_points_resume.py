@@ -1,4 +1,4 @@
-"""An ascent that was killed goes on from its checkpoint to the same answer."""
+"""An interrupted fit continues from its checkpoint to the same result."""
 
 import random
 import signal
@@ -12,35 +12,35 @@ import pytest
 
 from battprob import Dataset
 from battprob._errors import DataError
-from battprob.models import SparseGaussianProcess
-from battprob.models.process import _stochastic_gradient as _minibatch
+from battprob.models import GaussianProcess, InducingPoints
+from battprob.models.process import _stochastic_gradient
 
 X = np.linspace(0, 1, 40)
 DATA = Dataset(X, np.sin(6 * X), feature_names=["state_of_charge"])
-MODEL = SparseGaussianProcess(num_inducing=8, batch_size=16, num_steps=200)
 
 
 def _fit(path, data=DATA):
-    return MODEL.fit(data, key=jax.random.key(0), checkpoint=path)
+    solver = InducingPoints(8, batch_size=16, num_steps=200, checkpoint=path)
+    return GaussianProcess(solver=solver).fit(data, key=jax.random.key(0))
 
 
 def _leaves(posterior):
-    return jax.tree.leaves((posterior.hyper, posterior.beliefs))
+    return jax.tree.leaves((posterior.solution.hyper, posterior.solution.beliefs))
 
 
 def test_killed_between_steps(tmp_path, monkeypatch):
     whole = _fit(tmp_path / "whole")
-    write = _minibatch.Checkpoint.write
+    write = _stochastic_gradient.Checkpoint.write
 
     def killed(self, state, bounds):
         write(self, state, bounds)
         if len(bounds) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(_minibatch.Checkpoint, "write", killed)
+    monkeypatch.setattr(_stochastic_gradient.Checkpoint, "write", killed)
     with pytest.raises(KeyboardInterrupt):
         _fit(tmp_path / "killed")
-    monkeypatch.setattr(_minibatch.Checkpoint, "write", write)
+    monkeypatch.setattr(_stochastic_gradient.Checkpoint, "write", write)
     resumed = _fit(tmp_path / "killed")
     for a, b in zip(_leaves(whole), _leaves(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -61,9 +61,12 @@ import sys, jax, numpy as np, battprob as bp
 bp.enable_x64()
 x = np.linspace(0, 1, 400)
 data = bp.Dataset(x, np.sin(6 * x), feature_names=["state_of_charge"])
-model = bp.models.SparseGaussianProcess(num_inducing=64, batch_size=64, num_steps=1000)
-posterior = model.fit(data, key=jax.random.key(0), checkpoint=sys.argv[1])
-leaves = [np.ravel(leaf) for leaf in jax.tree.leaves((posterior.hyper, posterior.beliefs))]
+solver = bp.models.InducingPoints(
+    64, batch_size=64, num_steps=1000, checkpoint=sys.argv[1]
+)
+model = bp.models.GaussianProcess(solver=solver)
+solution = model.fit(data, key=jax.random.key(0)).solution
+leaves = [np.ravel(leaf) for leaf in jax.tree.leaves((solution.hyper, solution.beliefs))]
 np.save(sys.argv[2], np.concatenate(leaves))
 """
 

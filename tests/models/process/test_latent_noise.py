@@ -18,7 +18,7 @@ from battprob.models._replicates import find_sites
 from battprob.models._scaling import prepare
 from battprob.models.base import bound
 from battprob.models.process._joint_density import log_joint, searched
-from battprob.noise.latent import anchored, split
+from battprob.noise.latent import choose_inducing_points, split
 from tests.models.gaussian import fixed, standardised
 
 RNG = np.random.default_rng(3)
@@ -102,7 +102,7 @@ def _problem(head):
     _, rows = prepare(data, head)
     sites = find_sites(rows)
     kernel, bound_head = bound((RBF(), head), data)
-    bound_head = anchored(bound_head, np.asarray(sites.x))
+    bound_head = choose_inducing_points(bound_head, np.asarray(sites.x))
     parameters, weights, constants = split(bound_head)
     flat, unravel = ravel_pytree((kernel, parameters))
     return flat, unravel, (rows, sites, eqx.combine(weights, constants))
@@ -139,7 +139,7 @@ def test_a_search_goes_on_from_the_noise_it_found():
 
 def test_far_from_the_data_the_noise_is_as_uncertain_as_the_prior():
     head = _model(AMPLITUDE).noise.bind(["x0"])
-    head = anchored(head, Z)
+    head = choose_inducing_points(head, Z)
     basis = head._basis(jnp.array([[100.0], [0.0]]))
     # Level and g: 2² + (2 · 0.6)² everywhere.
     np.testing.assert_allclose(jnp.sum(basis**2, axis=1), 4 + 1.2**2, rtol=1e-9)

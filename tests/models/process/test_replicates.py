@@ -47,7 +47,7 @@ def _check(posterior, variances):
 def test_equal_noise():
     posterior = fixed(_model(_constant()), X, Y)
     _check(posterior, np.full(NUM, LEVEL))
-    assert posterior.factor.shape == (1, 16, 16)
+    assert posterior.solution.factor.shape == (1, 16, 16)
 
 
 def test_measured_variances_that_differ_inside_a_site():
@@ -69,4 +69,4 @@ def test_the_level_of_the_noise_is_as_uncertain_as_without_pooling():
 def test_conditioning_on_old_sites_adds_none():
     posterior = fixed(_model(_constant()), X, Y)
     grown = posterior.condition(Dataset(X[:3], Y[:3] + 1.0))
-    assert grown.factor.shape == posterior.factor.shape
+    assert grown.solution.factor.shape == posterior.solution.factor.shape

@@ -1,5 +1,7 @@
 """A process along one feature equals the dense one: moments, evidence, gradient, draws."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from battprob import DataError, Dataset, noise
 from battprob.kernels import RBF, Matern12, Matern32, Matern52
-from battprob.models import GaussianProcess, SequenceGaussianProcess
+from battprob.models import GaussianProcess, StateSpace
 from battprob.models.process import state_space as in_order
 from battprob.models.process._joint_density import log_joint
 
@@ -16,7 +18,7 @@ NEW = np.array([-3.0, 0.1, 2.0, 2.0, 7.3, 30.0])
 
 
 def uneven(num=36):
-    """ReferencePoints out of order with replicates and gaps, measured variances, a second feature."""
+    """Positions out of order with replicates and gaps, measured variances, a second feature."""
     rng = np.random.default_rng(0)
     place = np.concatenate([rng.uniform(0, 5, num - 6), [2.0] * 3, [20, 20.5, 25]])
     y = 300 + 40 * np.sin(place) + 4 * rng.standard_normal(num)
@@ -29,12 +31,13 @@ def data(known=None):
 
 
 def along(dense, *, parallel):
-    """The sequence with the hyper-parameters that a dense process has."""
+    """The state-space posterior with the hyper-parameters of a dense process."""
     kernel = jax.tree.map(lambda leaf: leaf[0], dense.kernel)
     rows = in_order._in_order(dense.scaling.rows(dense.dataset.padded()), kernel)
     draws = (dense.kernel, dense.noise)
-    return in_order._posterior(
-        draws, rows, dense.scaling, dense.dataset, dense.report, parallel
+    solution = in_order._solution(draws, rows, parallel)
+    return dataclasses.replace(
+        dense, solution=solution, log_evidences=solution.log_evidences
     )
 
 
@@ -58,7 +61,7 @@ def test_moments_and_evidence_at_given_parameters(name, parallel, key):
 @pytest.mark.parametrize(
     ("name", "parallel"), [("matern32", True), ("matern52", False)]
 )
-def test_the_law_of_the_function(name, parallel, key):
+def test_moments_of_the_function(name, parallel, key):
     dense = dense_posterior(name, key)
     sequence = along(dense, parallel=parallel)
     x, at = jnp.asarray(NEW[:, None]), jnp.array([[0.1], [2.0], [6.0]])
@@ -87,7 +90,7 @@ def test_gradient_of_the_log_joint_is_that_of_the_dense_process(parallel, key):
     one = jax.jit(jax.value_and_grad(route))(parameters, ordered)
     latent = jax.tree.map(lambda _: None, parameters[1])
     two = jax.jit(jax.value_and_grad(log_joint))(
-        parameters, (rows, dense.sites, latent)
+        parameters, (rows, dense.solution.sites, latent)
     )
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
@@ -97,8 +100,8 @@ def test_a_fit_finds_the_mode_of_the_dense_process(key):
     known = uneven()[2]
     head = noise.Known() + noise.Constant()
     fits = [
-        kind(Matern52(), head).fit(data(known), key=key)
-        for kind in (GaussianProcess, SequenceGaussianProcess)
+        GaussianProcess(Matern52(), head, solver=solver).fit(data(known), key=key)
+        for solver in (None, StateSpace())
     ]
     dense, sequence = (fit.predict(NEW, noise_variance=np.full(6, 9.0)) for fit in fits)
     np.testing.assert_allclose(sequence.mean, dense.mean, rtol=1e-3)
@@ -119,11 +122,13 @@ def test_joint_draws_have_the_covariance_of_the_dense_process(key):
     )
 
 
-def test_kernels_that_are_no_sequence_are_refused(key):
+def test_what_is_not_supported_is_refused(key):
     two = Dataset(np.ones((4, 2)) * np.arange(4.0)[:, None], np.arange(4.0))
-    with pytest.raises(DataError, match="RBF"):
-        SequenceGaussianProcess(RBF()).fit(data(), key=key)
-    with pytest.raises(DataError, match="name it"):
-        SequenceGaussianProcess().fit(two, key=key)
+    solver = StateSpace()
+    with pytest.raises(DataError, match=r"RBF use solver=Exact\(\)"):
+        GaussianProcess(RBF(), solver=solver).fit(data(), key=key)
+    with pytest.raises(DataError, match="name the feature"):
+        GaussianProcess(solver=solver).fit(two, key=key)
+    latent = GaussianProcess(noise=noise.LatentGP(), solver=solver)
     with pytest.raises(DataError, match="LatentGP"):
-        SequenceGaussianProcess(noise=noise.LatentGP()).fit(data(), key=key)
+        latent.fit(data(), key=key)
