@@ -11,7 +11,8 @@ _NAMES = {
     "frequency": r"freq(uency)?|f",
     "real part": r"re(al)?([ _]?(\(?z\)?|impedance))?|z[ _]?'|z_?re(al)?|z'\(a\)",
     "imaginary part": (
-        r"[-−–]?\s*(im(ag(inary)?)?([ _]?(\(?z\)?|impedance))?|z[ _]?(''|\")|z_?im(ag)?|z''\(b\))"
+        r"[-−–]?\s*(im(ag(inary)?)?([ _]?(\(?z\)?|impedance))?"
+        r"|z[ _]?(''|\")|z_?im(ag)?|z''\(b\))"
     ),
 }
 _BASE_UNIT = {"frequency": "Hz", "real part": "ohm", "imaginary part": "ohm"}
@@ -68,7 +69,7 @@ def recognised_columns(table: Table) -> Columns:
 
     Raises:
         DataError: the header has no column or several columns for one of the three
-            quantities; the message lists the columns and says how to name them.
+            quantities; the message lists the columns and states how to name them.
     """
     if not table.header:
         return _columns_without_header(table)
@@ -113,8 +114,8 @@ def _columns_without_header(table):
     if len(table.rows[0]) != 3:
         raise DataError(
             f"{table.path} has no header and {len(table.rows[0])} columns; expected "
-            "three columns: frequency in Hz, real and imaginary part in ohm. Add a header "
-            "line"
+            "three columns: frequency in Hz, real and imaginary part in ohm. Add a "
+            "header line"
         )
     assumption = (
         "no header: columns taken as frequency in Hz, real part and signed imaginary "

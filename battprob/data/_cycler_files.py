@@ -67,7 +67,7 @@ _NEWARE_COUNTER = "capacity_mAh"  # counts down from zero during discharge
 def load_columns(
     path: str | PathLike[str], named: Mapping[str, str]
 ) -> tuple[dict[str, Float[np.ndarray, " t"]], tuple[str, ...]]:
-    """Read the columns of a cycler file that `TimeSeries` knows.
+    """Read the columns of a cycler file that `TimeSeries` uses.
 
     Args:
         path: the file.
@@ -180,8 +180,8 @@ def _package(name, path) -> Any:
     except ImportError:
         package = name.split(".")[0]
         raise DataError(
-            f"{path}: reading this kind of file needs the package {package!r}: pip install "
-            f"{package}"
+            f"{path}: reading this kind of file needs the package {package!r}: pip "
+            f"install {package}"
         ) from None
 
 

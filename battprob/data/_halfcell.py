@@ -7,9 +7,9 @@ The capacities C are in Ah, x and y are the lithiations of graphite and LFP, and
 cyclable lithium is in Ah. Loss of lithium inventory shifts the two potentials against
 each other; loss of graphite compresses the graphite potential. These are two of the
 degradation modes of Birkl et al. The polarisation terms describe a 4C discharge: the
-resistive loss (R) and the transport loss (D) grow as the graphite is delithiated, and the
-graphite potential is averaged over a distribution of lithiations. The form of these terms
-was chosen so that the curves resemble those of Severson et al. (2019).
+resistive loss (R) and the transport loss (D) grow as the graphite is delithiated, and
+the graphite potential is averaged over a distribution of lithiations. The form of these
+terms was chosen so that the curves resemble those of Severson et al. (2019).
 
 References:
     U_p: Afshar, Morris and Khajepour (2017), arXiv:1709.03970. U_n: Chen et al. (2020),
@@ -21,8 +21,8 @@ import numpy as np
 from jaxtyping import Float
 
 _LITHIATION_SD = 0.05
-# The grid is finer below 0.1, where the graphite potential is steep; it extends below 0 so
-# that every discharge reaches the lower cut-off voltage.
+# The grid is finer below 0.1, where the graphite potential is steep; it extends below 0
+# so that every discharge reaches the lower cut-off voltage.
 _GRAPHITE_LITHIATION = np.concatenate(
     [np.linspace(0.95, 0.1, 200), np.linspace(0.1, -0.05, 120)[1:]]
 )
@@ -78,7 +78,7 @@ def discharge_curves_ah(
 
 
 def _averaged_graphite_potential_v(x):
-    """Mean potential of graphite with normally distributed lithiation, by quadrature."""
+    """Mean potential of graphite with normally distributed lithiation."""
     nodes, weights = np.polynomial.hermite_e.hermegauss(9)
     return graphite_potential_v(x[:, None] + _LITHIATION_SD * nodes) @ (
         weights / weights.sum()

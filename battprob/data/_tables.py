@@ -36,8 +36,8 @@ class Table:
         """Index of the column with this name.
 
         Raises:
-            DataError: no column or several columns have this name; the message lists the
-                columns.
+            DataError: no column or several columns have this name; the message lists
+                the columns.
         """
         if self.header.count(column) != 1:
             number = "no" if column not in self.header else "more than one"
@@ -56,8 +56,8 @@ class Table:
         fields = self.rows[row]
         if column >= len(fields):
             raise DataError(
-                f"{self.location(row)}: expected {len(self.header) or column + 1} fields, "
-                f"got {len(fields)}: the file may be truncated"
+                f"{self.location(row)}: expected {len(self.header) or column + 1} "
+                f"fields, got {len(fields)}: the file may be truncated"
             )
         return fields[column].strip()
 
@@ -122,7 +122,8 @@ def _ec_lab(path, lines):
     match = re.search(r"Nb header lines\s*:\s*(\d+)", "\n".join(lines[1:3]))
     if match is None:
         raise DataError(
-            f"{path}, line 2: expected 'Nb header lines : <number>', as EC-Lab writes it"
+            f"{path}, line 2: expected 'Nb header lines : <number>', as EC-Lab writes "
+            "it"
         )
     header = int(match[1]) - 1
     if header >= len(lines):

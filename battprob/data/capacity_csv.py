@@ -18,19 +18,19 @@ def read_capacity_csv(
     protocol: str | None = None,
     meta: Sequence[str] = (),
 ) -> tuple[Cell, ...]:
-    r"""Read a table of discharge capacities; the cells are in the order of their first row.
+    r"""Read a table of discharge capacities, cells in the order of their first row.
 
     Args:
         path: a CSV file with a header line.
-        cell, cycle, capacity_ah: names of the columns with the name of the cell, the cycle
-            number, and the discharge capacity in Ah (empty or `nan`: missing).
+        cell, cycle, capacity_ah: names of the columns with the name of the cell, the
+            cycle number, and the discharge capacity in Ah (empty or `nan`: missing).
         batch, protocol: names of columns whose text is the same in all rows of a cell.
         meta: names of further such columns, kept as text in `Cell.meta`.
 
     Raises:
-        DataError: a column is missing, a value is not a number, cycle numbers decrease, or
-            a cell has two batches or protocols; the message names the file, the column and
-            the line.
+        DataError: a column is missing, a value is not a number, cycle numbers decrease,
+            or a cell has two batches or protocols; the message names the file, the
+            column and the line.
 
     Example:
         >>> import pathlib, tempfile
@@ -94,8 +94,8 @@ def _add_cycle(cycles, number, column, location):
         raise DataError(f"{location}: {column} must be an integer, got {number:g}")
     if cycles and number < cycles[-1]:
         raise DataError(
-            f"{location}: {column} decreases from {cycles[-1]:g} to {number:g} within one "
-            "cell; sort the rows by cell and cycle"
+            f"{location}: {column} decreases from {cycles[-1]:g} to {number:g} within "
+            "one cell; sort the rows by cell and cycle"
         )
     cycles.append(number)
 
@@ -103,6 +103,6 @@ def _add_cycle(cycles, number, column, location):
 def _add_label(labels, row, column, location):
     if labels.setdefault(column, row[column]) != row[column]:
         raise DataError(
-            f"{location}: {column} is {row[column]!r}, but {labels[column]!r} in the first "
-            "row of this cell; it must be the same in all rows of a cell"
+            f"{location}: {column} is {row[column]!r}, but {labels[column]!r} in the "
+            "first row of this cell; it must be the same in all rows of a cell"
         )

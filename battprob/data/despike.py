@@ -1,16 +1,16 @@
 """Remove spikes from per-cycle values and discharge curves, and list every repair.
 
-A spike is a short excursion: the cycles before it agree with the cycles after it. Ageing
-is not reversible. A cycle is therefore compared with the interval between the median of
-the three cycles before and the median of the three cycles after,
+A spike is a short excursion: the cycles before it agree with the cycles after it.
+Ageing is not reversible. A cycle is therefore compared with the interval between the
+median of the three cycles before and the median of the three cycles after,
 
     e_c = max(lower_c - q_c, q_c - upper_c, 0),
     lower_c, upper_c = sorted(median q[c-3:c], median q[c+1:c+4]).
 
-The excess e_c is zero on every monotone section, however steep, so a knee or a permanent
-step is never repaired. A cycle is repaired if e_c exceeds both `threshold` times the
-cycle-to-cycle variation of the cell and `smallest` times its capacity. For a curve, e_c is
-the largest value over the voltages.
+The excess e_c is zero on every monotone section, however steep, so a knee or a
+permanent step is never repaired. A cycle is repaired if e_c exceeds both `threshold`
+times the cycle-to-cycle variation of the cell and `smallest` times its capacity. For a
+curve, e_c is the largest value over the voltages.
 """
 
 from dataclasses import dataclass, replace
@@ -63,10 +63,10 @@ def despike(
 
     Args:
         cell: the record; it is not changed.
-        threshold: multiple of the cycle-to-cycle variation of the cell, which is the median
-            over cycles of the distance to the centre of the interval.
-        smallest: fraction of the median capacity of the cell; smaller excursions are not
-            repaired.
+        threshold: multiple of the cycle-to-cycle variation of the cell, which is the
+            median over cycles of the distance to the centre of the interval.
+        smallest: fraction of the median capacity of the cell; smaller excursions are
+            not repaired.
 
     Returns:
         The repaired record (the same object if there is no spike) and the repairs.

@@ -1,4 +1,4 @@
-"""Read the MATLAB v7.3 batch files of the Toyota-Stanford-MIT fast-charging campaigns."""
+"""Read the MATLAB batch files of the Toyota-Stanford-MIT fast-charging campaigns."""
 
 from os import PathLike
 from pathlib import Path
@@ -22,22 +22,24 @@ _PER_CYCLE = {  # name in the file: name in `Cell.per_cycle`
 def read_matr(
     path: str | PathLike[str], *, last_curve_cycle: int = 100
 ) -> tuple[Cell, ...]:
-    """Read all cells of one batch file (`..._batchdata_updated_struct_errorcorrect.mat`).
+    """Read all cells of one batch file in MATLAB v7.3 format.
 
-    The cells are named `<batch date>/cell<index in the file, from 0>`. Entry j of `cycles`
-    belongs to entry j of `summary.cycle`, which is the cycle number. An entry with an empty
-    curve (cycle 1 of the first batch) is a placeholder: it has no curve, and its capacity
-    is NaN. A cell without a cycle life is right-censored at its last cycle. Cells that
-    continue in another batch file are not joined, and nothing is repaired (see `despike`).
+    The files are named `..._batchdata_updated_struct_errorcorrect.mat`. The cells are
+    named `<batch date>/cell<index in the file, from 0>`. Entry j of `cycles` belongs to
+    entry j of `summary.cycle`, which is the cycle number. An entry with an empty curve
+    (cycle 1 of the first batch) is a placeholder: it has no curve, and its capacity is
+    NaN. A cell without a cycle life is right-censored at its last cycle. Cells that
+    continue in another batch file are not joined, and nothing is repaired (see
+    `despike`).
 
     Args:
         path: the batch file; needs `h5py` (`pip install battprob[data]`).
-        last_curve_cycle: curves are read up to this cycle number; capacities are read for
-            all cycles.
+        last_curve_cycle: curves are read up to this cycle number; capacities are read
+            for all cycles.
 
     Raises:
-        DataError: a field of this layout is missing; the message names the field and the
-            cell.
+        DataError: a field of this layout is missing; the message names the field and
+            the cell.
 
     Example:
         >>> cells = read_matr("2017-05-12_batchdata.mat")  # doctest: +SKIP
@@ -85,8 +87,8 @@ def _cell(file, name, date, struct, last_curve_cycle):
     if len(references) > len(cycle) or len(capacity) != len(cycle):
         raise DataError(
             f"cell {name}: {len(references)} entries in cycles and {len(capacity)} "
-            f"capacities for the {len(cycle)} cycle numbers of its summary; expected one "
-            "of each per cycle number"
+            f"capacities for the {len(cycle)} cycle numbers of its summary; expected "
+            "one of each per cycle number"
         )
     rows, curves = [], []
     for row in np.flatnonzero(cycle[: len(references)] <= last_curve_cycle):

@@ -28,23 +28,23 @@ _CAPACITY_KEYS = ("capacity", "scale", "cycle", "row")
 def read_pack(
     path: str | PathLike[str], *, capacity_path: str | PathLike[str] | None = None
 ) -> tuple[Cell, ...]:
-    """Read the cells of a `.npz` pack of discharge curves Q(V), in the order of the file.
+    """Read the cells of a `.npz` pack of discharge curves Q(V).
 
-    The cells are named after their source file (`train/cell1`), `protocol` is the charging
-    policy and `batch` the batch date. Nothing is repaired (see `despike`).
+    The cells are named after their source file (`train/cell1`), `protocol` is the
+    charging policy and `batch` the batch date. Nothing is repaired (see `despike`).
 
     Args:
-        path: the pack. Arrays: `Qdlin` [cell, cycle, voltage], integers to be multiplied by
-            `scale` (Ah); `voltage` (V); `cycles`; and with one entry per cell `cycle_life`,
-            `split`, `source_file`, `policy`, `charge_time_0_80_min`, `batch_date`,
-            `barcode`.
+        path: the pack. Arrays: `Qdlin` [cell, cycle, voltage], integers to be
+            multiplied by `scale` (Ah); `voltage` (V); `cycles`; and with one entry per
+            cell `cycle_life`, `split`, `source_file`, `policy`, `charge_time_0_80_min`,
+            `batch_date`, `barcode`.
         capacity_path: a second `.npz` file with the capacity of every cycle. Arrays:
             `capacity` [row, cycle], integers to be multiplied by `scale` (Ah), -1 if
-            missing; `cycle` numbers of the same shape; `row`, the index of the cell in the
-            pack. Without this file, and for cells that it lacks, `capacity_ah` is the last
-            value of each curve. The two differ: the sequence counts the whole discharge,
-            the curve ends at the last voltage of the grid (0.02 Ah less in the pack of
-            Severson et al.). Do not compare one with the other.
+            missing; `cycle` numbers of the same shape; `row`, the index of the cell in
+            the pack. Without this file, and for cells that it lacks, `capacity_ah` is
+            the last value of each curve. The two differ: the sequence counts the whole
+            discharge, the curve ends at the last voltage of the grid (0.02 Ah less in
+            the pack of Severson et al.). Do not compare one with the other.
 
     Raises:
         DataError: an array is missing; the message names it.
@@ -55,8 +55,8 @@ def read_pack(
         Cell('train/cell1', 99 cycles from 2 to 100, 99 curves, cycle_life=2160)
 
     References:
-        Severson et al. (2019), doi:10.1038/s41560-019-0356-8; Attia, Severson and Witmer
-        (2021), doi:10.1149/1945-7111/ac2704.
+        Severson et al. (2019), doi:10.1038/s41560-019-0356-8; Attia, Severson and
+        Witmer (2021), doi:10.1149/1945-7111/ac2704.
     """
     pack = _load(path, _KEYS)
     curves = pack["Qdlin"] * float(pack["scale"])

@@ -1,4 +1,4 @@
-"""One function that reads a file of any supported format, and readers of users' formats."""
+"""Read a file of any supported format, and register readers of other formats."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -33,16 +33,16 @@ def register_reader(suffixes: str | Sequence[str], reader: Reader) -> None:
        impedance is negative). Write NaN for a missing capacity.
     3. Raise `battprob.DataError` if the file is faulty. Name the file, the line and the
        column in the message.
-    4. Call `register_reader(".xyz", read_xyz)` once, before files are read. The reader is
-       then used by `read_file`, `battprob.features.features_of_files`,
+    4. Call `register_reader(".xyz", read_xyz)` once, before files are read. The reader
+       is then used by `read_file`, `battprob.features.features_of_files`,
        `battprob.eis.spectra_of_files` and the commands `battprob features` and
        `battprob eis` in the same process (`battprob.cli.main([...])`).
 
     Args:
         suffixes: one or several endings of file names, each with its dot (`".xyz"`,
-            `".log.csv"`). Upper and lower case are equal. If several match, the longest is
-            used. A registered reader takes precedence over a built-in one, and a later
-            registration of the same suffix replaces an earlier one.
+            `".log.csv"`). Upper and lower case are equal. If several match, the longest
+            is used. A registered reader takes precedence over a built-in one, and a
+            later registration of the same suffix replaces an earlier one.
         reader: function from a path to a list of records.
 
     Raises:
@@ -71,17 +71,17 @@ def register_reader(suffixes: str | Sequence[str], reader: Reader) -> None:
 def read_file(path: str | PathLike[str]) -> tuple[Record, ...]:
     """Read the records of one file of any supported format.
 
-    | format | name of the file | records |
-    |---|---|---|
-    | registered by `register_reader` | its suffixes | what its reader returns |
-    | pack of discharge curves | `.npz` | `Cell`, see `read_pack` |
-    | MATR batch file | `.mat` | `Cell`, see `read_matr` |
-    | table with a column `capacity_Ah` | `.csv`, other text | `Cell`, see `read_capacity_csv` |
-    | cycler log | `.csv`, `.parquet`, `.mpt`, `.mpr`, `.nda`, `.ndax` | one `TimeSeries` |
-    | impedance spectra | `.DTA`, `.z`, `.mpt`, `.csv`, other text | `Spectrum` |
+    | format | suffix | read by | records |
+    |---|---|---|---|
+    | registered by `register_reader` | as registered | its reader | any |
+    | pack of discharge curves | `.npz` | `read_pack` | `Cell` |
+    | MATR batch file | `.mat` | `read_matr` | `Cell` |
+    | table with column `capacity_Ah` | text | `read_capacity_csv` | `Cell` |
+    | cycler log | `.parquet`, `.mpr`, `.nda`, text | `read_timeseries` | `TimeSeries` |
+    | impedance spectra | `.DTA`, `.z`, text | `read_spectra` | `Spectrum` |
 
-    Text files with the same suffix are distinguished by their header: a file with a
-    column of frequencies is read as spectra. The readers have more options (names of
+    Other text files (`.csv`, `.mpt`, …) are distinguished by their header: a file with
+    a column of frequencies is read as spectra. The readers have more options (names of
     columns, sign of the current); call them directly if you need these.
 
     Returns:
@@ -103,9 +103,9 @@ def read_file(path: str | PathLike[str]) -> tuple[Record, ...]:
     if len(types) != 1 or not isinstance(records[0], Record):
         names = sorted(one.__name__ for one in types)
         raise DataError(
-            f"{path}: the reader {getattr(reader, '__name__', reader)} must return one or "
-            f"more records, all Cell, all TimeSeries or all Spectrum; got {len(records)} "
-            f"records of types {names}"
+            f"{path}: the reader {getattr(reader, '__name__', reader)} must return one "
+            "or more records, all Cell, all TimeSeries or all Spectrum; got "
+            f"{len(records)} records of types {names}"
         )
     return records
 

@@ -19,16 +19,16 @@ class Cell:
 
     Args:
         name: unique name of the cell.
-        cycle: cycle numbers as recorded, not decreasing. Gaps are kept, and a cycle that
-            was measured twice occurs twice.
+        cycle: cycle numbers as recorded, not decreasing. Gaps are kept, and a cycle
+            that was measured twice occurs twice.
         capacity_ah: discharge capacity of each cycle in Ah; NaN if missing.
         curve_cycle: cycles with a discharge curve, strictly increasing.
         voltage_v: voltage grid of the curves in V, strictly increasing or decreasing.
-        curve_capacity_ah: capacity in Ah discharged down to each voltage, one row per curve
-            cycle; NaN if missing.
+        curve_capacity_ah: capacity in Ah discharged down to each voltage, one row per
+            curve cycle; NaN if missing.
         cycle_life: recorded life in cycles; NaN if unknown.
-        censored: True if the test stopped before the end of life; `cycle_life` is then a
-            lower bound.
+        censored: True if the test stopped before the end of life; `cycle_life` is then
+            a lower bound.
         protocol: cycling protocol, as in the source.
         batch: batch or campaign of the cell.
         split: the split of the source into training and test cells.
@@ -37,8 +37,8 @@ class Cell:
         meta: any other information about the cell.
 
     Raises:
-        DataError: shapes do not match, cycles or voltages are not in order, or a value is
-            infinite; the message names the cell, the field and the rows.
+        DataError: shapes do not match, cycles or voltages are not in order, or a value
+            is infinite; the message names the cell, the field and the rows.
 
     Example:
         >>> cell = Cell("a1", cycle=[1, 2, 3], capacity_ah=[1.08, 1.07, 1.06])
@@ -109,8 +109,8 @@ class Cell:
         """Capacity in Ah discharged down to each voltage of `voltage_v` in one cycle.
 
         Raises:
-            DataError: the cycle has no curve; the message gives the range of cycles with
-                curves.
+            DataError: the cycle has no curve; the message gives the range of cycles
+                with curves.
         """
         if self.curve_cycle is None or self.curve_capacity_ah is None:
             raise DataError(
@@ -134,7 +134,8 @@ def _curves(cell, cycle, voltage_v, capacity_ah):
         return dict.fromkeys(names)
     if not all(present):
         raise DataError(
-            f"cell {cell!r}: curves need all of {', '.join(names)}; give all three or none"
+            f"cell {cell!r}: curves need all of {', '.join(names)}; give all three or "
+            "none"
         )
     numbers = _cycle_numbers(cell, "curve_cycle", cycle, min_step=1)
     grid = _voltage_grid(cell, voltage_v)
@@ -165,8 +166,8 @@ def _values(cell, name, values, shape):
     if np.isinf(array).any():
         rows = np.flatnonzero(np.isinf(array).reshape(len(array), -1).any(axis=1))
         raise DataError(
-            f"cell {cell!r}: {name} is infinite in rows {rows[:8].tolist()} (counting from "
-            "0); use NaN for a missing value"
+            f"cell {cell!r}: {name} is infinite in rows {rows[:8].tolist()} (counting "
+            "from 0); use NaN for a missing value"
         )
     return _read_only(array)
 
@@ -207,11 +208,12 @@ def _life(cell, cycle_life, censored):
     life = float(cycle_life)
     if np.isinf(life) or life <= 0:
         raise DataError(
-            f"cell {cell!r}: cycle_life must be positive, or NaN if unknown; got {life:g}"
+            f"cell {cell!r}: cycle_life must be positive, or NaN if unknown; got "
+            f"{life:g}"
         )
     if censored and np.isnan(life):
         raise DataError(
-            f"cell {cell!r} is censored, so cycle_life must be a lower bound, but it is NaN; "
-            "give the last cycle of the test"
+            f"cell {cell!r} is censored, so cycle_life must be a lower bound, but it "
+            "is NaN; give the last cycle of the test"
         )
     return life

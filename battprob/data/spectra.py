@@ -36,7 +36,7 @@ class Spectrum:
             finite.
 
     Example:
-        >>> Spectrum("a", frequency_hz=[100.0, 10.0], impedance_ohm=[1 - 0.1j, 2 - 0.5j])
+        >>> Spectrum("a", frequency_hz=[100.0, 10.0], impedance_ohm=[1 - 0.1j, 2])
         Spectrum('a', 2 frequencies from 10 to 100 Hz)
     """
 
@@ -122,22 +122,24 @@ def read_spectra(
 ) -> list[Spectrum]:
     """Read all spectra of a file; `assumptions` states how the file was interpreted.
 
-    Gamry `.DTA`, ZPlot/ZView `.z`, BioLogic `.mpt` and any other table with a header line
-    are recognised by their content, binary BioLogic `.mpr` files (read by the package
-    `galvani`) by their suffix. Units (Hz, ohm, with a prefix) and the sign of the
-    imaginary part are taken from the header (`-Im(Z)`, `-Z''`). A file without a header
-    must have the columns frequency in Hz, real and signed imaginary part in ohm. Rows with
-    frequency 0 (EC-Lab's rest periods) are omitted, which `assumptions` states.
+    Gamry `.DTA`, ZPlot/ZView `.z`, BioLogic `.mpt` and any other table with a header
+    line are recognised by their content, binary BioLogic `.mpr` files (read by the
+    package `galvani`) by their suffix. Units (Hz, ohm, with a prefix) and the sign of
+    the imaginary part are taken from the header (`-Im(Z)`, `-Z''`). A file without a
+    header must have the columns frequency in Hz, real and signed imaginary part in ohm.
+    Rows with frequency 0 (EC-Lab's rest periods) are omitted, which `assumptions`
+    states.
 
     Args:
         path: the file.
-        by: columns whose text distinguishes the spectra; their values become part of the
-            name. Not needed for repeated sweeps of EC-Lab, nor if frequencies repeat and
-            one column of text distinguishes the repetitions.
-        frequency_hz, real_ohm, imaginary_ohm: names of the columns of the frequency in Hz
-            and of the signed parts of the impedance in ohm, for headers that are not
+        by: columns whose text distinguishes the spectra; their values become part of
+            the name. Not needed for repeated sweeps of EC-Lab, nor if frequencies
+            repeat and one column of text distinguishes the repetitions.
+        frequency_hz, real_ohm, imaginary_ohm: names of the columns of the frequency in
+            Hz and of the signed parts of the impedance in ohm, for headers that are not
             recognised. Give all three or none.
-        minus_imaginary_ohm: instead of `imaginary_ohm`, a column whose sign is reversed.
+        minus_imaginary_ohm: instead of `imaginary_ohm`, a column whose sign is
+            reversed.
 
     Returns:
         Spectra in the order of their first row, named after the file and `by`.
@@ -185,8 +187,9 @@ def _label_column(table: Table, frequency):
             assumption = f"{len(groups)} spectra, distinguished by column {label!r}"
             return (label,), (assumption,)
     return (), (
-        f"frequency {value} occurs {count} times, taken as repeated measurements within "
-        "one spectrum: use `by` to name the columns that distinguish several spectra",
+        f"frequency {value} occurs {count} times, taken as repeated measurements "
+        "within one spectrum: use `by` to name the columns that distinguish several "
+        "spectra",
     )
 
 
@@ -233,8 +236,8 @@ def _check(name, frequency, impedance):
     shapes = frequency.shape, impedance.shape
     if frequency.ndim != 1 or frequency.size == 0 or shapes[0] != shapes[1]:
         raise DataError(
-            f"spectrum {name!r}: frequency_hz and impedance_ohm must be non-empty lists of "
-            f"the same length; got shapes {shapes[0]} and {shapes[1]}"
+            f"spectrum {name!r}: frequency_hz and impedance_ohm must be non-empty "
+            f"lists of the same length; got shapes {shapes[0]} and {shapes[1]}"
         )
     bad = ~(np.isfinite(frequency) & (frequency > 0) & np.isfinite(impedance))
     if bad.any():

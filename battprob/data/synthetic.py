@@ -1,4 +1,4 @@
-"""Synthetic cells with a known distribution of life, for tests of predicted uncertainty.
+"""Synthetic cells with known life distribution, for tests of predicted uncertainty.
 
 The population resembles fast-charged LFP cells but simulates no real cell. Discharge
 curves Q(V) come from half-cell potentials and degradation modes (`_halfcell`). Life is
@@ -7,16 +7,16 @@ drawn from a chosen distribution,
     log life = m + s * epsilon,    epsilon ~ N(0, 1),
     m = log 800 - 0.8 log r - 0.2 u + batch effect,    s = 0.06 * 6**u.
 
-Here r is the degradation rate of the cell, which is visible in its first 100 cycles, and u
-in [0, 1] is the scaled charging rate between 3.6C and 6C. Nothing that is measured before
-the knee depends on epsilon: s is aleatoric, and six times larger at u = 1 than at u = 0.
-The capacity then fades as
+Here r is the degradation rate of the cell, which is visible in its first 100 cycles,
+and u in [0, 1] is the scaled charging rate between 3.6C and 6C. Nothing that is
+measured before the knee depends on epsilon: s is aleatoric, and six times larger at u =
+1 than at u = 0. The capacity then fades as
 
     Q(n) = early(r, n) - (early(r, life) - 0.88 Ah) * (n / life)**8,
 
-so that it crosses 80 % of the nominal capacity exactly at the drawn life. The magnitudes
-(lives of some hundred to two thousand cycles, variance of Q100 - Q10 between 1e-5 and
-1e-3 Ah²) are those of Severson et al. (2019), doi:10.1038/s41560-019-0356-8.
+so that it crosses 80 % of the nominal capacity exactly at the drawn life. The
+magnitudes (lives of some hundred to two thousand cycles, variance of Q100 - Q10 between
+1e-5 and 1e-3 Ah²) are those of Severson et al. (2019), doi:10.1038/s41560-019-0356-8.
 """
 
 from dataclasses import dataclass
@@ -48,8 +48,8 @@ class Population:
         cells: the records, as a reader would return them.
         log_life_mean, log_life_sd: mean and standard deviation of the natural logarithm
             of life (in cycles), given the degradation rate, protocol and batch of each
-            cell. Features contain the rate with measurement noise and, in cells that live
-            for less than about 200 cycles, the onset of the knee.
+            cell. Features contain the rate with measurement noise and, in cells that
+            live for less than about 200 cycles, the onset of the knee.
         degradation_rate: r of each cell, about 1.
         charge_rate_c: charging rate of the protocol of each cell.
     """
@@ -62,11 +62,12 @@ class Population:
 
 
 def population(num_cells: int, *, seed: int, num_batches: int = 3) -> Population:
-    """Draw cells with curves of cycles 2 to 100, complete capacity sequences and true life.
+    """Draw synthetic cells and the true parameters of their life distribution.
 
-    Protocols and batches are drawn at random for each cell. Both affect the degradation
-    rate and the life. About one cell in 5000 fails before cycle 100 and has no curves
-    after its end of life.
+    The records have the curves of cycles 2 to 100 and all capacities. Protocols and
+    batches are drawn at random for each cell. Both affect the degradation rate and the
+    life. About one cell in 5000 fails before cycle 100 and has no curves after its end
+    of life.
 
     Args:
         num_cells: number of cells.
@@ -83,7 +84,8 @@ def population(num_cells: int, *, seed: int, num_batches: int = 3) -> Population
     """
     if num_cells < 1 or num_batches < 1:
         raise DataError(
-            f"expected at least one cell and one batch, got {num_cells} and {num_batches}"
+            f"expected at least one cell and one batch, got {num_cells} and "
+            f"{num_batches}"
         )
     rng = np.random.default_rng(seed)
     charge_rate = rng.choice(_CHARGE_RATES_C, num_cells)

@@ -27,9 +27,9 @@ class TimeSeries:
         voltage_v: terminal voltage in V.
         current_a: current in A, positive while charging.
         cycle: cycle number of each row as recorded, not decreasing.
-        other: other columns by name, with the unit in the name. `discharge_capacity_ah` and
-            `charge_capacity_ah` are the counters of the cycler; they may be reset at any
-            time.
+        other: other columns by name, with the unit in the name. `discharge_capacity_ah`
+            and `charge_capacity_ah` are the counters of the cycler; they may be reset
+            at any time.
         assumptions: what a reader assumed, one sentence each.
 
     Raises:
@@ -87,7 +87,8 @@ class TimeSeries:
 
     def __repr__(self):
         first, last = self.cycle[0], self.cycle[-1]
-        return f"TimeSeries({self.name!r}, {len(self.time_s)} rows, cycles {first} to {last})"
+        rows = len(self.time_s)
+        return f"TimeSeries({self.name!r}, {rows} rows, cycles {first} to {last})"
 
     def to_cell(
         self,
@@ -95,18 +96,19 @@ class TimeSeries:
         voltage_v: ArrayLike | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> Cell:
-        """Compute the discharge capacity and, on a voltage grid, the curve Q(V) per cycle.
+        """Compute the discharge capacity, and on a voltage grid Q(V), of each cycle.
 
         The capacity of a cycle is the sum of the increases of the cycler's counter
-        (decreases are resets). Without a counter, the discharge current is integrated by
-        the trapezoidal rule over all pairs of consecutive rows of the cycle that both
-        discharge.
+        (decreases are resets). Without a counter, the discharge current is integrated
+        by the trapezoidal rule over all pairs of consecutive rows of the cycle that
+        both discharge.
 
-        A curve is the cumulative charge of the rows that discharge, as a function of their
-        voltage. The voltage is made monotone as in `battprob.features.capacity_on_grid`
-        (implemented here again in NumPy, because records do not depend on JAX), and the
-        charge is interpolated. It is 0 above the first voltage, where the cell has not yet
-        been discharged, and NaN below the last.
+        A curve is the cumulative charge of the rows that discharge, as a function of
+        their voltage. The voltage is made monotone as in
+        `battprob.features.capacity_on_grid` (implemented here again in NumPy, because
+        records do not depend on JAX), and the charge is interpolated. It is 0 above the
+        first voltage, where the cell has not yet been discharged, and NaN below the
+        last.
 
         Args:
             voltage_v: grid in V, increasing or decreasing; None: no curves.
@@ -144,9 +146,9 @@ class TimeSeries:
         if (step < 0).any():
             row = int(np.flatnonzero(step < 0)[0])
             raise DataError(
-                f"{self.name!r}: the time decreases at row {row} (counting from 0), so the "
-                f"current cannot be integrated; sort the rows, or give the cycler's "
-                f"counter {counter} in `other`"
+                f"{self.name!r}: the time decreases at row {row} (counting from 0), so "
+                "the current cannot be integrated; sort the rows, or give the "
+                f"cycler's counter {counter} in `other`"
             )
         # Between two cycles, and before the current starts, a rest may not be logged.
         before = np.concatenate([current_a[:1], current_a[:-1]])
@@ -176,8 +178,8 @@ class TimeSeries:
 def _monotone(voltage, charge):
     """Strictly increasing voltages and their charge, from a noisy falling voltage.
 
-    The voltage is the centre of its monotone envelope; rows of equal voltage are merged at
-    the centre of their charges.
+    The voltage is the centre of its monotone envelope; rows of equal voltage are merged
+    at the centre of their charges.
     """
     lower = np.minimum.accumulate(voltage)
     upper = np.maximum.accumulate(voltage[::-1])[::-1]
@@ -215,7 +217,8 @@ def read_timeseries(
 
     Example:
         >>> series = read_timeseries("cell.bdf.csv")  # doctest: +SKIP
-        >>> cell = series.to_cell(voltage_v=np.linspace(4.2, 2.5, 1000))  # doctest: +SKIP
+        >>> grid_v = np.linspace(4.2, 2.5, 1000)
+        >>> cell = series.to_cell(voltage_v=grid_v)  # doctest: +SKIP
     """
     values, assumptions = load_columns(path, columns or {})
     current = values["current_a"] * (1.0 if charging_is_positive else -1.0)
@@ -249,7 +252,8 @@ def read_timeseries(
 def _voltage_rise(voltage, current):
     """Sum of voltage changes in the direction of the current; positive if signs agree.
 
-    Rows at which the current changes direction are excluded: there the voltage changes by
+    Rows at which the current changes direction are excluded: there the voltage changes
+        by
     polarisation.
     """
     direction = np.sign(current)

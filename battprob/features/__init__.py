@@ -1,4 +1,4 @@
-"""From records to a `FeatureTable`: what a model looks at of each cell."""
+"""Features of cells: from records and curves to a `FeatureTable`, with their errors."""
 
 from battprob.features.capacity import (
     capacity_at,
@@ -13,23 +13,21 @@ from battprob.features.compositions import (
     ilr_inverse,
     replace_zeros,
 )
-from battprob.features.delta_q import DeltaQStatistics, delta_q_statistics
+from battprob.features.delta_q import delta_q_statistics
 from battprob.features.early_life import DELTA_Q_AND_FADE, DISCHARGE, early_life
-from battprob.features.fade import FadeLine, fade_curvature, fade_line
-from battprob.features.files import FileFeatures, features_of_files
+from battprob.features.fade import fade_curvature, fade_line
+from battprob.features.files import features_of_files
 from battprob.features.ica import differential_capacity, differential_voltage
 from battprob.features.impedance import (
-    Bode,
     bode,
     bode_table,
     nyquist,
     nyquist_table,
     relaxation_table,
 )
-from battprob.features.knee import Knee, bacon_watts_knee
-from battprob.features.peaks import Peaks, ica_peaks
+from battprob.features.knee import bacon_watts_knee
+from battprob.features.peaks import ica_peaks
 from battprob.features.propagation import (
-    Moments,
     derive,
     first_order,
     fit_first_order,
@@ -48,20 +46,12 @@ from battprob.features.signals import (
 )
 from battprob.features.static import category, composition, continuous, lattice
 from battprob.features.table import FeatureTable
-from battprob.features.window import WindowRisk, window_risk
+from battprob.features.window import window_risk
 
 __all__ = [
     "DELTA_Q_AND_FADE",
     "DISCHARGE",
-    "Bode",
-    "DeltaQStatistics",
-    "FadeLine",
     "FeatureTable",
-    "FileFeatures",
-    "Knee",
-    "Moments",
-    "Peaks",
-    "WindowRisk",
     "bacon_watts_knee",
     "bode",
     "bode_table",

@@ -1,4 +1,4 @@
-"""Many rows in blocks that fit the cache, where all at once would wait for memory."""
+"""Apply a function to many rows, on CPU in blocks that fit into the cache."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,30 +8,32 @@ import jax.numpy as jnp
 
 from battprob._typing import Array
 
-_AT_ONCE = 128
+_BLOCK_SIZE = 128
 
 
-def in_blocks(one: Callable[..., Any], *arrays: Array) -> Any:
-    """`vmap` over the leading axis, a block of rows after the other on a CPU.
+def map_in_blocks(function: Callable[..., Any], *arrays: Array) -> Any:
+    """`jax.vmap(function)` over the leading axis, evaluated block by block on CPU.
 
-    A block takes rows that lie evenly spread, so that an axis shared out over devices stays
-    so. A GPU wants all rows at once.
+    The rows of a block are equally spaced over the axis, so that every block of an axis
+    sharded over devices contains rows of every device. On a GPU all rows are evaluated
+    at once, which is faster there.
     """
-    many = jax.vmap(one)
+    batched = jax.vmap(function)
     rows = len(arrays[0])
-    if rows <= _AT_ONCE or jax.default_backend() != "cpu":
-        return many(*arrays)
-    blocks = -(-rows // _AT_ONCE)
-    width = -(-rows // blocks)
+    if rows <= _BLOCK_SIZE or jax.default_backend() != "cpu":
+        return batched(*arrays)
+    num_blocks = -(-rows // _BLOCK_SIZE)
+    width = -(-rows // num_blocks)
 
     def split(array):
-        rest = [(0, 0)] * (array.ndim - 1)
-        padded = jnp.pad(array, [(0, width * blocks - rows), *rest], mode="edge")
-        return jnp.swapaxes(padded.reshape(width, blocks, *array.shape[1:]), 0, 1)
+        padding = [(0, width * num_blocks - rows)] + [(0, 0)] * (array.ndim - 1)
+        padded = jnp.pad(array, padding, mode="edge")
+        blocks = padded.reshape(width, num_blocks, *array.shape[1:])
+        return jnp.swapaxes(blocks, 0, 1)
 
     def join(array):
         joined = jnp.swapaxes(array, 0, 1)
-        return joined.reshape(width * blocks, *array.shape[2:])[:rows]
+        return joined.reshape(width * num_blocks, *array.shape[2:])[:rows]
 
-    found = jax.lax.map(lambda block: many(*block), tuple(map(split, arrays)))
-    return jax.tree.map(join, found)
+    results = jax.lax.map(lambda block: batched(*block), tuple(map(split, arrays)))
+    return jax.tree.map(join, results)

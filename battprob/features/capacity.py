@@ -1,7 +1,7 @@
-"""Numbers read off a capacity sequence: at one cycle, its first rise, its efficiency.
+"""Features of capacity sequences: value at a cycle, initial rise, efficiency.
 
-Functions of one cell; `jax.vmap` them over cells that share the `cycle` axis. A missing
-capacity is NaN.
+These are functions of one cell; use `jax.vmap` for several cells with the same `cycle`
+axis. A missing capacity is NaN.
 """
 
 import jax.numpy as jnp
@@ -12,12 +12,12 @@ from battprob._typing import Array, Float
 def capacity_at(
     cycle: Float[Array, " c"], capacity_ah: Float[Array, " c"], at: Float[Array, ""]
 ) -> Float[Array, ""]:
-    """Capacity at cycle number `at`, Ah; NaN where that cycle is absent.
+    """Capacity in Ah at cycle number `at`; NaN if this cycle is not recorded.
 
     Args:
         cycle: cycle numbers, all different.
-        capacity_ah: discharge capacity of each, Ah.
-        at: cycle number wanted.
+        capacity_ah: discharge capacity of each cycle in Ah.
+        at: cycle number.
 
     Example:
         >>> import jax.numpy as jnp
@@ -25,8 +25,8 @@ def capacity_at(
         >>> f"{capacity_at(cycle, capacity, jnp.array(3.0)):.2f}"
         '1.08'
     """
-    here = cycle == at
-    return jnp.where(here.any(), capacity_ah[jnp.argmax(here)], jnp.nan)
+    matches = cycle == at
+    return jnp.where(matches.any(), capacity_ah[jnp.argmax(matches)], jnp.nan)
 
 
 def capacity_rise(
@@ -35,16 +35,16 @@ def capacity_rise(
     first: Float[Array, ""],
     last: Float[Array, ""],
 ) -> Float[Array, ""]:
-    r"""How far capacity climbs above its start: $\max_{a \le k \le b} Q_k - Q_a$, Ah.
+    r"""Largest increase over the first capacity: $\max_{a \le k \le b} Q_k - Q_a$.
 
     Args:
         cycle: cycle numbers, all different.
-        capacity_ah: discharge capacity of each, Ah.
-        first: cycle number a, whose capacity is the start.
+        capacity_ah: discharge capacity of each cycle in Ah; NaN if missing.
+        first: cycle number a.
         last: cycle number b, included.
 
     Returns:
-        The rise, 0 or more; NaN where the capacity at `first` is missing.
+        The rise in Ah, at least 0; NaN if the capacity at `first` is missing.
 
     Example:
         >>> import jax.numpy as jnp
@@ -63,17 +63,20 @@ def coulombic_efficiency(
     discharge_ah: Float[Array, " c"],
     relative_variance: Float[Array, ""],
 ) -> tuple[Float[Array, " c"], Float[Array, " c"]]:
-    r"""Charge got back of each cycle, $\eta_k = Q_{dis,k} / Q_{ch,k}$, and its variance.
+    r"""Coulombic efficiency of each cycle, and its variance.
 
-    $$\operatorname{Var} \eta_k = 2 \eta_k^2 r$$
+    $$\eta_k = Q_{dis,k} / Q_{ch,k},\qquad \operatorname{Var} \eta_k = 2 \eta_k^2 r$$
 
-    to first order, with r the relative variance of one counted charge. An error of the
-    current's gain is common to both and cancels: leave it out of r.
+    to first order, where r is the relative variance of one capacity. A gain error of
+    the current sensor is common to both capacities and cancels; do not include it in r.
 
     Args:
-        charge_ah: charge put in, Ah; NaN where missing.
-        discharge_ah: charge got out, Ah; NaN where missing.
-        relative_variance: square of the relative standard error of one counted charge.
+        charge_ah: charge capacity in Ah; NaN if missing.
+        discharge_ah: discharge capacity in Ah; NaN if missing.
+        relative_variance: r, the squared relative standard error of one capacity.
+
+    Returns:
+        The efficiency and its variance; NaN if the charge capacity is missing or zero.
 
     Example:
         >>> import jax.numpy as jnp
@@ -82,7 +85,8 @@ def coulombic_efficiency(
         >>> f"{value[1]:.3f} ± {variance[1] ** 0.5:.5f}"
         '0.998 ± 0.00014'
     """
-    usable = charge_ah > 0
-    ratio = discharge_ah / jnp.where(usable, charge_ah, 1.0)
-    ratio = jnp.where(usable, ratio, jnp.nan)
+    valid = charge_ah > 0
+    # The inner `where` keeps the gradient finite where the charge is zero.
+    ratio = discharge_ah / jnp.where(valid, charge_ah, 1.0)
+    ratio = jnp.where(valid, ratio, jnp.nan)
     return ratio, 2 * ratio**2 * relative_variance

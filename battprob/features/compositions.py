@@ -1,9 +1,10 @@
-"""Compositions: parts of a whole, in coordinates that models may add and scale.
+"""Log-ratio transforms of compositions, whose parts are fractions of a whole.
 
-Fractions sum to one, so they are not free: raising one lowers the others. Log ratios are.
-CLR keeps one coordinate a part (they sum to zero); ILR has one fewer and is orthonormal,
-so that distances between compositions are kept. Both need parts above zero: see
-`replace_zeros`.
+Fractions sum to one, so increasing one decreases the others. Log ratios have no such
+constraint and are suitable as features. The centred log ratio (CLR) has one coordinate
+per part, with sum zero. The isometric log ratio (ILR) has one coordinate fewer and
+preserves distances between compositions. Both need positive parts (see
+`replace_zeros`).
 
 References:
     Aitchison, J. R. Stat. Soc. B 44 (1982) 139, doi:10.1111/j.2517-6161.1982.tb01195.x
@@ -31,23 +32,23 @@ def closure(parts: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
 def replace_zeros(
     parts: ArrayLike, *, detection_limit: ArrayLike
 ) -> Float[Array, "*b d"]:
-    r"""Fractions whose zeros are replaced by a small one, ratios of the others kept.
+    r"""Replace zeros by a small fraction; the ratios of the other parts do not change.
 
-    With δ_j the detection limit of part j, after closure,
+    With δ_j the replacement of part j and x_j the fractions,
 
-    $$r_j = \delta_j \text{ where } x_j = 0,\qquad
-    r_j = x_j \Bigl(1 - \sum_{x_k = 0} \delta_k\Bigr) \text{ elsewhere}$$
+    $$r_j = \delta_j \text{ if } x_j = 0,\qquad
+    r_j = x_j \Bigl(1 - \sum_{x_k = 0} \delta_k\Bigr) \text{ otherwise}$$
 
-    Log ratios with a replaced part depend on δ: try a second value before believing them.
+    Log ratios with a replaced part depend on δ: check the results with a second value.
 
     Args:
-        parts: not negative, of any unit.
-        detection_limit: fraction put in place of a zero, of all parts or of each; about
-            two thirds of what could just have been measured.
+        parts: non-negative amounts in any unit.
+        detection_limit: fraction that replaces a zero, one for all parts or one per
+            part; about two thirds of the smallest fraction that can be measured.
 
     Raises:
-        DataError: parts are negative or not finite, a row is all zero, or the limit is not
-            between 0 and the smallest part that is there.
+        DataError: parts are negative or not finite, all parts of a row are zero, or the
+            limit is not between 0 and the smallest fraction present.
 
     Example:
         >>> replace_zeros([0.0, 0.5, 0.5], detection_limit=0.01).tolist()
@@ -68,9 +69,9 @@ def replace_zeros(
             f"detection_limit must lie between 0 and the smallest fraction present, "
             f"{smallest:g}; got {limit.min():g} to {limit.max():g}"
         )
-    put = np.where(zero, limit, 0.0)
-    kept = fractions * (1 - put.sum(axis=-1, keepdims=True))
-    return jnp.asarray(put + kept, jnp.result_type(float))
+    replacement = np.where(zero, limit, 0.0)
+    scaled = fractions * (1 - replacement.sum(axis=-1, keepdims=True))
+    return jnp.asarray(replacement + scaled, jnp.result_type(float))
 
 
 def clr(parts: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
@@ -85,14 +86,14 @@ def clr(parts: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
 
 
 def clr_inverse(ratios: Float[Array, "*b d"]) -> Float[Array, "*b d"]:
-    """Fractions with these centred log ratios (any constant may be added to them)."""
+    """Fractions with the given centred log ratios; a constant offset has no effect."""
     return jax.nn.softmax(ratios, axis=-1)
 
 
 def ilr(parts: Float[Array, "*b d"]) -> Float[Array, "*b d-1"]:
     r"""Isometric log ratios of positive parts, one coordinate fewer than parts.
 
-    Coordinate i compares the first i parts with the next one (i = 1 … d - 1):
+    Coordinate i compares the first i parts with part i + 1 (i = 1 … d - 1):
 
     $$z_i = \sqrt{\tfrac{i}{i+1}}\,\log \frac{(x_1 \cdots x_i)^{1/i}}{x_{i+1}}$$
 
@@ -104,7 +105,7 @@ def ilr(parts: Float[Array, "*b d"]) -> Float[Array, "*b d-1"]:
 
 
 def ilr_inverse(coordinates: Float[Array, "*b e"]) -> Float[Array, "*b e+1"]:
-    """Fractions with these isometric log ratios.
+    """Fractions with the given isometric log ratios.
 
     Example:
         >>> ilr_inverse(jnp.array([0.0])).tolist()
@@ -115,23 +116,23 @@ def ilr_inverse(coordinates: Float[Array, "*b e"]) -> Float[Array, "*b e+1"]:
 
 
 def require_parts(parts: np.ndarray) -> None:
-    """Check that rows are compositions.
+    """Check that all rows are compositions.
 
     Raises:
-        DataError: a part is negative or not finite, or a row is all zero.
+        DataError: a part is negative or not finite, or all parts of a row are zero.
     """
     bad = ~np.isfinite(parts) | (parts < 0)
     rows = np.atleast_2d(bad).any(axis=-1) | (np.atleast_2d(parts).sum(axis=-1) == 0)
     if rows.any():
         row = int(np.flatnonzero(rows)[0])
         raise DataError(
-            f"parts must be finite, not negative and not all zero; row {row} (counting "
+            f"parts must be finite, non-negative and not all zero; row {row} (counting "
             f"from 0) is {np.atleast_2d(parts)[row].tolist()}"
         )
 
 
 def _contrasts(num_parts):
-    """Orthonormal columns: column i is even over parts 1 … i and balances part i + 1."""
+    """Orthonormal contrasts; column i compares parts 1 … i with part i + 1."""
     contrasts = np.zeros((num_parts, num_parts - 1))
     for i in range(1, num_parts):
         contrasts[:i, i - 1] = 1 / i

@@ -1,4 +1,4 @@
-"""Statistics of ΔQ(V), how far the discharge curve moved between two early cycles."""
+"""Statistics of ΔQ(V), the difference of the discharge curves of two early cycles."""
 
 from typing import NamedTuple
 
@@ -8,7 +8,7 @@ from battprob._typing import Array, Float
 
 
 class DeltaQStatistics(NamedTuple):
-    """Decimal logarithms of the magnitudes of five statistics of ΔQ(V), and a shape."""
+    """Decimal logarithms of five statistics of ΔQ(V), and the inverse kurtosis."""
 
     log10_variance: Float[Array, ""]
     log10_minimum: Float[Array, ""]
@@ -25,22 +25,23 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
     \overline{u^3},\ \overline{u^4}\},\qquad
     m = \overline{\Delta Q},\ u = (\Delta Q - m) / \sqrt{\overline{(\Delta Q - m)^2}}$$
 
-    Averages run over the grid of voltages with equal weights and no correction for the
-    sample size; the kurtosis is not the excess, so a Gaussian has 3. Its inverse lies in
-    (0, 1], near 0 for a curve with one sharp dip: being bounded, an odd curve cannot
-    carry a prediction far away. Use `jax.vmap` for many cells.
+    Averages over the voltages have equal weights and no correction for the sample size.
+    The kurtosis is not the excess kurtosis; that of a Gaussian is 3. Its inverse is in
+    (0, 1] and close to 0 for a curve with one sharp dip. Because it is bounded, an
+    outlier cannot cause a large extrapolation. Use `jax.vmap` for several cells.
 
-    A statistic of exactly 0 gives -inf. A curve that varies by no more than rounding
-    counts as constant: its variance is 0, its skewness and kurtosis NaN. The gradient is
-    0 in both cases, never NaN.
+    A statistic that is exactly 0 gives -inf. A curve whose variation does not exceed
+    rounding errors is treated as constant: its variance is 0, its skewness and kurtosis
+        are
+    NaN. The gradient is 0 in both cases, never NaN.
 
     Args:
-        delta_q_ah: capacity of the later cycle minus that of the earlier one, Ah, at the
-            voltages of an even grid.
+        delta_q_ah: capacity of the later cycle minus capacity of the earlier cycle, in
+            Ah, at equally spaced voltages.
 
     Returns:
-        The five logarithms and the inverse kurtosis; the variance before its logarithm is
-        in Ah², minimum and mean are in Ah.
+        The five logarithms and the inverse kurtosis. Before the logarithm, the variance
+        is in Ah², minimum and mean are in Ah.
 
     Example:
         >>> import jax.numpy as jnp
@@ -50,13 +51,14 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
 
     References:
         Severson et al., Data-driven prediction of battery cycle life before capacity
-        degradation, Nature Energy 4, 383 (2019), doi:10.1038/s41560-019-0356-8. Written
-        here with decimal logarithms of all five.
+        degradation, Nature Energy 4, 383 (2019), doi:10.1038/s41560-019-0356-8. Here
+        all five logarithms are decimal.
     """
     mean = jnp.mean(delta_q_ah)
     centred = delta_q_ah - mean
     variance = jnp.mean(centred**2)
     rounding = 8 * jnp.finfo(delta_q_ah.dtype).eps * jnp.max(jnp.abs(delta_q_ah))
+    # A sum of squares of rounding errors is positive although the curve is constant.
     varies = variance > rounding**2
     standard = centred / jnp.sqrt(jnp.where(varies, variance, 1.0))
     kurtosis = jnp.where(varies, jnp.mean(standard**4), jnp.nan)
@@ -73,6 +75,6 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
 
 
 def _log10_magnitude(x):
-    """log10|x|, with gradient 0 where it is -inf."""
+    """log10 |x|, with gradient 0 at x = 0, where the value is -inf."""
     zero = x == 0
     return jnp.where(zero, -jnp.inf, jnp.log10(jnp.abs(jnp.where(zero, 1.0, x))))

@@ -1,4 +1,4 @@
-"""The early-life features of a lithium-ion cell that its cycle life is predicted from."""
+"""Features of the first cycles of a cell, from which its cycle life is predicted."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ import numpy as np
 from battprob._errors import DataError
 from battprob._typing import Array, Float
 from battprob.data.records import Cell
-from battprob.features._stack import (
+from battprob.features._cell_arrays import (
     require_capacities,
     stack_capacities,
     stack_curves,
@@ -20,7 +20,7 @@ from battprob.features.delta_q import delta_q_statistics
 from battprob.features.fade import fade_line
 from battprob.features.table import FeatureTable
 
-_FIRST_CYCLE = 2  # cycle 1 is absent, or unlike the rest, in most records
+_FIRST_CYCLE = 2  # cycle 1 is missing or differs from the others in most records
 _LATE_WINDOW = 10  # cycles
 
 _UNITS = {
@@ -61,34 +61,34 @@ DELTA_Q_AND_FADE = (
 def early_life(
     cells: Sequence[Cell], *, early_cycle: int = 10, late_cycle: int = 100
 ) -> FeatureTable:
-    r"""Features of the first cycles: moments of ΔQ(V), capacity and its fade.
+    r"""Early-life features: statistics of ΔQ(V), capacity, and capacity fade.
 
     With $\Delta Q(V) = Q_{late}(V) - Q_{early}(V)$ and capacity $Q_k$ at cycle k:
 
     | column | meaning |
     |---|---|
-    | `delta_q_…` | see `delta_q_statistics` |
+    | `delta_q_…` | statistics of ΔQ(V), see `delta_q_statistics` |
     | `first_capacity`, `late_capacity` | $Q_2$, $Q_{late}$ |
     | `capacity_rise` | $\max_{2 \le k \le late} Q_k - Q_2$ |
     | `fade_slope`, `fade_intercept` | line through $Q_k$, k = 2 … late |
-    | `late_fade_slope`, `late_fade_intercept` | the same over the last ten of these |
+    | `late_fade_slope`, `late_fade_intercept` | line through the last ten $Q_k$ |
 
-    Slopes and intercepts carry their squared standard error as `variance`; that of the
-    rest is not known. `DISCHARGE` and `DELTA_Q_AND_FADE` name two customary choices of
-    columns. Readings are taken as they are: repair glitches first with
-    `battprob.data.despike`.
+    The `variance` of slopes and intercepts is their squared standard error; the
+    variance of the other features is unknown (NaN). `DISCHARGE` and `DELTA_Q_AND_FADE`
+    are two common selections of columns. Spikes are not removed: use
+    `battprob.data.despike` first.
 
     Args:
-        cells: records with Q(V) curves on one common, even grid of voltages.
-        early_cycle, late_cycle: the two cycles ΔQ is taken between; nothing after
-            `late_cycle` is looked at.
+        cells: records with Q(V) curves on one grid of equally spaced voltages.
+        early_cycle, late_cycle: the cycles of ΔQ; later cycles are ignored.
 
     Returns:
-        One row a cell, in the order given; grouped by batch if every cell states one.
+        One row per cell, in the given order; `groups` are the batches if every cell has
+        one.
 
     Raises:
-        DataError: the cycles are not 2 ≤ early < late, or a cell lacks a curve or a
-            capacity that is needed, or has another grid; the message names it.
+        DataError: not 2 ≤ early_cycle < late_cycle, or a cell lacks a required curve or
+            capacity or has another voltage grid; the message names the cell.
 
     Example:
         >>> import numpy as np
@@ -122,7 +122,7 @@ def early_life(
     capacity = stack_capacities(cells, cycle)
     require_capacities(cells, cycle, capacity, (_FIRST_CYCLE, late_cycle))
     dtype = jnp.result_type(float)
-    columns, variances = _columns_of_all(
+    columns, variances = _features_of_cells(
         *(jnp.asarray(array, dtype) for array in (curves, capacity, cycle))
     )
     unknown = np.full(len(cells), np.nan, dtype)
@@ -138,16 +138,16 @@ def early_life(
 
 
 @eqx.filter_jit
-def _columns_of_all(
+def _features_of_cells(
     curves: Float[Array, "n 2 v"],
     capacity: Float[Array, "n c"],
     cycle: Float[Array, " c"],
 ):
-    return jax.vmap(_columns_of_one, in_axes=(0, 0, None))(curves, capacity, cycle)
+    return jax.vmap(_features_of_cell, in_axes=(0, 0, None))(curves, capacity, cycle)
 
 
-def _columns_of_one(curves, capacity, cycle):
-    """Columns by name, and the variances of those where it is known."""
+def _features_of_cell(curves, capacity, cycle):
+    """Columns by name, and the variances that are known."""
     first, last = cycle[0], cycle[-1]
     early_curve, late_curve = curves
     moments = delta_q_statistics(late_curve - early_curve)

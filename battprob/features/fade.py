@@ -1,4 +1,4 @@
-"""The straight line through capacity over a window of cycles, with its errors."""
+"""Slope and curvature of the capacity over a window of cycles, with standard errors."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ from battprob._typing import Array, Float
 
 
 class FadeLine(NamedTuple):
-    """Ordinary least squares line of capacity on cycle number.
+    """Ordinary least-squares line of capacity against cycle number.
 
     Args:
-        slope: Ah a cycle, negative where the cell fades.
-        intercept: Ah, the line at cycle 0.
-        slope_variance: square of the slope's standard error, (Ah a cycle)².
-        intercept_variance: square of the intercept's standard error, Ah².
+        slope: Ah per cycle, negative for a cell that fades.
+        intercept: value of the line at cycle 0, Ah.
+        slope_variance: squared standard error of the slope, (Ah per cycle)².
+        intercept_variance: squared standard error of the intercept, Ah².
     """
 
     slope: Float[Array, ""]
@@ -29,28 +29,27 @@ def fade_line(
     first: Float[Array, ""],
     last: Float[Array, ""],
 ) -> FadeLine:
-    r"""Fit a line to one cell's capacity between two cycles; `jax.vmap` for many cells.
+    r"""Fit a line to the capacity of one cell between two cycles.
 
-    $$\hat b = \frac{\sum (k - \bar k) Q_k}{S},\quad \hat a = \bar Q - \hat b \bar k,\quad
-    S = \sum (k - \bar k)^2,$$
+    $$\hat b = \frac{\sum (k - \bar k) Q_k}{S},\quad
+    \hat a = \bar Q - \hat b \bar k,\quad S = \sum (k - \bar k)^2,$$
     $$\operatorname{Var} \hat b = \frac{s^2}{S},\quad
     \operatorname{Var} \hat a = s^2 \Bigl(\frac1n + \frac{\bar k^2}{S}\Bigr),\quad
     s^2 = \frac{1}{n - 2} \sum (Q_k - \hat a - \hat b k)^2$$
 
-    Any sequence will do: of resistances, the slope is the resistance growth dR/dN.
-
-    Sums run over the n cycles of the window whose capacity is not NaN. The variances
-    take the residuals as independent and even; residuals that bend or drift together
-    make them too small.
+    The sums are over the n cycles of the window whose capacity is not NaN. The
+    variances assume independent residuals of equal variance; with curvature or drift
+    they are too small. Use `jax.vmap` for several cells. The function can be applied to
+    other sequences: with resistances the slope is the resistance growth dR/dN.
 
     Args:
         cycle: cycle numbers, all different.
-        capacity_ah: discharge capacity of each, Ah; NaN where missing.
+        capacity_ah: discharge capacity of each cycle in Ah; NaN if missing.
         first: first cycle number of the window.
         last: last cycle number of the window, included.
 
     Returns:
-        The line; NaN throughout with fewer than two capacities in the window, NaN
+        The line; all NaN with fewer than two capacities in the window, and NaN
         variances with two.
 
     Example:
@@ -62,21 +61,23 @@ def fade_line(
     """
     used = jnp.isfinite(capacity_ah) & (cycle >= first) & (cycle <= last)
     count = used.sum().astype(capacity_ah.dtype)
-    defined, tested = count > 1, count > 2
+    line_defined, variance_defined = count > 1, count > 2
     mean_cycle = jnp.sum(jnp.where(used, cycle, 0.0)) / jnp.maximum(count, 1.0)
     mean_capacity = jnp.sum(jnp.where(used, capacity_ah, 0.0)) / jnp.maximum(count, 1.0)
-    offset = jnp.where(used, cycle - mean_cycle, 0.0)
-    fall = jnp.where(used, capacity_ah - mean_capacity, 0.0)
-    spread = jnp.where(defined, offset @ offset, 1.0)
-    slope = offset @ fall / spread
-    residual = fall - slope * offset
-    noise = residual @ residual / jnp.where(tested, count - 2.0, 1.0)
-    leverage = 1.0 / jnp.maximum(count, 1.0) + mean_cycle**2 / spread
+    centred_cycle = jnp.where(used, cycle - mean_cycle, 0.0)
+    centred_capacity = jnp.where(used, capacity_ah - mean_capacity, 0.0)
+    # Denominators are replaced by 1 if undefined, so that no gradient becomes NaN.
+    sum_of_squares = jnp.where(line_defined, centred_cycle @ centred_cycle, 1.0)
+    slope = centred_cycle @ centred_capacity / sum_of_squares
+    residual = centred_capacity - slope * centred_cycle
+    noise = residual @ residual / jnp.where(variance_defined, count - 2.0, 1.0)
+    leverage = 1.0 / jnp.maximum(count, 1.0) + mean_cycle**2 / sum_of_squares
+    intercept = mean_capacity - slope * mean_cycle
     return FadeLine(
-        slope=jnp.where(defined, slope, jnp.nan),
-        intercept=jnp.where(defined, mean_capacity - slope * mean_cycle, jnp.nan),
-        slope_variance=jnp.where(tested, noise / spread, jnp.nan),
-        intercept_variance=jnp.where(tested, noise * leverage, jnp.nan),
+        slope=jnp.where(line_defined, slope, jnp.nan),
+        intercept=jnp.where(line_defined, intercept, jnp.nan),
+        slope_variance=jnp.where(variance_defined, noise / sum_of_squares, jnp.nan),
+        intercept_variance=jnp.where(variance_defined, noise * leverage, jnp.nan),
     )
 
 
@@ -86,23 +87,24 @@ def fade_curvature(
     first: Float[Array, ""],
     last: Float[Array, ""],
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    r"""Second derivative of capacity over cycle by a least-squares parabola, and its variance.
+    r"""Curvature of the capacity over the cycles, from a least-squares parabola.
 
-    With p the parabola's part that no line explains, $p = k^2$ less its own line,
+    With p the residuals of $k^2$ from its own least-squares line,
     $$\hat Q'' = 2 \frac{p \cdot Q}{p \cdot p},\quad
     \operatorname{Var} \hat Q'' = \frac{4 s^2}{p \cdot p},\quad s^2 = \frac{R}{n - 3}$$
 
     Args:
-        cycle, capacity_ah, first, last: as `fade_line`.
+        cycle, capacity_ah, first, last: as in `fade_line`.
 
     Returns:
-        Curvature in Ah a cycle², and its variance; NaN with fewer than three capacities
-        in the window, the variance also with three.
+        Curvature in Ah per cycle², and its variance. Both are NaN with fewer than three
+        capacities in the window; the variance is also NaN with three.
 
     Example:
         >>> import jax.numpy as jnp
         >>> cycle = jnp.arange(1.0, 9.0)
-        >>> curvature, _ = fade_curvature(cycle, 1 - 1e-3 * cycle**2, cycle[0], cycle[-1])
+        >>> capacity = 1 - 1e-3 * cycle**2
+        >>> curvature, _ = fade_curvature(cycle, capacity, cycle[0], cycle[-1])
         >>> f"{curvature:.4f}"
         '-0.0020'
     """
@@ -113,14 +115,15 @@ def fade_curvature(
         line = fade_line(cycle, jnp.where(used, y, jnp.nan), first, last)
         return jnp.where(used, y - line.intercept - line.slope * cycle, 0.0)
 
+    # Centred, because k² of large cycle numbers is almost collinear with k.
     centre = jnp.sum(jnp.where(used, cycle, 0.0)) / jnp.maximum(count, 1.0)
-    bent, bend = residual((cycle - centre) ** 2), residual(capacity_ah)
-    defined, tested = count > 2, count > 3
-    size = jnp.where(defined, bent @ bent, 1.0)
-    weight = bent @ bend / size
-    left = bend - weight * bent
-    noise = left @ left / jnp.where(tested, count - 3.0, 1.0)
+    parabola, detrended = residual((cycle - centre) ** 2), residual(capacity_ah)
+    curvature_defined, variance_defined = count > 2, count > 3
+    sum_of_squares = jnp.where(curvature_defined, parabola @ parabola, 1.0)
+    coefficient = parabola @ detrended / sum_of_squares
+    remaining = detrended - coefficient * parabola
+    noise = remaining @ remaining / jnp.where(variance_defined, count - 3.0, 1.0)
     return (
-        jnp.where(defined, 2 * weight, jnp.nan),
-        jnp.where(tested, 4 * noise / size, jnp.nan),
+        jnp.where(curvature_defined, 2 * coefficient, jnp.nan),
+        jnp.where(variance_defined, 4 * noise / sum_of_squares, jnp.nan),
     )

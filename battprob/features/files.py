@@ -25,7 +25,8 @@ class FileFeatures(NamedTuple):
 
     Attributes:
         table: one row per cell or per spectrum.
-        cycle_life: recorded life of each row in cycles, NaN if unknown; None for spectra.
+        cycle_life: recorded life of each row in cycles, NaN if unknown; None for
+            spectra.
         notes: what was assumed, repaired and chosen, one line each.
     """
 
@@ -34,7 +35,7 @@ class FileFeatures(NamedTuple):
     notes: tuple[str, ...]
 
     def to_dataframe(self) -> Any:
-        """`FeatureTable.to_dataframe`, with a column `cycle_life` if any life is known."""
+        """As `FeatureTable.to_dataframe`, with a column `cycle_life` if known."""
         frame = self.table.to_dataframe()
         if self.cycle_life is not None and not np.isnan(self.cycle_life).all():
             frame["cycle_life"] = self.cycle_life
@@ -49,12 +50,12 @@ def features_of_files(
 ) -> FileFeatures:
     """Compute early-life features of cells, or Nyquist features of spectra, from files.
 
-    All formats of `battprob.data.read_file` are read, including those of readers that you
-    registered with `battprob.data.register_reader`.
+    All formats of `battprob.data.read_file` are read, including those of readers that
+    you registered with `battprob.data.register_reader`.
 
     - Cells (packs `.npz`, MATR batches `.mat`) and cycler logs (Battery Data Format and
-      BatteryArchive `.csv`, `.parquet`, `.mpt`, `.mpr`, `.nda`, `.ndax`; one cell per file)
-      give `early_life` features after `despike`. The discharge curves of logs are
+      BatteryArchive `.csv`, `.parquet`, `.mpt`, `.mpr`, `.nda`, `.ndax`; one cell per
+      file) give `early_life` features after `despike`. The discharge curves of logs are
       interpolated to 1000 equally spaced voltages, which all cells cover.
     - Spectra (`.DTA`, `.z`, `.mpt`, `.csv`) give `nyquist_table` features at five
       frequencies per decade over the range that all spectra cover.
@@ -64,8 +65,8 @@ def features_of_files(
         early_cycle, late_cycle: see `early_life`.
 
     Raises:
-        DataError: a file cannot be read, the files have records of different types, or a
-            cell lacks required cycles; the message names the file or the cell.
+        DataError: a file cannot be read, the files have records of different types, or
+            a cell lacks required cycles; the message names the file or the cell.
 
     Example:
         >>> features = features_of_files(["cell1.csv", "cell2.csv"])  # doctest: +SKIP
@@ -82,8 +83,8 @@ def features_of_files(
     if len(set(types.values())) > 1:
         listed = ", ".join(f"{path.name} ({t.__name__})" for path, t in types.items())
         raise DataError(
-            f"expected files with one type of records, got {listed}: make one table for "
-            "each type"
+            f"expected files with one type of records, got {listed}: make one table "
+            "for each type"
         )
     joined = [record for path in paths for record in records[path]]
     if isinstance(joined[0], Spectrum):
@@ -123,9 +124,9 @@ def _common_voltages(series: Sequence[TimeSeries]):
     low, high = max(r[0] for r in ranges), min(r[1] for r in ranges)
     if not low < high:
         raise DataError(
-            "the discharges of the cells need a common voltage range; the highest final "
-            f"voltage is {low:g} V, the lowest initial voltage {high:g} V: leave out the "
-            "cells with a narrow range"
+            "the discharges of the cells need a common voltage range; the highest "
+            f"final voltage is {low:g} V, the lowest initial voltage {high:g} V: leave "
+            "out the cells with a narrow range"
         )
     return np.linspace(high, low, _NUM_VOLTAGES)
 
@@ -136,8 +137,8 @@ def _features_of_spectra(spectra):
     if not low < high:
         raise DataError(
             "the spectra need a common frequency range; the highest lower limit is "
-            f"{low:g} Hz, the lowest upper limit {high:g} Hz: leave out the spectra with a "
-            "narrow range"
+            f"{low:g} Hz, the lowest upper limit {high:g} Hz: leave out the spectra "
+            "with a narrow range"
         )
     num_frequencies = round(_FREQUENCIES_PER_DECADE * np.log10(high / low)) + 1
     grid = np.geomspace(high, low, max(2, num_frequencies))

@@ -1,4 +1,4 @@
-"""Impedance spectra as real vectors on one grid of frequencies, with their errors."""
+"""Features of impedance spectra on a common frequency grid, with their errors."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from battprob.features.propagation import first_order
 from battprob.features.table import FeatureTable
 from battprob.predictive import Predictive
 
-_EDGE = 1e-6  # relative: instruments round the ends of one sweep differently
+_RELATIVE_TOLERANCE = 1e-6  # instruments round the first and last frequency differently
 
 
 class Bode(NamedTuple):
-    """Decimal logarithm of |Z| in ohm, and the phase in rad."""
+    """Decimal logarithm of |Z| (ohm), and phase in rad."""
 
     log10_magnitude: Float[Array, "*b f"]
     phase_rad: Float[Array, "*b f"]
 
 
 def nyquist(impedance_ohm: Complex[Array, "*b f"]) -> Float[Array, "*b f 2"]:
-    """Real and negative imaginary part in ohm, the two axes of a Nyquist plot.
+    """Re Z and -Im Z in ohm, the two axes of a Nyquist plot.
 
     Example:
         >>> nyquist(jnp.array([2.0 - 0.5j])).tolist()
@@ -34,10 +34,11 @@ def nyquist(impedance_ohm: Complex[Array, "*b f"]) -> Float[Array, "*b f 2"]:
 
 
 def bode(impedance_ohm: Complex[Array, "*b f"]) -> Bode:
-    r"""$\log_{10}|Z|$ and $\arg Z$, the phase unwrapped along the last axis.
+    r"""Magnitude $\log_{10}|Z|$ and phase $\arg Z$, unwrapped along the last axis.
 
-    The first phase is in (-π, π]; each next one is the nearest to the one before it. At
-    Z = 0 the magnitude is -inf and the phase 0, both with gradient 0.
+    The first phase is in (-π, π]; multiples of 2π are added to the others so that each
+    is nearest to the previous one. At Z = 0 the magnitude is -inf and the phase 0, both
+    with gradient 0.
 
     Example:
         >>> magnitude, phase = bode(jnp.array([-1.0 + 0.1j, -1.0 - 0.1j]))
@@ -55,22 +56,25 @@ def nyquist_table(
     *,
     variance_ohm2: Sequence[np.ndarray] | None = None,
 ) -> FeatureTable:
-    """Re Z and -Im Z of every spectrum at common frequencies, one row a spectrum.
+    """Re Z and -Im Z of each spectrum at common frequencies, one row per spectrum.
 
-    Between measured frequencies Z is interpolated linearly in log frequency. Its error
-    there follows from those of its two neighbours, taken as independent: an error that
-    both share (a drift, a gain) is understated, at most by half. The error of
-    interpolating is not in it, so choose a grid no finer than the sweep.
+    Between measured frequencies Z is interpolated linearly in log frequency. The
+    variance of an interpolated value is computed from those of its two neighbours under
+    the assumption that their errors are independent. A common error (drift, gain) makes
+    the result too small, at most by a factor of two. The interpolation error is not
+    included; the grid should not be finer than the sweep.
 
     Args:
-        spectra: records whose sweeps cover the grid.
-        grid_hz: frequencies of the features, such as `np.geomspace(1e3, 0.1, 20)`.
-        variance_ohm2: of each spectrum the variances [f 2] of Re and of Im at its own
-            frequencies, independent, from replicates or from a noise model. None: not
-            known.
+        spectra: spectra whose frequencies cover the grid.
+        grid_hz: frequencies of the features in Hz, such as `np.geomspace(1e3, 0.1,
+            20)`.
+        variance_ohm2: for each spectrum the variances [f, 2] of Re and Im in ohm² at
+            its own frequencies, from repeated measurements or a noise model. None:
+            unknown.
 
     Raises:
-        DataError: a spectrum does not reach over the grid, or variances do not fit.
+        DataError: a spectrum does not cover the grid, or the shapes of the variances do
+            not match.
 
     Example:
         >>> spectrum = Spectrum("a", [100.0, 1.0], [1 - 1j, 3 - 3j])
@@ -91,10 +95,11 @@ def bode_table(
     *,
     variance_ohm2: Sequence[np.ndarray] | None = None,
 ) -> FeatureTable:
-    """log10 |Z| and unwrapped phase of every spectrum at common frequencies.
+    """log10 |Z| and unwrapped phase of each spectrum at common frequencies.
 
-    Arguments and interpolation are those of `nyquist_table`; variances follow from those
-    of Re and Im to first order, which holds while the error is well below |Z|.
+    Arguments and interpolation are those of `nyquist_table`. The variances are computed
+    from those of Re and Im to first order, which is valid for errors much smaller than
+    |Z|.
 
     Example:
         >>> spectrum = Spectrum("a", [100.0, 1.0], [10 - 10j, 10 - 10j])
@@ -116,15 +121,16 @@ def bode_table(
 def relaxation_table(
     rows: Sequence[str], tau_s: Sequence[float] | np.ndarray, gamma: Predictive
 ) -> FeatureTable:
-    """log10 γ of every spectrum at common relaxation times, with its posterior variance.
+    """log10 γ of each spectrum at common relaxation times, with its posterior variance.
 
     Args:
         rows: names of the spectra.
         tau_s: relaxation times in s, such as `np.geomspace(1e-4, 10, 15)`.
-        gamma: γ(ln τ) in ohm at these, [n t]: `eis.DRT().fit(...).predict(tau_s)`.
+        gamma: γ(ln τ) in ohm at these times, [n, t], as
+            `eis.DRT().fit(...).predict(tau_s)` returns it.
 
     Raises:
-        DataError: rows, times and predictions do not agree.
+        DataError: the numbers of rows and times are not those of the predictions.
 
     Example:
         >>> gamma = Predictive.gaussian([[10.0, 100.0]], 0.0, 1e-4)
@@ -134,12 +140,14 @@ def relaxation_table(
     """
     if gamma.shape != (len(rows), len(tau_s)):
         raise DataError(
-            f"{len(rows)} rows and {len(tau_s)} times, but predictions {gamma.shape}"
+            f"gamma must have shape [rows, times] = ({len(rows)}, {len(tau_s)}); got "
+            f"{gamma.shape}"
         )
-    # Within one standard deviation: the logarithm of a skewed law is about normal.
-    low, middle, high = jnp.log10(gamma.quantile(jnp.array([0.1587, 0.5, 0.8413])))
+    # log γ is approximately normal: half the distance between its quantiles at ±1
+    # standard deviation is the standard deviation, and insensitive to the tails.
+    low, median, high = jnp.log10(gamma.quantile(jnp.array([0.1587, 0.5, 0.8413])))
     return FeatureTable(
-        np.asarray(middle),
+        np.asarray(median),
         names=[f"log10_gamma_{tau:g}s" for tau in tau_s],
         units=["log10 ohm"] * len(tau_s),
         rows=rows,
@@ -158,13 +166,13 @@ def _polar(parts):
 
 
 def _on_grid(spectra, grid_hz, variance_ohm2):
-    """Re and Im of every spectrum on the grid, and their variances: [n f 2] each."""
+    """Re and Im of each spectrum on the grid, and their variances, both [n, f, 2]."""
     if variance_ohm2 is None:
         variance_ohm2 = [np.full((len(s.frequency_hz), 2), np.nan) for s in spectra]
     if len(variance_ohm2) != len(spectra) or not len(spectra):
         raise DataError(
-            f"expected spectra, and variances of each; got {len(spectra)} spectra and "
-            f"{len(variance_ohm2)} variances"
+            "expected at least one spectrum, and one array of variances for each; got "
+            f"{len(spectra)} spectra and {len(variance_ohm2)} variances"
         )
     pairs = [
         _interpolated(spectrum, np.asarray(grid_hz, float), np.asarray(variance, float))
@@ -178,32 +186,36 @@ def _interpolated(spectrum, grid, variance):
     frequency = spectrum.frequency_hz[order]
     if variance.shape != (len(frequency), 2):
         raise DataError(
-            f"spectrum {spectrum.name!r}: variance_ohm2 must be of shape "
-            f"({len(frequency)}, 2), one for Re and one for Im; got {variance.shape}"
+            f"spectrum {spectrum.name!r}: variance_ohm2 must have shape "
+            f"({len(frequency)}, 2), a variance of Re and one of Im; got "
+            f"{variance.shape}"
         )
-    outside = (grid < frequency[0] * (1 - _EDGE)) | (grid > frequency[-1] * (1 + _EDGE))
+    outside = (grid < frequency[0] * (1 - _RELATIVE_TOLERANCE)) | (
+        grid > frequency[-1] * (1 + _RELATIVE_TOLERANCE)
+    )
     if outside.any() or (grid <= 0).any():
         raise DataError(
-            f"spectrum {spectrum.name!r} covers {frequency[0]:g} to {frequency[-1]:g} Hz, "
-            f"not {grid[outside | (grid <= 0)][0]:g} Hz: narrow the grid"
+            f"spectrum {spectrum.name!r} covers {frequency[0]:g} to {frequency[-1]:g} "
+            f"Hz, not {grid[outside | (grid <= 0)][0]:g} Hz: reduce the range of the "
+            "grid"
         )
     parts = np.stack([spectrum.impedance_ohm.real, spectrum.impedance_ohm.imag], axis=1)
     low = np.clip(np.searchsorted(frequency, grid, "right") - 1, 0, len(frequency) - 1)
     high = np.minimum(low + 1, len(frequency) - 1)
     width = np.log(frequency[high] / frequency[low])
-    share = np.log(grid / frequency[low]) / np.where(width > 0, width, 1.0)
-    share = np.clip(share, 0.0, 1.0)[:, None]
-    values, errors = parts[order], variance[order]
+    weight = np.log(grid / frequency[low]) / np.where(width > 0, width, 1.0)
+    weight = np.clip(weight, 0.0, 1.0)[:, None]
+    values, variances = parts[order], variance[order]
     return (
-        (1 - share) * values[low] + share * values[high],
-        # At a measured frequency the other one's variance may be unknown.
-        np.where(share < 1, (1 - share) ** 2 * errors[low], 0.0)
-        + np.where(share > 0, share**2 * errors[high], 0.0),
+        (1 - weight) * values[low] + weight * values[high],
+        # With weight 0 a neighbour must not contribute even if its variance is NaN.
+        np.where(weight < 1, (1 - weight) ** 2 * variances[low], 0.0)
+        + np.where(weight > 0, weight**2 * variances[high], 0.0),
     )
 
 
 def _table(spectra, grid_hz, values, variance, names, units):
-    """Columns ordered by frequency, the two quantities of a frequency side by side."""
+    """Table with the two quantities of each frequency in adjacent columns."""
     labels = [f"{name}_{frequency:g}hz" for frequency in grid_hz for name in names]
     return FeatureTable(
         np.asarray(values).reshape(len(spectra), -1),

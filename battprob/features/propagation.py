@@ -1,7 +1,8 @@
-"""Errors of measured features, carried through functions and through predictions.
+"""Propagate the measurement errors of features through functions and predictions.
 
-Two routes to the same variance, which check each other: first order, by `jax.jvp` along
-each feature, and Monte Carlo. Errors of different features are taken as independent.
+The variance is computed either to first order, by `jax.jvp` along each feature, or by
+Monte Carlo. Errors of different features are assumed independent unless covariances are
+given.
 """
 
 from collections.abc import Callable, Sequence
@@ -27,7 +28,7 @@ RowFunction = Callable[[Array], Array]
 
 
 class Moments(NamedTuple):
-    """Value of a function of noisy arguments, and its variance."""
+    """Value and variance of a function of noisy arguments."""
 
     value: Float[Array, "*b k"]
     variance: Float[Array, "*b k"]
@@ -37,15 +38,15 @@ class Moments(NamedTuple):
 def first_order(
     function: RowFunction, x: Float[Array, "*b d"], variance: Float[Array, "*b d"]
 ) -> Moments:
-    r"""Value and first-order variance of a function of each row.
+    r"""Value and first-order variance of a function, for each row of arguments.
 
     $$\operatorname{Var} f_i \approx \sum_j (\partial f_i / \partial x_j)^2 \sigma_j^2$$
 
     Args:
-        function: [d] -> [k], made of JAX operations.
-        x: rows of measured values.
-        variance: variance of each; NaN where it is not known, which makes the variance
-            of all that depends on it NaN.
+        function: [d] -> [k], composed of JAX operations.
+        x: measured values, one row per evaluation.
+        variance: variance of each value; NaN if unknown, which makes the variance of
+            all results that depend on this value NaN.
 
     Example:
         >>> value, variance = first_order(jnp.log, jnp.array([2.0]), jnp.array([0.04]))
@@ -53,16 +54,16 @@ def first_order(
         '0.01'
     """
 
-    def one(x, variance):
-        def along(direction):
+    def moments(x, variance):
+        def derivative(direction):
             return jax.jvp(function, (x,), (direction,))[1]
 
-        slopes = jax.vmap(along)(jnp.eye(x.size, dtype=x.dtype))
+        slopes = jax.vmap(derivative)(jnp.eye(x.size, dtype=x.dtype))
         terms = slopes**2 * variance[:, None]
-        # What does not depend on x_j does not care that its variance is unknown.
+        # 0 * NaN is NaN: an unknown variance must not affect independent results.
         return Moments(function(x), jnp.where(slopes == 0, 0.0, terms).sum(0))
 
-    return Moments(*jnp.vectorize(one, signature="(d),(d)->(k),(k)")(x, variance))
+    return Moments(*jnp.vectorize(moments, signature="(d),(d)->(k),(k)")(x, variance))
 
 
 @eqx.filter_jit
@@ -74,14 +75,14 @@ def monte_carlo(
     key: PRNGKey,
     num: int = 1000,
 ) -> Moments:
-    """Mean and variance of a function of Gaussian rows, from `num` draws.
+    """Mean and variance of a function of Gaussian arguments, from `num` draws.
 
     Args:
-        function: [d] -> [k], made of JAX operations.
-        x: means of the rows.
-        variance: variance of each value.
+        function: [d] -> [k], composed of JAX operations.
+        x: means of the arguments, one row per evaluation.
+        variance: variance of each argument.
         key: PRNG key.
-        num: how many draws; the variance comes out within about √(2/num) of itself.
+        num: number of draws; the relative error of the variance is about √(2/num).
 
     Example:
         >>> x, variance = jnp.array([2.0]), jnp.array([0.04])
@@ -102,12 +103,16 @@ def derive(
     names: Sequence[str],
     units: Sequence[str],
 ) -> FeatureTable:
-    """New columns computed from each row of a table, their variances to first order.
+    """Compute new columns from each row of a table, with first-order variances.
 
     Args:
-        table: the columns the function is of, in their order (`table.select` them).
-        function: [d] -> [k], made of JAX operations.
-        names, units: of the k new columns.
+        table: table whose columns are the arguments of the function, in this order (see
+            `FeatureTable.select`).
+        function: [d] -> [k], composed of JAX operations.
+        names, units: names and units of the k new columns.
+
+    Returns:
+        A table of the k new columns only; use `FeatureTable.join` to add them.
 
     Example:
         >>> table = FeatureTable(
@@ -131,17 +136,17 @@ def derive(
 def predict_first_order(
     predict: Callable[[Array], Predictive], x: ArrayLike, variance: ArrayLike
 ) -> Predictive:
-    r"""Predictions for rows whose features carry an error, to first order in it.
+    r"""Predict for features with measurement errors, to first order in the errors.
 
-    What the error of the features does to the prediction is noise: it is added to the
-    aleatoric part, $\sigma^2 + \sum_j (\partial\mu/\partial x_j)^2 \sigma_j^2$, on the
-    model's scale and for each posterior draw.
+    The variance of the prediction due to the errors is added to the aleatoric variance,
+    $\sigma^2 + \sum_j (\partial\mu/\partial x_j)^2 \sigma_j^2$, on the scale of the
+    model and for each posterior draw.
 
     Args:
-        predict: features -> `Predictive`, such as `posterior.predict`.
-        x: features as measured, [m d].
-        variance: variance of each, 0 where the feature is exact; or, where errors go
-            together, the covariances [m d d].
+        predict: function from features to `Predictive`, such as `posterior.predict`.
+        x: measured features, [m, d].
+        variance: variance of each feature, [m, d] or a shape that broadcasts to it, 0
+            for exact features; for correlated errors the covariance matrices [m, d, d].
 
     Example:
         >>> from battprob.predictive import Predictive
@@ -150,45 +155,57 @@ def predict_first_order(
         5.5
     """
     x = jnp.asarray(x, jnp.result_type(float))
-    spread = _passed_on(predict, x, variance)
+    added = _propagated_variance(predict, x, variance)
     pred = predict(x)
-    return eqx.tree_at(lambda p: p.noise_variance, pred, pred.noise_variance + spread)
+    return eqx.tree_at(lambda p: p.noise_variance, pred, pred.noise_variance + added)
 
 
 def fit_first_order(
     model: Any, dataset: Dataset, variance: ArrayLike, *, key: PRNGKey
 ) -> Any:
-    r"""A posterior from rows whose features carry an error, to first order in it.
+    r"""Fit a model to features with measurement errors, to first order in the errors.
 
-    What the error does to the target, $\sum_{jk} C_{jk}\,(\partial\mu/\partial x_j)
-    (\partial\mu/\partial x_k)$, is known noise of the row: the model is fitted without it,
-    and once more with that of its slopes. New rows: `predict_first_order`.
+    The errors contribute the noise variance $\sum_{jk} C_{jk}\,(\partial\mu/\partial
+    x_j) (\partial\mu/\partial x_k)$ to the target of a row. The model is fitted first
+    without this contribution and then with it, using the slopes of the first fit. For
+    new features with errors use `predict_first_order`.
 
     Args:
-        model: whose noise head holds `noise.Known()`, as in `Constant() + Known()`.
-        dataset: rows to learn from.
-        variance: as in `predict_first_order`, of the dataset's features.
-        key: PRNG key, for both fits.
+        model: a model whose noise head includes `noise.Known()`, as in
+            `Constant() + Known()`.
+        dataset: training data.
+        variance: variances or covariances of the features of the dataset, as in
+            `predict_first_order`.
+        key: PRNG key, used for both fits.
+
+    Returns:
+        The posterior of the second fit.
 
     Raises:
-        DataError: a variance is not known, or the model has no use for it.
+        DataError: a variance is NaN, or the noise head does not use known variances.
 
     References:
-        McHutchon and Rasmussen, Gaussian process training with input noise, NIPS 24 (2011).
+        McHutchon and Rasmussen, Gaussian process training with input noise, NIPS 24
+        (2011).
     """
     if not np.all(np.asarray(variance) > -np.inf):
-        raise DataError("a feature's variance is not known: leave that feature out")
-    known = dataset.noise_variance
-    known = jnp.zeros_like(dataset.y) if known is None else known
-    first = model.fit(replace(dataset, noise_variance=known), key=key)
+        raise DataError(
+            "the variance of a feature is NaN (unknown): leave this feature out, or "
+            "give its variance (0 if it is exact)"
+        )
+    noise_variance = dataset.noise_variance
+    if noise_variance is None:
+        noise_variance = jnp.zeros_like(dataset.y)
+    first = model.fit(replace(dataset, noise_variance=noise_variance), key=key)
     predict = first.predict
     if first.uses_groups:
         predict = partial(predict, groups=dataset.group_labels)
-    spread = _passed_on(predict, dataset.x, variance)
+    added = _propagated_variance(predict, dataset.x, variance)
     log_weight = predict(dataset.x).log_weight
     weight = jnp.exp(log_weight - logsumexp(log_weight, axis=(0, 1), keepdims=True))
-    added = on_device(np.asarray(known + jnp.sum(weight * spread, axis=(0, 1))))
-    return model.fit(replace(dataset, noise_variance=added), key=key)
+    total = noise_variance + jnp.sum(weight * added, axis=(0, 1))
+    total = on_device(np.asarray(total))
+    return model.fit(replace(dataset, noise_variance=total), key=key)
 
 
 def predict_monte_carlo(
@@ -199,19 +216,19 @@ def predict_monte_carlo(
     key: PRNGKey,
     num: int = 64,
 ) -> Predictive:
-    """Predictions for rows whose features carry an error, averaged over `num` redraws.
+    """Predict for features with measurement errors, by Monte Carlo.
 
-    Around the measured features the true ones are drawn; each posterior draw's mean,
-    noise and function variance are averaged over them, and the spread of its means is
-    added to the noise. The answer is thus a Gaussian of the right variance where the
-    spread itself is not Gaussian.
+    `num` values of the features are drawn around the measured ones. For each posterior
+    draw, the mean, noise variance and function variance are averaged over these values,
+    and the variance of the means is added to the noise variance. Each component of the
+    result is Gaussian, also if the distribution of the means is not.
 
     Args:
-        predict: features -> `Predictive`, such as `posterior.predict`.
-        x: features as measured.
-        variance: variance of each; 0 where the feature is exact.
+        predict: function from features to `Predictive`, such as `posterior.predict`.
+        x: measured features, [m, d].
+        variance: variance of each feature; 0 for exact features.
         key: PRNG key.
-        num: how many redraws; they are predicted as one batch.
+        num: number of drawn values; they are predicted as one batch.
 
     Example:
         >>> predict = lambda x: Predictive.gaussian(3.0 * x[:, 0], 1.0)
@@ -225,21 +242,21 @@ def predict_monte_carlo(
     drawn = x[None] + safe_sqrt(variance)[None] * noise
     pred = predict(drawn.reshape(-1, x.shape[1]))
 
-    def by_draw(field):
+    def split_draws(field):
         return field.reshape(*field.shape[:2], num, len(x))
 
-    location = by_draw(pred.location)
+    location = split_draws(pred.location)
     return Predictive(
         location.mean(2),
-        by_draw(pred.noise_variance).mean(2) + location.var(2, ddof=1),
-        by_draw(pred.function_variance).mean(2),
-        logsumexp(by_draw(pred.log_weight), axis=2),
+        split_draws(pred.noise_variance).mean(2) + location.var(2, ddof=1),
+        split_draws(pred.function_variance).mean(2),
+        logsumexp(split_draws(pred.log_weight), axis=2),
         pred.transform,
     )
 
 
-def _passed_on(predict, x, variance):
-    """Variance of every component's mean by the errors of features: [s k m]."""
+def _propagated_variance(predict, x, variance):
+    """Variance of the mean of each component due to errors of features, [s, k, m]."""
     slopes, variance = _location_slopes(predict, x), jnp.asarray(variance, x.dtype)
     if variance.ndim == 3:
         return jnp.einsum("dskm,eskm,mde->skm", slopes, slopes, variance)
@@ -248,13 +265,13 @@ def _passed_on(predict, x, variance):
 
 
 def _location_slopes(predict, x):
-    """Derivative of every component's mean along each feature: [d, s, k, m]."""
+    """Derivative of the mean of each component along each feature, [d, s, k, m]."""
 
-    def along(direction):
+    def derivative(direction):
         tangent = jnp.broadcast_to(direction[None], x.shape)
         return jax.jvp(lambda x: predict(x).location, (x,), (tangent,))[1]
 
-    return jax.vmap(along)(jnp.eye(x.shape[1], dtype=x.dtype))
+    return jax.vmap(derivative)(jnp.eye(x.shape[1], dtype=x.dtype))
 
 
 def _rows_and_variance(x, variance):

@@ -1,4 +1,4 @@
-"""From V(t) and Q(t) of one half cycle to Q(V): monotone, on a grid of voltages."""
+"""Monotone curve Q(V) on a voltage grid, from V(t) and Q(t) of a half cycle."""
 
 from functools import partial
 from typing import NamedTuple
@@ -18,34 +18,38 @@ def capacity_on_grid(
     capacity_ah: Float[Numeric, "*b t"],
     grid_v: Float[Numeric, " v"],
 ) -> Float[Array, "*b v"]:
-    r"""Interpolate Q(V) of every half cycle to a common grid of voltages.
+    r"""Interpolate Q(V) of each half cycle to a common voltage grid.
 
-    Noise makes voltage turn back, and pauses and quantisation make it stand still. A
-    turn back is replaced by the middle of its envelope,
+    A measured voltage is not strictly monotone, because of noise, pauses and
+    quantisation. It is replaced by the centre of its monotone envelope, for a charge
 
     $$\tilde V_i = \tfrac12 \bigl(\max_{j \le i} V_j + \min_{j \ge i} V_j\bigr)$$
 
-    (of a charge; a discharge is mirrored), and readings at one voltage by one reading at
-    the middle of their capacities. A curve that is monotone already is not changed.
+    (for a discharge, the same in reverse order). Samples of equal voltage are merged
+    into one at the centre of their capacities. A curve that is already monotone is not
+    changed.
 
     Args:
-        voltage_v: readings of one charge or one discharge in order of time, V; NaN where
-            a cycle has none.
-        capacity_ah: charge passed until then, never falling, Ah; NaN where voltage is.
-        grid_v: voltages to interpolate to.
+        voltage_v: voltages of one charge or one discharge in order of time, V; NaN if
+            missing.
+        capacity_ah: charge passed since the start, not decreasing, Ah; NaN where the
+            voltage is NaN.
+        grid_v: voltages of the result, V.
 
     Returns:
-        Capacity at each voltage, Ah; NaN beyond the voltages that were reached.
+        Capacity in Ah at each voltage of the grid; NaN outside the measured range.
 
     Raises:
-        DataError: shapes disagree, a value is infinite, a capacity falls, or a cycle has
-            fewer than two readings; the message names cycle and reading.
+        DataError: shapes do not match, a value is infinite, a capacity decreases, or a
+            cycle has fewer than two samples; the message names the cycle and the
+            sample.
 
     Example:
         >>> import numpy as np
         >>> voltage = np.array([3.0, 3.1, 3.1, 3.2, np.nan])
         >>> capacity = np.array([0.0, 0.1, 0.3, 0.4, np.nan])
-        >>> capacity_on_grid(voltage, capacity, np.array([2.9, 3.05, 3.1])).round(3).tolist()
+        >>> grid = np.array([2.9, 3.05, 3.1])
+        >>> capacity_on_grid(voltage, capacity, grid).round(3).tolist()
         [nan, 0.1, 0.2]
     """
     voltage, capacity = require_half_cycles(voltage_v, capacity_ah)
@@ -53,13 +57,13 @@ def capacity_on_grid(
 
 
 class HalfCycle(NamedTuple):
-    """Readings of one half cycle, ordered so that voltage rises along them.
+    """Samples of one half cycle in order of increasing voltage.
 
     Args:
-        voltage_v: voltage; at one end the outermost reading is repeated in place of
-            those that are missing.
-        capacity_ah: `direction` times the charge passed, so that it rises too.
-        present: False for such a repetition.
+        voltage_v: voltages; missing samples are replaced by repetitions of the sample
+            at one end.
+        capacity_ah: `direction` times the charge passed, so that it increases too.
+        present: False for these repetitions.
         direction: 1 for a charge, -1 for a discharge.
     """
 
@@ -70,7 +74,7 @@ class HalfCycle(NamedTuple):
 
 
 def rising(voltage_v: Float[Array, " t"], capacity_ah: Float[Array, " t"]) -> HalfCycle:
-    """Mirror a discharge, so that voltage and capacity both rise; close up the gaps."""
+    """Remove gaps, and reverse a discharge so that voltage and capacity increase."""
     present = ~jnp.isnan(voltage_v) & ~jnp.isnan(capacity_ah)
     index = jnp.arange(present.shape[0])
     rank, last = jnp.cumsum(present) - 1, present.sum() - 1
@@ -78,20 +82,22 @@ def rising(voltage_v: Float[Array, " t"], capacity_ah: Float[Array, " t"]) -> Ha
     order = order[jnp.minimum(index, last)]
     voltage, capacity = voltage_v[order], capacity_ah[order]
     present = index <= last
+    # Means of the two halves are less sensitive to noise than the end points.
     half = voltage.shape[0] // 2
-    climbs = voltage[half:].mean() >= voltage[: voltage.shape[0] - half].mean()
-    direction = jnp.where(climbs, 1.0, -1.0).astype(voltage.dtype)
-    turned = [jnp.where(climbs, a, a[::-1]) for a in (voltage, capacity, present)]
-    return HalfCycle(turned[0], direction * turned[1], turned[2], direction)
+    is_charge = voltage[half:].mean() >= voltage[: voltage.shape[0] - half].mean()
+    direction = jnp.where(is_charge, 1.0, -1.0).astype(voltage.dtype)
+    ordered = [jnp.where(is_charge, a, a[::-1]) for a in (voltage, capacity, present)]
+    return HalfCycle(ordered[0], direction * ordered[1], ordered[2], direction)
 
 
 def interpolate(
     half_cycle: HalfCycle, grid_v: Float[Array, " v"]
 ) -> Float[Array, " v"]:
-    """Monotone capacity of a rising half cycle on a grid, its ends held beyond."""
+    """Monotone capacity of a half cycle on a grid, constant outside its range."""
     voltage = half_cycle.voltage_v
     envelope = jax.lax.cummax(voltage) + jax.lax.cummin(voltage, reverse=True)
     voltage = 0.5 * envelope
+    # First and last index of each group of equal voltages.
     index = jnp.arange(voltage.shape[0])
     rises = voltage[1:] > voltage[:-1]
     first = jax.lax.cummax(jnp.where(jnp.append(True, rises), index, 0))
@@ -104,15 +110,15 @@ def interpolate(
 
 @eqx.filter_jit
 def _capacity_on_grid(voltage, capacity, grid):
-    one = partial(_one_on_grid, grid)
-    return jnp.vectorize(one, signature="(t),(t)->(v)")(voltage, capacity)
+    function = partial(_half_cycle_on_grid, grid)
+    return jnp.vectorize(function, signature="(t),(t)->(v)")(voltage, capacity)
 
 
-def _one_on_grid(grid, voltage, capacity):
+def _half_cycle_on_grid(grid, voltage, capacity):
     half_cycle = rising(voltage, capacity)
     on_grid = half_cycle.direction * interpolate(half_cycle, grid)
-    reached = half_cycle.voltage_v
-    within = (grid >= reached.min()) & (grid <= reached.max())
+    measured = half_cycle.voltage_v
+    within = (grid >= measured.min()) & (grid <= measured.max())
     return jnp.where(within, on_grid, jnp.nan)
 
 
@@ -120,40 +126,41 @@ def require_half_cycles(
     voltage_v: Float[Numeric, "*b t"],
     capacity_ah: Float[Numeric, "*b t"],
     *,
-    fewest: int = 2,
+    min_points: int = 2,
 ) -> tuple[Float[Array, "*b t"], Float[Array, "*b t"]]:
-    """The two as arrays, checked (as far as their caller's `jit` or `grad` lets one look).
+    """Validated arrays of voltage and capacity; values of tracers are not checked.
 
     Raises:
-        DataError: see `capacity_on_grid`.
+        DataError: as in `capacity_on_grid`.
     """
     dtype = jnp.result_type(float)
     voltage, capacity = jnp.asarray(voltage_v, dtype), jnp.asarray(capacity_ah, dtype)
     if (
         voltage.shape != capacity.shape
         or voltage.ndim < 1
-        or voltage.shape[-1] < fewest
+        or voltage.shape[-1] < min_points
     ):
         raise DataError(
-            f"voltage and capacity must have one shape [cycles, time] with {fewest} or "
-            f"more readings a cycle; got {voltage.shape} and {capacity.shape}"
+            "voltage and capacity must have the same shape [cycles, time], with at "
+            f"least {min_points} samples per cycle; got {voltage.shape} and "
+            f"{capacity.shape}"
         )
     if isinstance(voltage, Tracer) or isinstance(capacity, Tracer):
         return voltage, capacity
-    # Judged where they lie: a sharded array must not be gathered to be looked at.
-    places, number = (np.asarray(a) for a in _faults(voltage, capacity))
-    for fault, place in zip(_FAULTS, places, strict=True):
-        bad = np.flatnonzero(place.ravel() >= 0)
+    # Evaluated in JAX, so that a sharded array is not gathered on one device.
+    first_samples, count = (np.asarray(a) for a in _faults(voltage, capacity))
+    for fault, sample in zip(_FAULTS, first_samples, strict=True):
+        bad = np.flatnonzero(sample.ravel() >= 0)
         if bad.size:
             raise DataError(
-                f"cycle {bad[0]}, reading {place.ravel()[bad[0]]} (both counted from 0): "
-                f"{fault}"
+                f"cycle {bad[0]}, sample {sample.ravel()[bad[0]]} (both counted from "
+                f"0): {fault}"
             )
-    scarce = np.flatnonzero(number.ravel() < fewest)
-    if scarce.size:
+    too_few = np.flatnonzero(count.ravel() < min_points)
+    if too_few.size:
         raise DataError(
-            f"cycle {scarce[0]} has {number.ravel()[scarce[0]]} readings; it needs "
-            f"{fewest}: leave it out"
+            f"cycle {too_few[0]} has {count.ravel()[too_few[0]]} samples; it needs "
+            f"{min_points}: leave it out"
         )
     return voltage, capacity
 
@@ -161,51 +168,54 @@ def require_half_cycles(
 def require_grid(
     name: str,
     grid: Float[Numeric, " v"],
-    readings: Float[Array, "*b t"],
+    values: Float[Array, "*b t"],
     unit: str,
 ) -> Float[np.ndarray, " v"]:
-    """The grid in NumPy, checked to be one and to meet the readings of every cycle.
+    """Validated grid as a NumPy array; it must overlap with the values of each cycle.
 
     Raises:
-        DataError: it turns, has fewer than four places, lies beside all readings, or is
-            not known while its caller is compiled.
+        DataError: the grid is not strictly monotone, has fewer than four points, does
+            not overlap with the values, or is a tracer.
     """
     if isinstance(grid, Tracer):
-        raise DataError(f"{name} must be known when compiling: close over it")
-    grid = np.asarray(grid, readings.dtype)
-    steps = np.diff(grid) if grid.ndim == 1 else np.zeros(1)
-    turns = np.flatnonzero(steps * steps[:1] <= 0)
-    if grid.size < 4 or turns.size:
-        stops = grid.ndim == 1 and turns.size > 0
-        where = f", which does not go on at number {turns[0] + 1}" if stops else ""
         raise DataError(
-            f"{name} must be at least four numbers that rise or fall throughout; got "
-            f"shape {grid.shape}{where}"
+            f"{name} must be a concrete array inside jit: use it from the enclosing "
+            "scope"
         )
-    if isinstance(readings, Tracer):
-        return grid
-    low, high = jnp.nanmin(readings, -1), jnp.nanmax(readings, -1)
-    beside = np.asarray((high < grid.min()) | (low > grid.max())).ravel()
-    if beside.any():
-        cycle = int(np.argmax(beside))
+    grid = np.asarray(grid, values.dtype)
+    steps = np.diff(grid) if grid.ndim == 1 else np.zeros(1)
+    not_monotone = np.flatnonzero(steps * steps[:1] <= 0)
+    if grid.size < 4 or not_monotone.size:
+        has_index = grid.ndim == 1 and not_monotone.size > 0
+        location = f", not monotone at index {not_monotone[0] + 1}" if has_index else ""
         raise DataError(
-            f"cycle {cycle} has no readings within {name}, {grid.min():g} to "
-            f"{grid.max():g} {unit}: its own run from {low.ravel()[cycle]:g} to "
-            f"{high.ravel()[cycle]:g} {unit}. Check the units, or widen the grid"
+            f"{name} must be at least four strictly increasing or decreasing numbers; "
+            f"got shape {grid.shape}{location}"
+        )
+    if isinstance(values, Tracer):
+        return grid
+    low, high = jnp.nanmin(values, -1), jnp.nanmax(values, -1)
+    outside = np.asarray((high < grid.min()) | (low > grid.max())).ravel()
+    if outside.any():
+        cycle = int(np.argmax(outside))
+        raise DataError(
+            f"cycle {cycle} has no samples within {name}, {grid.min():g} to "
+            f"{grid.max():g} {unit}: its range is {low.ravel()[cycle]:g} to "
+            f"{high.ravel()[cycle]:g} {unit}. Check the units, or extend the grid"
         )
     return grid
 
 
 _FAULTS = (
     "a voltage without a capacity, or a capacity without a voltage",
-    "a voltage or capacity that is infinite (NaN marks a missing reading)",
-    "the capacity falls (give one charge or one discharge, counted from its own start)",
+    "an infinite voltage or capacity (use NaN for a missing sample)",
+    "the capacity decreases (give one charge or one discharge, counted from its start)",
 )
 
 
 @eqx.filter_jit
 def _faults(voltage, capacity):
-    """Of each fault, the first reading that has it in each cycle, else -1; readings."""
+    """First sample with each fault in each cycle (-1: none), and number of samples."""
     present = ~jnp.isnan(voltage) & ~jnp.isnan(capacity)
     highest = jax.lax.cummax(
         jnp.where(present, capacity, -jnp.inf), axis=capacity.ndim - 1

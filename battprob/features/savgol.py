@@ -1,4 +1,4 @@
-"""Savitzky–Golay smoothing: shifted slices inside, one small matrix at either edge."""
+"""Savitzky–Golay filter: sums of slices inside, a small matrix at the edges."""
 
 from functools import partial
 
@@ -21,27 +21,29 @@ def savgol(
     derivative: int = 0,
     spacing: float = 1.0,
 ) -> Float[Array, "*b n"]:
-    r"""Least-squares polynomial through the readings around each, along the last axis.
+    r"""Savitzky–Golay filter along the last axis: local least-squares polynomials.
 
     $$\hat x^{(m)}_i = h^{-m} \sum_{j} c_j\, x_{i+j},\qquad |j| \le (w - 1) / 2$$
 
-    with c from the polynomial of degree `order` through w readings. The first and last
-    (w - 1)/2 values come from the polynomial through the first and last w readings.
+    The coefficients c are those of the polynomial of degree `order` fitted to w
+    samples. The first and last (w - 1)/2 values are those of the polynomials fitted to
+    the first and last w samples.
 
     Args:
-        x: readings at an even spacing; rows are smoothed independently. A NaN spreads to
-            all values whose window holds it.
-        window: number of readings w, odd: an even one would estimate between readings.
-        order: degree of the polynomial, below `window`.
+        x: equally spaced samples; rows are filtered independently. A NaN makes all
+            values NaN whose window contains it.
+        window: number of samples w, odd, because an even window is centred between
+            samples.
+        order: degree of the polynomial, less than `window`.
         derivative: m, 0 for the smoothed value.
-        spacing: distance h between readings.
+        spacing: distance h between samples.
 
     Returns:
-        Smoothed values or derivatives, in units of x over units of `spacing`ᵐ.
+        Smoothed values or derivatives, in units of x per unit of `spacing`ᵐ.
 
     Raises:
-        DataError: the window is even, longer than the rows, or not above `order`, or the
-            spacing is not positive.
+        DataError: the window is even, longer than the rows, or not larger than `order`,
+            or the spacing is not positive.
 
     Example:
         >>> import numpy as np
@@ -51,22 +53,23 @@ def savgol(
 
     References:
         Savitzky and Golay, Analytical Chemistry 36, 1627 (1964),
-        doi:10.1021/ac60214a047; edges as mode "interp" of `scipy.signal.savgol_filter`.
+        doi:10.1021/ac60214a047. The edges are those of mode "interp" of
+        `scipy.signal.savgol_filter`.
     """
     x = jnp.asarray(x, jnp.result_type(float))
     _require_window(window, order, derivative, x.shape[-1] if x.ndim else 0)
     if not isinstance(spacing, Tracer) and not spacing > 0:
-        raise DataError(f"the spacing of readings must be positive; got {spacing}")
+        raise DataError(f"the spacing of samples must be positive; got {spacing}")
     return _savgol(x, jnp.asarray(spacing, x.dtype), window, order, derivative)
 
 
-def savgol_rows(window: int, order: int, derivative: int) -> Float[np.ndarray, "w w"]:
-    """Matrix that turns `window` readings at spacing 1 into derivatives at each of them.
+def savgol_matrix(window: int, order: int, derivative: int) -> Float[np.ndarray, "w w"]:
+    """Matrix from `window` samples of spacing 1 to the derivatives at each of them.
 
-    Its middle row holds the weights of the interior.
+    The middle row is the filter of the interior.
     """
     half = window // 2
-    # Legendre polynomials on [-1, 1]: powers of the position lose half the digits.
+    # Legendre polynomials on [-1, 1] are better conditioned than powers.
     position = np.linspace(-1, 1, window)
     to_coefficients = np.linalg.pinv(legendre.legvander(position, order))
     differentiated = legendre.legder(
@@ -79,12 +82,13 @@ def savgol_rows(window: int, order: int, derivative: int) -> Float[np.ndarray, "
 @eqx.filter_jit
 def _savgol(x, spacing, window, order, derivative):
     half = window // 2
-    rows = savgol_rows(window, order, derivative).astype(x.dtype)
-    weights = rows[half]
+    matrix = savgol_matrix(window, order, derivative).astype(x.dtype)
+    weights = matrix[half]
     inner = x.shape[-1] - 2 * half
     smooth = weights[half] * x[..., half : half + inner]
     for j in range(1, half + 1):
-        # Weights of even derivatives are symmetric, of odd ones antisymmetric.
+        # Weights of even derivatives are symmetric, those of odd ones antisymmetric,
+        # which halves the number of multiplications.
         ahead, behind = x[..., half + j :][..., :inner], x[..., half - j :][..., :inner]
         pair = ahead - behind if derivative % 2 else ahead + behind
         smooth = smooth + weights[half + j] * pair
@@ -92,18 +96,18 @@ def _savgol(x, spacing, window, order, derivative):
     if half == 0:
         return smooth
     edge = partial(jnp.einsum, "...j,ij->...i", precision=jax.lax.Precision.HIGHEST)
-    first = edge(x[..., :window], rows[:half]) / spacing**derivative
-    last = edge(x[..., -window:], rows[half + 1 :]) / spacing**derivative
+    first = edge(x[..., :window], matrix[:half]) / spacing**derivative
+    last = edge(x[..., -window:], matrix[half + 1 :]) / spacing**derivative
     padded = jnp.pad(smooth, [(0, 0)] * (x.ndim - 1) + [(half, half)])
     return padded.at[..., :half].set(first).at[..., -half:].set(last)
 
 
 def _require_window(window, order, derivative, length):
-    whole = all(isinstance(n, int | np.integer) for n in (window, order, derivative))
-    sensible = window % 2 == 1 and 0 <= order < window <= length and derivative >= 0
-    if not (whole and sensible):
+    integers = all(isinstance(n, int | np.integer) for n in (window, order, derivative))
+    valid = window % 2 == 1 and 0 <= order < window <= length and derivative >= 0
+    if not (integers and valid):
         raise DataError(
-            "Savitzky–Golay needs whole numbers, an odd window, 0 <= order < window <= readings in a row "
-            f"and derivative >= 0; got window {window}, order {order}, derivative "
-            f"{derivative} and {length} readings"
+            "savgol needs integers with an odd window, 0 <= order < window <= samples "
+            f"in a row, and derivative >= 0; got window {window}, order {order}, "
+            f"derivative {derivative} and {length} samples"
         )

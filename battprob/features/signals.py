@@ -1,6 +1,6 @@
-"""Facts of sampling: noise, quantisation, aliasing, and readings that are not there.
+"""Noise, quantisation, aliasing and outliers of sampled signals.
 
-Signals run along the last axis, at an even spacing in time.
+Signals are equally spaced in time, along the last axis.
 """
 
 import warnings
@@ -12,15 +12,16 @@ import numpy as np
 from battprob._errors import AliasingWarning, DataError
 from battprob._typing import Array, Bool, Float, Numeric
 
-_ROBUST = 3.5  # standard deviations; larger differences are the signal's, not noise
-_TOP = 0.8  # of half the sampling rate: above it a well sampled signal has no content
-_MAD_TO_SD = 1.4826
+_CLIP = 3.5  # standard deviations; larger differences are steps of the signal
+_MAX_BAND = 0.8  # of the Nyquist frequency; a well-sampled signal has no content above
+_MAD_TO_SD = 1.4826  # median absolute deviation to standard deviation of a Gaussian
 
 
 def quantisation_variance(quantum: float) -> float:
-    r"""Variance of rounding to a step, $\Delta^2 / 12$: the error is even over one step.
+    r"""Variance of rounding to multiples of a step, $\Delta^2 / 12$.
 
-    True where the signal or its noise moves by more than a step between readings.
+    The formula assumes an error that is uniform over one step. This holds if the
+    signal, or its noise, changes by more than a step between samples.
 
     Example:
         >>> f"{quantisation_variance(5 / 2**16) ** 0.5 * 1e6:.0f} µV"
@@ -34,9 +35,13 @@ def difference_noise(x: Float[Numeric, "*b t"]) -> Float[Array, "*b"]:
 
     $$\hat\sigma^2 = \frac{1}{20} \overline{\min(|\Delta^3 x|, c)^2}$$
 
-    Third differences of a smooth signal nearly vanish; those of white noise have 20 times
-    its variance. c cuts jumps off at 3.5 standard deviations. Differences that a missing
-    reading (NaN) has part in do not count.
+    Third differences of a smooth signal are almost zero; those of white noise have 20
+    times its variance. They are clipped at c, which is 3.5 standard deviations, so that
+    steps of the signal have little effect. Differences with a missing sample (NaN) are
+    ignored.
+
+    Raises:
+        DataError: there are fewer than four samples.
 
     Example:
         >>> import numpy as np
@@ -46,33 +51,37 @@ def difference_noise(x: Float[Numeric, "*b t"]) -> Float[Array, "*b"]:
     """
     x = jnp.asarray(x, jnp.result_type(float))
     if x.shape[-1] < 4:
-        raise DataError(f"noise needs at least four readings; got {x.shape[-1]}")
+        raise DataError(
+            f"difference_noise needs at least four samples; got {x.shape[-1]}"
+        )
     third = jnp.diff(x, n=3, axis=-1)
-    seen = ~jnp.isnan(third)
-    size = jnp.abs(jnp.where(seen, third, 0.0))
-    count = jnp.maximum(seen.sum(-1), 1).astype(x.dtype)
-    limit = _ROBUST * np.sqrt(np.pi / 2) * size.sum(-1) / count
+    observed = ~jnp.isnan(third)
+    size = jnp.abs(jnp.where(observed, third, 0.0))
+    count = jnp.maximum(observed.sum(-1), 1).astype(x.dtype)
+    # The standard deviation of a Gaussian is √(π/2) times its mean absolute deviation.
+    limit = _CLIP * np.sqrt(np.pi / 2) * size.sum(-1) / count
     return jnp.sum(jnp.minimum(size, limit[..., None]) ** 2, axis=-1) / (20 * count)
 
 
 def nyquist_rate(
     x: Float[Numeric, " t"], spacing_s: float, noise_variance: float
 ) -> float:
-    """Twice the highest frequency at which a signal stands out of its noise, Hz.
+    """Nyquist rate in Hz: twice the highest frequency with signal above the noise.
 
-    Sampling above this rate loses nothing. The spectrum is taken with a Hann window after
-    the line between the ends is removed, in bands of a fortieth of its length, and a band
-    stands out where its mean is four times that of the noise.
+    Sampling above this rate loses no information. The line between the end points is
+    subtracted, and the power spectrum is computed with a Hann window and averaged in 40
+    bands. A band contains signal if its mean power exceeds four times that of the
+    noise.
 
     Args:
-        x: readings.
-        spacing_s: time between them, s.
-        noise_variance: variance of white noise in them: `quantisation_variance`, or a
-            measured one.
+        x: samples.
+        spacing_s: time between samples in s.
+        noise_variance: variance of the white noise of the samples, for example
+            `quantisation_variance` or `difference_noise`.
 
     Warns:
-        AliasingWarning: the signal stands out in the top fifth of the band, so that
-            content above half the sampling rate is likely, folded back to lower ones.
+        AliasingWarning: there is signal above 80 % of the Nyquist frequency (half the
+            sampling rate), so aliasing of higher frequencies is likely.
 
     Example:
         >>> import numpy as np
@@ -83,32 +92,33 @@ def nyquist_rate(
     """
     x = np.asarray(x, float)
     window = np.hanning(len(x))
-    flat = x - np.linspace(x[0], x[-1], len(x))
-    power = np.abs(np.fft.rfft(window * flat)) ** 2 / np.sum(window**2)
+    detrended = x - np.linspace(x[0], x[-1], len(x))
+    power = np.abs(np.fft.rfft(window * detrended)) ** 2 / np.sum(window**2)
     bands = np.array_split(power, max(1, min(40, len(power) // 4)))
-    loud = np.array([band.mean() > 4 * noise_variance for band in bands])
-    if not loud.any():
+    has_signal = np.array([band.mean() > 4 * noise_variance for band in bands])
+    if not has_signal.any():
         return 0.0
-    top = (np.flatnonzero(loud)[-1] + 1) / len(bands)
-    if top > _TOP:
+    highest = (np.flatnonzero(has_signal)[-1] + 1) / len(bands)
+    if highest > _MAX_BAND:
         warnings.warn(
-            f"the signal stands out of its noise up to {top:.0%} of half the sampling "
-            f"rate ({0.5 / spacing_s:g} Hz): faster content is likely, and folded back. "
-            "Sample faster, or filter before sampling",
+            f"the signal exceeds its noise up to {highest:.0%} of the Nyquist "
+            f"frequency ({0.5 / spacing_s:g} Hz), so aliasing of higher frequencies is "
+            "likely: sample faster, or filter before sampling",
             AliasingWarning,
             stacklevel=2,
         )
-    return float(top / spacing_s)
+    return float(highest / spacing_s)
 
 
 def decimate(x: Float[Numeric, "*b t"], factor: int) -> Float[Array, "*b s"]:
-    """Keep every `factor`-th reading after what the slower rate cannot carry is removed.
+    """Keep every `factor`-th sample after an anti-aliasing filter.
 
-    A windowed sinc (Hamming, 20 readings a kept one) at 0.8 of the new half rate, without
-    delay; the ends are continued by point reflection, so lines stay lines.
+    The filter is a windowed sinc (Hamming, 20 `factor` + 1 taps) without delay; its
+    cut-off is 0.8 of the new Nyquist frequency. The signal is extended by point
+    reflection at its ends, so straight lines are preserved.
 
     Raises:
-        DataError: the factor is below one, or the row shorter than the filter.
+        DataError: the factor is less than one, or the row is shorter than the filter.
 
     Example:
         >>> import numpy as np
@@ -119,8 +129,8 @@ def decimate(x: Float[Numeric, "*b t"], factor: int) -> Float[Array, "*b s"]:
     half = 10 * factor
     if factor < 1 or x.shape[-1] <= half:
         raise DataError(
-            f"decimate needs a factor of one or more and more than ten readings for each "
-            f"kept one; got factor {factor} and {x.shape[-1]} readings"
+            "decimate needs a factor of at least one and more than 10 * factor "
+            f"samples; got factor {factor} and {x.shape[-1]} samples"
         )
     if factor == 1:
         return x
@@ -132,35 +142,44 @@ def decimate(x: Float[Numeric, "*b t"], factor: int) -> Float[Array, "*b s"]:
 def _decimate(x, taps, factor):
     half = taps.shape[0] // 2
     rows = x.reshape(-1, x.shape[-1])
-    ahead = 2 * rows[:, :1] - rows[:, half:0:-1]
+    before = 2 * rows[:, :1] - rows[:, half:0:-1]
     after = 2 * rows[:, -1:] - rows[:, -2 : -half - 2 : -1]
-    padded = jnp.concatenate([ahead, rows, after], axis=1)
-    kept = -(-x.shape[-1] // factor)
-    index = factor * np.arange(kept)[:, None] + np.arange(2 * half + 1)[None]
-    return (padded[:, index] @ taps).reshape(*x.shape[:-1], kept)
+    padded = jnp.concatenate([before, rows, after], axis=1)
+    num_kept = -(-x.shape[-1] // factor)
+    # Only the kept samples are filtered.
+    index = factor * np.arange(num_kept)[:, None] + np.arange(2 * half + 1)[None]
+    return (padded[:, index] @ taps).reshape(*x.shape[:-1], num_kept)
 
 
 def despike_signal(
     x: Float[Numeric, "*b t"], *, half: int = 3, threshold: float = 6.0
 ) -> tuple[Float[Array, "*b t"], Bool[Array, "*b t"]]:
-    """Replace single wild readings by the median around them, and say which.
+    """Replace single outliers by the median of their neighbourhood (Hampel filter).
 
-    A reading is wild if it is further from the median of the 2 `half` + 1 readings around
-    it than `threshold` robust standard deviations (1.4826 median absolute deviation) of
-    those distances over the row, and than as many usual steps. Ends see the readings there are.
+    A sample is an outlier if its distance to the median of the 2 `half` + 1 samples
+    around it exceeds both `threshold` robust standard deviations (1.4826 times the
+    median) of these distances over the row, and `threshold` times the median step
+    between samples. At the ends the neighbourhood is shorter.
+
+    Args:
+        x: samples.
+        half: number of samples on each side of the neighbourhood.
+        threshold: number of robust standard deviations.
 
     Returns:
-        The repaired signal, and where it was repaired.
+        The repaired signal, and a mask of the replaced samples.
 
     Example:
         >>> import numpy as np
-        >>> clean, repaired = despike_signal(np.sin(np.arange(50.0)) + 99 * (np.arange(50) == 7))
+        >>> signal = np.sin(np.arange(50.0))
+        >>> signal[7] += 99
+        >>> clean, repaired = despike_signal(signal)
         >>> np.flatnonzero(repaired).tolist()
         [7]
 
     References:
         Hampel, The influence curve and its role in robust estimation, JASA 69, 383
-        (1974), doi:10.1080/01621459.1974.10482962. The spread is that of the row here.
+        (1974), doi:10.1080/01621459.1974.10482962. Here the scale is common to a row.
     """
     return _despike(jnp.asarray(x, jnp.result_type(float)), half, threshold)
 
@@ -169,10 +188,11 @@ def despike_signal(
 def _despike(x, half, threshold):
     pad = [(0, 0)] * (x.ndim - 1) + [(half, half)]
     padded = jnp.pad(x, pad, constant_values=jnp.nan)
-    around = jnp.stack([padded[..., k : k + x.shape[-1]] for k in range(2 * half + 1)])
-    median = jnp.nanmedian(around, axis=0)
+    windows = [padded[..., k : k + x.shape[-1]] for k in range(2 * half + 1)]
+    median = jnp.nanmedian(jnp.stack(windows), axis=0)
     distance = jnp.abs(x - median)
     step = jnp.median(jnp.abs(jnp.diff(x)), axis=-1, keepdims=True)
-    spread = _MAD_TO_SD * jnp.median(distance, axis=-1, keepdims=True)
-    wild = distance > threshold * jnp.maximum(spread, step)
-    return jnp.where(wild, median, x), wild
+    sd = _MAD_TO_SD * jnp.median(distance, axis=-1, keepdims=True)
+    # The median step is the scale of a smooth signal, whose distances are almost zero.
+    outlier = distance > threshold * jnp.maximum(sd, step)
+    return jnp.where(outlier, median, x), outlier

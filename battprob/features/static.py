@@ -1,7 +1,8 @@
-"""Tables of what does not change while a cell is cycled: recipe, structure, settings.
+"""Descriptors that do not change during cycling: composition, structure, settings.
 
-Each function makes a `FeatureTable` of one kind of descriptor; `join` puts them together.
-Nothing is learned from the rows, so nothing can leak: bounds, parts and levels are stated.
+Each function returns a `FeatureTable` of one kind of descriptor; combine them with
+`FeatureTable.join`. Bounds, parts and levels are arguments and are not estimated from
+the rows, so there is no data leakage between training and test rows.
 """
 
 from collections.abc import Sequence
@@ -28,22 +29,22 @@ def continuous(
     high: float,
     variance: ArrayLike | None = None,
 ) -> FeatureTable:
-    """One column of numbers that must lie within bounds.
+    """One column of numbers, checked against bounds.
 
     Args:
-        values: one a row; NaN where missing.
-        name, unit: of the column.
+        values: one value per row; NaN if missing.
+        name, unit: name and unit of the column.
         rows: names of the rows.
         low, high: bounds, included, in the unit of the values.
-        variance: variance of each value's own error.
+        variance: variance of the error of each value.
 
     Raises:
-        DataError: a value lies outside; the message names the rows.
+        DataError: a value is outside the bounds; the message names the row.
 
     Example:
         >>> bounds = {"low": 0.0, "high": 60.0}
-        >>> given = {"name": "temperature", "unit": "degC", "rows": ["a", "b"]}
-        >>> table = continuous([25.0, 45.0], **given, **bounds)
+        >>> options = {"name": "temperature", "unit": "degC", "rows": ["a", "b"]}
+        >>> table = continuous([25.0, 45.0], **options, **bounds)
         >>> table.x.shape
         (2, 1)
     """
@@ -51,9 +52,9 @@ def continuous(
     outside = np.flatnonzero((column < low) | (column > high))
     if outside.size:
         raise DataError(
-            f"{name} must lie between {low:g} and {high:g} {unit}; row "
-            f"{rows[outside[0]]!r} has {column[outside[0]]:g} ({outside.size} rows in all): "
-            "mind the unit, or widen the bounds"
+            f"{name} must be between {low:g} and {high:g} {unit}; row "
+            f"{rows[outside[0]]!r} has {column[outside[0]]:g} ({outside.size} such "
+            "rows): check the unit, or extend the bounds"
         )
     return FeatureTable(
         column[:, None],
@@ -72,20 +73,21 @@ def composition(
     detection_limit: float | None = None,
     variance: ArrayLike | None = None,
 ) -> FeatureTable:
-    """Isometric log ratios of a composition; their order is that of `names`.
+    """Isometric log ratios of a composition, in the order of `names`.
 
-    Column `ilr_cl` compares all the parts before Cl with Cl (see `compositions.ilr`).
+    Column `ilr_cl` compares all parts before Cl with Cl (see `battprob.features.ilr`).
 
     Args:
-        parts: [n d] amounts of any unit, not negative.
-        names: of the parts.
+        parts: non-negative amounts [n, d] in any unit.
+        names: names of the parts.
         rows: names of the rows.
-        detection_limit: fraction that stands in for a zero (`replace_zeros`); None
-            refuses zeros.
-        variance: [n d] variances of the parts, carried to first order.
+        detection_limit: fraction that replaces a zero (see `replace_zeros`); None: a
+            zero is an error.
+        variance: variances of the parts [n, d], propagated to first order.
 
     Raises:
-        DataError: a part is zero and there is no limit; the message names row and part.
+        DataError: a part is zero and there is no detection limit; the message names the
+            row and the part.
 
     Example:
         >>> table = composition(
@@ -102,7 +104,8 @@ def composition(
     _require_positive(fractions, names, rows)
     if variance is None:
         variance = np.full(amounts.shape, np.nan)
-    # A log ratio is that of the amounts too: their errors count relative to them.
+    # A log ratio depends on relative errors only, so the variances of the amounts are
+    # converted to variances of fractions; those of replaced zeros are unknown (NaN).
     scale = fractions / np.where(amounts > 0, amounts, np.nan)
     scaled = np.asarray(variance, float) * scale**2
     dtype = jnp.result_type(float)
@@ -127,12 +130,13 @@ def lattice(
     - \cos^2\alpha - \cos^2\beta - \cos^2\gamma}$$
 
     Args:
-        parameters: [n 6] of a, b, c in Å and α, β, γ in degrees.
+        parameters: a, b, c in Å and α, β, γ in degrees, [n, 6].
         rows: names of the rows.
-        variance: [n 6] variances of them, carried to the volume to first order.
+        variance: variances of the parameters [n, 6], propagated to first order.
 
     Raises:
-        DataError: a length or an angle is not positive, or the angles close no cell.
+        DataError: a length or an angle is not positive, or no unit cell has these
+            angles.
 
     Example:
         >>> table = lattice([[2.0, 3.0, 4.0, 90.0, 90.0, 90.0]], rows=["a"])
@@ -141,55 +145,57 @@ def lattice(
     """
     values = np.asarray(parameters, float)
     if values.ndim != 2 or values.shape[1] != 6:
-        raise DataError(f"expected a, b, c, α, β, γ in each row; got {values.shape}")
+        raise DataError(
+            f"expected a, b, c, α, β, γ in each row; got shape {values.shape}"
+        )
     if variance is None:
         variance = np.full(values.shape, np.nan)
     dtype = jnp.result_type(float)
-    x, known = jnp.asarray(values, dtype), jnp.asarray(variance, dtype)
-    volume = first_order(lattice_volume, x, known)
+    x, x_variance = jnp.asarray(values, dtype), jnp.asarray(variance, dtype)
+    volume = first_order(lattice_volume, x, x_variance)
     _require_cells(values, np.asarray(volume.value[:, 0]), rows)
     return FeatureTable(
         jnp.concatenate([x, volume.value], axis=1),
         names=["a", "b", "c", "alpha", "beta", "gamma", "cell_volume"],
         units=["Å"] * 3 + ["°"] * 3 + ["Å³"],
         rows=rows,
-        variance=jnp.concatenate([known, volume.variance], axis=1),
+        variance=jnp.concatenate([x_variance, volume.variance], axis=1),
     )
 
 
 def category(
     values: Sequence[object], *, name: str, levels: Sequence[str], rows: Sequence[str]
 ) -> FeatureTable:
-    """One column of 0 and 1 a level, and one more for whatever is none of them.
+    """One-hot encoding: one column of 0 and 1 per level, and one for all other values.
 
     Args:
-        values: one a row, compared as text.
-        name: what the levels are of; columns are called `name=level`.
-        levels: those to tell apart, from the training rows or from what is known; a
-            missing value or another level counts as `name=unknown`.
+        values: one value per row, compared as text.
+        name: name of the category; the columns are named `name=level`.
+        levels: levels with a column, for example those of the training rows. Missing
+            values and other levels are counted in `name=unknown`.
         rows: names of the rows.
 
     Raises:
-        DataError: there are no levels, or one occurs twice.
+        DataError: there are no levels, a level occurs twice, or a level is "unknown".
 
     Example:
-        >>> table = category(
-        ...     ["Fm-3m", "P1"], name="group", levels=["Fm-3m", "F-43m"], rows=["a", "b"]
-        ... )
+        >>> levels = ["Fm-3m", "F-43m"]
+        >>> groups = ["Fm-3m", "P1"]
+        >>> table = category(groups, name="group", levels=levels, rows=["a", "b"])
         >>> table.x.tolist()
         [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    known = list(levels)
-    if not known or len(set(known)) < len(known) or _UNKNOWN in known:
+    levels = list(levels)
+    if not levels or len(set(levels)) < len(levels) or _UNKNOWN in levels:
         raise DataError(
-            f"levels of {name} must be different, at least one, and none of them "
-            f"{_UNKNOWN!r}; got {known}"
+            f"{name} needs at least one level, all different and none named "
+            f"{_UNKNOWN!r}; got {levels}"
         )
-    columns = [*known, _UNKNOWN]
+    columns = [*levels, _UNKNOWN]
     texts = [str(value) for value in values]
-    place = [known.index(text) if text in known else len(known) for text in texts]
+    codes = [levels.index(text) if text in levels else len(levels) for text in texts]
     return FeatureTable(
-        np.eye(len(columns))[place],
+        np.eye(len(columns))[codes],
         names=[f"{name}={level}" for level in columns],
         units=[""] * len(columns),
         rows=rows,
@@ -198,12 +204,12 @@ def category(
 
 
 def lattice_volume(parameters: Float[Array, "6"]) -> Float[Array, "1"]:
-    """Volume in Å³ of the cell with edges a, b, c in Å and angles in degrees."""
+    """Volume in Å³ of the unit cell with edges a, b, c in Å and angles in degrees."""
     cosines = jnp.cos(jnp.deg2rad(parameters[3:]))
     square = 1 + 2 * jnp.prod(cosines) - jnp.sum(cosines**2)
-    closes = square > 0
-    root = jnp.sqrt(jnp.where(closes, square, 1.0))
-    return jnp.where(closes, jnp.prod(parameters[:3]) * root, jnp.nan)[None]
+    exists = square > 0
+    root = jnp.sqrt(jnp.where(exists, square, 1.0))
+    return jnp.where(exists, jnp.prod(parameters[:3]) * root, jnp.nan)[None]
 
 
 def _require_positive(fractions, names, rows):
@@ -211,8 +217,9 @@ def _require_positive(fractions, names, rows):
     if len(zero):
         row, part = zero[0]
         raise DataError(
-            f"row {rows[row]!r} has no {names[part]} ({len(zero)} zeros in all), and a log "
-            "ratio with zero is not defined: give detection_limit=, or leave the part out"
+            f"row {rows[row]!r} has zero {names[part]} ({len(zero)} zeros in total), "
+            "and a log ratio with zero is undefined: give detection_limit=, or leave "
+            "the part out"
         )
 
 
@@ -220,6 +227,6 @@ def _require_cells(values, volume, rows):
     bad = np.flatnonzero(~((values > 0).all(axis=1) & (volume > 0)))
     if bad.size:
         raise DataError(
-            f"row {rows[bad[0]]!r} is no unit cell: {values[bad[0]].tolist()}; expected "
-            "lengths in Å above 0 and angles in degrees that close"
+            f"row {rows[bad[0]]!r} is not a unit cell: {values[bad[0]].tolist()}; "
+            "expected positive lengths in Å and angles in degrees of a parallelepiped"
         )

@@ -1,4 +1,4 @@
-"""`FeatureTable`: named features of named cells, with what is known of their errors."""
+"""`FeatureTable`: features with names and units, one row per cell, with variances."""
 
 import os
 import re
@@ -20,21 +20,22 @@ _GROUP, _ROW, _VARIANCE = "group", "row", "variance of "
 
 
 class FeatureTable(eqx.Module):
-    """Features of cells: one row a cell, one column a feature.
+    """Table of features: one row per cell, one column per feature.
 
-    A missing feature is NaN: it may stand in the table, and `to_dataset` refuses it.
+    A missing feature is NaN. The table may contain NaN, but `to_dataset` raises an
+    error for it.
 
     Args:
-        x: the features.
-        names: what each column is called, all different.
-        units: unit of each column; "" where it has none.
-        rows: name of each row, all different: tables and targets are matched by it.
-        variance: square of each feature's own standard error, in its unit squared; 0 is
-            known to be exact, NaN (also the default) not known.
-        groups: batch of each row, kept as text.
+        x: features [n, d].
+        names: names of the columns, all different.
+        units: unit of each column; "" for a feature without unit.
+        rows: names of the rows, all different; tables and targets are matched by them.
+        variance: squared standard error of each feature [n, d], in its unit squared; 0
+            if the feature is exact, NaN (the default) if the error is unknown.
+        groups: batch of each row, stored as text.
 
     Raises:
-        DataError: shapes disagree, a name occurs twice, or a variance is negative.
+        DataError: shapes do not match, a name occurs twice, or a variance is negative.
 
     Example:
         >>> table = FeatureTable(
@@ -77,10 +78,10 @@ class FeatureTable(eqx.Module):
         self.x, self.variance = on_device(x), on_device(variance)
 
     def select(self, names: Sequence[str]) -> "FeatureTable":
-        """The columns `names`, in that order.
+        """Table of the columns `names`, in this order.
 
         Raises:
-            DataError: a name is not there; the message lists those that are.
+            DataError: there is no column of this name; the message lists the columns.
         """
         columns = np.asarray(resolve_columns(names, self.names), int)
         return FeatureTable(
@@ -93,7 +94,7 @@ class FeatureTable(eqx.Module):
         )
 
     def take(self, indices: ArrayLike | slice) -> "FeatureTable":
-        """The rows at `indices`, in that order."""
+        """Table of the rows at `indices`, in this order."""
         rows = np.arange(len(self.rows))[
             indices if isinstance(indices, slice) else np.asarray(indices)
         ]
@@ -107,21 +108,21 @@ class FeatureTable(eqx.Module):
         )
 
     def join(self, other: "FeatureTable") -> "FeatureTable":
-        """These columns, then those of `other`, whose rows are matched by name.
+        """Table of the columns of both tables, with rows matched by name.
 
         Raises:
-            DataError: the tables are not of the same rows, put a row in different
-                groups, or share a column's name.
+            DataError: the tables have different rows, different groups of a row, or a
+                column of the same name.
         """
-        different = sorted(set(self.rows) ^ set(other.rows))
-        if different:
-            raise DataError(f"cannot join: only one table has row {different[0]!r}")
+        unmatched = sorted(set(self.rows) ^ set(other.rows))
+        if unmatched:
+            raise DataError(f"cannot join: only one table has row {unmatched[0]!r}")
         order = np.asarray([other.rows.index(row) for row in self.rows], int)
-        theirs = None if other.groups is None else tuple(other.groups[i] for i in order)
-        if self.groups is not None and theirs is not None and self.groups != theirs:
-            raise DataError(
-                "cannot join: the tables disagree on the groups of the rows"
-            )
+        groups = self.groups
+        if other.groups is not None:
+            groups = tuple(other.groups[i] for i in order)
+            if self.groups is not None and self.groups != groups:
+                raise DataError("cannot join: the tables have different groups of rows")
         return FeatureTable(
             np.concatenate([self.x, np.asarray(other.x)[order]], axis=1),
             names=self.names + other.names,
@@ -130,28 +131,29 @@ class FeatureTable(eqx.Module):
             variance=np.concatenate(
                 [self.variance, np.asarray(other.variance)[order]], axis=1
             ),
-            groups=theirs if self.groups is None else self.groups,
+            groups=groups,
         )
 
     def to_dataset(
         self, target: Target, columns: Sequence[str] | None = None
     ) -> Dataset:
-        """The chosen columns (default all) with `target`, ready for `model.fit`.
+        """Dataset of the columns (default: all) and the target, for `model.fit`.
 
         Raises:
-            DataError: a feature is missing or infinite (the message names column and
-                rows), or the target is not of these rows in this order.
+            DataError: a feature is missing or infinite (the message names the column
+                and the rows), or the rows of the target are not those of the table in
+                the same order.
         """
         if columns is not None:
             return self.select(columns).to_dataset(target)
         if target.rows != self.rows:
             raise DataError(
-                f"table and target {target.name!r} must be of the same rows in the same "
-                f"order: {_first_difference(self.rows, target.rows)}; make both from "
-                "one list of cells"
+                f"table and target {target.name!r} must have the same rows in the same "
+                f"order: {_first_difference(self.rows, target.rows)}; compute both "
+                "from the same list of cells"
             )
         self._require_none(
-            "is missing or infinite (leave the column or those rows out)",
+            "is missing or infinite (leave out the column or these rows)",
             ~np.isfinite(self.x),
         )
         return Dataset(
@@ -168,9 +170,10 @@ class FeatureTable(eqx.Module):
         )
 
     def to_dataframe(self) -> Any:
-        """A pandas table with the rows as index and units in brackets in the header.
+        """Convert to a pandas DataFrame with the row names as index.
 
-        A column "group" holds the groups, columns "variance of …" the variances that are
+        The header of a feature is `name [unit]`. The column "group" contains the
+        groups, columns "variance of …" the variances of features for which any is
         known.
         """
         import pandas as pd
@@ -189,10 +192,11 @@ class FeatureTable(eqx.Module):
 
     @classmethod
     def from_dataframe(cls, frame: Any) -> "FeatureTable":
-        """Read a pandas table laid out as `to_dataframe` writes it.
+        """Convert from a pandas DataFrame in the format of `to_dataframe`.
 
         Raises:
-            DataError: a feature is not a number, or a variance is of no column.
+            DataError: a feature is not a number, or a variance has no column of
+                features.
         """
         headers = [str(h) for h in frame.columns]
         features = [h for h in headers if h != _GROUP and not h.startswith(_VARIANCE)]
@@ -212,15 +216,15 @@ class FeatureTable(eqx.Module):
         )
 
     def to_csv(self, path: str | os.PathLike) -> None:
-        """Write `to_dataframe` as a text file, every digit kept."""
+        """Write `to_dataframe` to a CSV file, with all digits."""
         self.to_dataframe().to_csv(path)
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike) -> "FeatureTable":
-        """Read what `to_csv` wrote."""
+        """Read a CSV file written by `to_csv`."""
         import pandas as pd
 
-        # Names stay text: "01" is no number and a batch called "NA" is not missing.
+        # Without this, pandas would read the name "01" as 1 and "NA" as missing.
         text: Any = {_ROW: str, _GROUP: str}
         frame = pd.read_csv(path, dtype=text, keep_default_na=False, na_values=[""])
         return cls.from_dataframe(frame.set_index(_ROW))
@@ -228,8 +232,8 @@ class FeatureTable(eqx.Module):
     def _require_shapes(self, x, variance):
         n, d = len(self.rows), len(self.names)
         groups = n if self.groups is None else len(self.groups)
-        got = (x.shape, variance.shape, len(self.units), groups)
-        if got != ((n, d), (n, d), d, n):
+        shapes = (x.shape, variance.shape, len(self.units), groups)
+        if shapes != ((n, d), (n, d), d, n):
             raise DataError(
                 f"{n} rows and {d} names need x and variance of shape ({n}, {d}), {d} "
                 f"units and {n} groups; got x {x.shape}, variance {variance.shape}, "
@@ -237,6 +241,7 @@ class FeatureTable(eqx.Module):
             )
 
     def _require_none(self, fault, flags):
+        """Raise an error that names the first flagged column and its rows."""
         if not flags.any():
             return
         column = int(np.flatnonzero(flags.any(axis=0))[0])
@@ -248,16 +253,16 @@ class FeatureTable(eqx.Module):
 
 
 def _require_different(kind, names):
-    twice = [name for i, name in enumerate(names) if name in names[:i]]
-    if twice:
-        raise DataError(f"{kind} {twice[0]!r} occurs twice; give it another name")
+    repeated = [name for i, name in enumerate(names) if name in names[:i]]
+    if repeated:
+        raise DataError(f"{kind} {repeated[0]!r} occurs twice; names must be unique")
 
 
-def _first_difference(mine, theirs):
-    if len(mine) != len(theirs):
-        return f"{len(mine)} rows and {len(theirs)}"
-    where = next(i for i in range(len(mine)) if mine[i] != theirs[i])
-    return f"row {where} is {mine[where]!r} in one and {theirs[where]!r} in the other"
+def _first_difference(rows, others):
+    if len(rows) != len(others):
+        return f"{len(rows)} rows and {len(others)} rows"
+    i = next(i for i in range(len(rows)) if rows[i] != others[i])
+    return f"row {i} is {rows[i]!r} in the table and {others[i]!r} in the target"
 
 
 def _split_header(header):

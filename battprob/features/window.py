@@ -1,4 +1,4 @@
-"""The window of a Savitzky–Golay filter, chosen by an unbiased estimate of its risk."""
+"""Choice of the window of a Savitzky–Golay filter by an estimate of its risk."""
 
 from collections.abc import Sequence
 
@@ -9,19 +9,19 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float, Int, Numeric
-from battprob.features.savgol import savgol_rows
+from battprob.features.savgol import savgol_matrix
 from battprob.features.signals import difference_noise
 
 
 class WindowRisk(eqx.Module):
-    """Expected squared error of a filter, window by window, in its two parts.
+    """Estimated mean squared error of a filter for each window, as variance plus bias².
 
     Args:
-        window: number of readings in each window.
-        variance: of the filtered value, from the noise of the readings: falls with the
+        window: number of samples of each window.
+        variance: variance of the filtered value due to noise; decreases with the
             window.
-        squared_bias: mean square of what the window blurs away, estimated: rises with
-            it. Below zero where it is lost in its own error.
+        squared_bias: estimated mean squared bias due to smoothing; increases with the
+            window. The estimate can be negative if the bias is small.
     """
 
     window: Int[Array, " w"]
@@ -34,8 +34,8 @@ class WindowRisk(eqx.Module):
         return self.variance + self.squared_bias
 
     @property
-    def chosen(self) -> int:
-        """The window of least risk."""
+    def best_window(self) -> int:
+        """Window with the smallest risk."""
         return int(self.window[jnp.argmin(self.risk)])
 
 
@@ -48,38 +48,39 @@ def window_risk(
     spacing: ArrayLike = 1.0,
     noise_variance: ArrayLike | None = None,
 ) -> WindowRisk:
-    r"""Estimate the mean squared error of `savgol` for each of some windows.
+    r"""Estimate the mean squared error of `savgol` for several windows.
 
-    With c the weights of a window and r those of a reference without bias,
+    With c the weights of a window and r those of a reference filter without bias,
 
     $$\text{variance} = \sigma^2 \lVert c \rVert^2,\qquad
     \text{bias}^2 = \overline{((c - r) * x)^2} - \sigma^2 \lVert c - r \rVert^2 .$$
 
-    For the smoothed value r is the reading itself, and the sum is Mallows's C_p (Stein's
-    unbiased risk estimate). A derivative has no reading of its own; r is then the filter
-    of the same window whose polynomial is two orders higher, and what bias that one
-    leaves is not seen. Means run over all rows, and over the places where the widest
-    window fits.
+    For the smoothed value, r is the sample itself, and the sum is Mallows's C_p
+    (Stein's unbiased risk estimate). For a derivative, r is the filter with the same
+    window and a polynomial of order two higher; the bias of that filter is not
+    included. The means are over all rows and over the samples for which the longest
+    window is complete.
 
     Args:
-        x: readings at an even spacing, with white noise; rows share the window.
-        windows: odd numbers of readings; default twenty, spread evenly on a log scale
+        x: equally spaced samples with white noise; the window is common to all rows.
+        windows: odd numbers of samples; default: twenty, equally spaced on a log scale
             up to a quarter of the row.
         order, derivative, spacing: as in `savgol`.
-        noise_variance: of each row; default `difference_noise`.
+        noise_variance: noise variance of each row; default: `difference_noise`.
 
     Returns:
-        The risk of each window, in units of x² over units of `spacing`²ᵐ.
+        The risk of each window, in units of x² per unit of `spacing`²ᵐ; `best_window`
+        is the window with the smallest risk.
 
     Raises:
-        DataError: a window is even, wider than a row, or too narrow for the order.
+        DataError: a window is even, longer than a row, or too short for the order.
 
     Example:
         >>> import numpy as np
-        >>> place = np.linspace(0, 1, 2000)
+        >>> time = np.linspace(0, 1, 2000)
         >>> noise = 0.1 * np.random.default_rng(0).standard_normal(2000)
-        >>> risk = window_risk(np.sin(12 * place) + noise)
-        >>> 100 < risk.chosen < 500
+        >>> risk = window_risk(np.sin(12 * time) + noise)
+        >>> 100 < risk.best_window < 500
         True
 
     References:
@@ -89,52 +90,55 @@ def window_risk(
         doi:10.1214/aos/1176345632.
     """
     x = jnp.asarray(x, jnp.result_type(float))
-    least = order + (3 if derivative else 1)  # for the reference, two orders higher
-    least += 1 - least % 2
+    min_window = order + (3 if derivative else 1)  # the reference has order + 2
+    min_window += 1 - min_window % 2
     length = x.shape[-1]
-    tried = _ladder(least, length // 4) if windows is None else tuple(windows)
-    if not tried or not all(w % 2 and least <= w <= length for w in tried):
+    if windows is None:
+        windows = _default_windows(min_window, length // 4)
+    windows = tuple(windows)
+    if not windows or not all(w % 2 and min_window <= w <= length for w in windows):
         raise DataError(
-            f"windows must be odd, {least} or more for order {order}, and at most "
-            f"{length}, the readings in a row; got {list(tried)}"
+            f"windows must be odd, at least {min_window} for order {order}, and at "
+            f"most {length}, the number of samples in a row; got {list(windows)}"
         )
     noise = difference_noise(x) if noise_variance is None else noise_variance
-    weights, excess = _banks(tried, order, derivative)
-    noise, weights, excess, spacing = (
-        jnp.asarray(a, x.dtype) for a in (noise, weights, excess, spacing)
+    weights, difference = _filter_banks(windows, order, derivative)
+    noise, weights, difference, spacing = (
+        jnp.asarray(a, x.dtype) for a in (noise, weights, difference, spacing)
     )
-    parts = _risk(x, noise, weights, excess, spacing, derivative)
-    return WindowRisk(jnp.asarray(tried), *parts)
+    parts = _risk(x, noise, weights, difference, spacing, derivative)
+    return WindowRisk(jnp.asarray(windows), *parts)
 
 
-def _ladder(least, most):
-    steps = np.geomspace(least, max(most, least), 20)
+def _default_windows(shortest, longest):
+    steps = np.geomspace(shortest, max(longest, shortest), 20)
     return tuple(np.unique(2 * (steps // 2).astype(int) + 1).tolist())
 
 
-def _banks(windows, order, derivative):
-    """Weights of each window, and weights less reference, centred in the widest."""
-    widest = max(windows)
-    banks = np.zeros((2, len(windows), widest))
+def _filter_banks(windows, order, derivative):
+    """Weights c, and differences c - r, of each window, centred in the longest."""
+    longest = max(windows)
+    banks = np.zeros((2, len(windows), longest))
     for row, w in enumerate(windows):
-        here = slice((widest - w) // 2, (widest + w) // 2)
-        own = savgol_rows(w, order, derivative)[w // 2]
+        columns = slice((longest - w) // 2, (longest + w) // 2)
+        weights = savgol_matrix(w, order, derivative)[w // 2]
         if derivative:
-            other = savgol_rows(w, order + 2, derivative)[w // 2]
+            reference = savgol_matrix(w, order + 2, derivative)[w // 2]
         else:
-            other = np.arange(w) == w // 2
-        banks[:, row, here] = own, own - other
+            reference = np.arange(w) == w // 2
+        banks[:, row, columns] = weights, weights - reference
     return banks
 
 
 @eqx.filter_jit
-def _risk(x, noise, weights, excess, spacing, derivative):
+def _risk(x, noise, weights, difference, spacing, derivative):
     rows = x.reshape(-1, 1, x.shape[-1])
-    blurred = jax.lax.conv_general_dilated(
-        rows, excess[:, None], (1,), "VALID", precision=jax.lax.Precision.HIGHEST
+    residual = jax.lax.conv_general_dilated(
+        rows, difference[:, None], (1,), "VALID", precision=jax.lax.Precision.HIGHEST
     )
     scale = spacing ** (-2 * derivative)
     noise = jnp.mean(noise) * scale
     variance = noise * (weights**2).sum(-1)
-    squared_bias = (blurred**2).mean((0, 2)) * scale - noise * (excess**2).sum(-1)
+    mean_square = (residual**2).mean((0, 2)) * scale
+    squared_bias = mean_square - noise * (difference**2).sum(-1)
     return variance, squared_bias

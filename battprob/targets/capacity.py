@@ -10,9 +10,8 @@ from battprob.dataset import EXACT, LOWER_BOUND, UPPER_BOUND
 from battprob.targets.target import Target
 from battprob.transforms import Log
 
-_MIN_POINTS_FOR_NOISE = (
-    5  # at least three degrees of freedom beside the two of the line
-)
+# The residuals of a line then have at least three degrees of freedom.
+_MIN_POINTS_FOR_NOISE = 5
 
 
 def cycle_life(
@@ -24,9 +23,10 @@ def cycle_life(
 ) -> Target:
     r"""Cycle at which the discharge capacity falls below a threshold.
 
-    Capacities are averaged over `window` consecutive measurements. The first average below
-    the threshold $Q^*$ and the average before it together use window + 1 measurements; the
-    life is the cycle at which the least-squares line through these crosses the threshold:
+    Capacities are averaged over `window` consecutive measurements. The first average
+    below the threshold $Q^*$ and the average before it together use window + 1
+    measurements; the life is the cycle at which the least-squares line through these
+    crosses the threshold:
 
     $$L = \bar k + \frac{Q^* - \bar Q}{b},\qquad
     \operatorname{Var} L = \frac{s^2}{b^2}
@@ -34,13 +34,13 @@ def cycle_life(
     n = \text{window} + 1$$
 
     With window 1 this is linear interpolation between the last capacity above and the
-    first capacity below the threshold. The result is in (k - 1, k] if no cycle is missing,
-    whereas most sources record k. One low outlier then ends the life: use a wider window,
-    or remove spikes first with `battprob.data.despike`.
+    first capacity below the threshold. The result is in (k - 1, k] if no cycle is
+    missing, whereas most sources record k. One low outlier then ends the life: use a
+    wider window, or remove spikes first with `battprob.data.despike`.
 
-    The variance is first order in the measurement noise. A noisy sequence also crosses the
-    threshold too early on average; the variance does not include this bias. If the noise
-    exceeds the fade over a few cycles, use a wider window.
+    The variance is first order in the measurement noise. A noisy sequence also crosses
+    the threshold too early on average; the variance does not include this bias. If the
+    noise exceeds the fade over a few cycles, use a wider window.
 
     Args:
         cells: records; missing capacities (NaN) are skipped.
@@ -53,14 +53,15 @@ def cycle_life(
             measurements.
 
     Returns:
-        Lives in cycles, with the variance of log life if the noise is known for all cells.
-        A cell that ends above the threshold is censored at its last cycle (a lower bound);
-        one that starts below it, at its first cycle (an upper bound). Bounds have variance
-        zero. The transform is `Log`.
+        Lives in cycles, with the variance of log life if the noise is known for all
+        cells. A cell that ends above the threshold is censored at its last cycle (a
+        lower bound); one that starts below it, at its first cycle (an upper bound).
+        Bounds have variance zero. The transform is `Log`.
 
     Raises:
-        DataError: a cell has no recorded life (threshold None), fewer measurements than the
-            window, or a capacity that does not decrease where it crosses the threshold.
+        DataError: a cell has no recorded life (threshold None), fewer measurements than
+            the window, or a capacity that does not decrease where it crosses the
+            threshold.
 
     Example:
         >>> import numpy as np
@@ -99,8 +100,8 @@ def capacity_at(cells: Sequence[Cell], cycle: int) -> Target:
     missing = [cell.name for cell, capacity in pairs if np.isnan(capacity)]
     if missing:
         raise DataError(
-            f"no capacity at cycle {cycle} in {_listed(missing)}: leave these cells out "
-            "or choose another cycle"
+            f"no capacity at cycle {cycle} in {_listed(missing)}: leave these cells "
+            "out or choose another cycle"
         )
     return Target(
         capacities,
@@ -114,8 +115,8 @@ def _recorded_lives(cells):
     unknown = [cell.name for cell in cells if np.isnan(cell.cycle_life)]
     if unknown:
         raise DataError(
-            f"no recorded cycle life for {_listed(unknown)}: leave these cells out or give "
-            "threshold_ah, to compute the life from the capacities"
+            f"no recorded cycle life for {_listed(unknown)}: leave these cells out or "
+            "give threshold_ah, to compute the life from the capacities"
         )
     return [cell.cycle_life for cell in cells], [cell.censored for cell in cells]
 
@@ -128,8 +129,8 @@ def _crossing(cell, threshold, window, capacity_sd):
         raise DataError(f"cell {cell.name!r} has no capacity: leave it out")
     if cycle.size < window:
         raise DataError(
-            f"cell {cell.name!r} has {cycle.size} capacities, but the window is {window}: "
-            "leave the cell out or reduce the window"
+            f"cell {cell.name!r} has {cycle.size} capacities, but the window is "
+            f"{window}: leave the cell out or reduce the window"
         )
     average = np.convolve(capacity, np.full(window, 1 / window), "valid")
     below = average < threshold

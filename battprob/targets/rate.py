@@ -24,34 +24,34 @@ def degradation_rate(
 ) -> Target:
     r"""Rate of increase of the internal resistance over the first cycles, dR/dN.
 
-    For each cell $R_k = a + b k + \varepsilon_k$, $\varepsilon_k \sim N(0, \sigma^2)$ with
-    the reference prior $p(a, b, \sigma^2) \propto 1/\sigma^2$. The posterior of b is a
-    Student t distribution with $\nu = n - 2$ degrees of freedom, mean and variance
+    For each cell $R_k = a + b k + \varepsilon_k$, $\varepsilon_k \sim N(0, \sigma^2)$
+    with the reference prior $p(a, b, \sigma^2) \propto 1/\sigma^2$. The posterior of b
+    is a Student t distribution with $\nu = n - 2$ degrees of freedom, mean and variance
 
     $$\hat b = \frac{\sum (k - \bar k) R_k}{S},\qquad
     \operatorname{Var} b = \frac{\nu}{\nu - 2} \frac{s^2}{S},\quad
     S = \sum (k - \bar k)^2,\ s^2 = \frac1\nu \sum (R_k - \hat a - \hat b k)^2$$
 
-    If the noise standard deviation σ is known, the posterior of b is Gaussian with variance
-    $\sigma^2 / S$; a curvature common to all cells then does not count as noise. The
-    measurement errors are assumed independent: with a temperature that drifts over many
-    cycles the variance is too small.
+    If the noise standard deviation σ is known, the posterior of b is Gaussian with
+    variance $\sigma^2 / S$; a curvature common to all cells then does not count as
+    noise. The measurement errors are assumed independent: with a temperature that
+    drifts over many cycles the variance is too small.
 
     Args:
-        resistance_ohm: resistances in ohm of one cell [c] or of several cells [n, c]; NaN
-            if missing.
+        resistance_ohm: resistances in ohm of one cell [c] or of several cells [n, c];
+            NaN if missing.
         cycle: cycle numbers [c], common to all cells.
         rows: names of the cells; default "0", "1", ...
         last_cycle: later cycles are ignored.
-        resistance_sd_ohm: σ in ohm, from repeated measurements; None: estimated from the
-            residuals of each cell.
+        resistance_sd_ohm: σ in ohm, from repeated measurements; None: estimated from
+            the residuals of each cell.
 
     Returns:
         The rate of each cell in ohm per cycle, with its variance.
 
     Raises:
-        DataError: shapes do not match, a cycle number occurs twice, a value is infinite, or
-            a cell has fewer than five measurements (two if σ is given).
+        DataError: shapes do not match, a cycle number occurs twice, a value is
+            infinite, or a cell has fewer than five measurements (two if σ is given).
 
     Example:
         >>> cycle = np.arange(1, 11)
@@ -93,7 +93,8 @@ def fade_rate(
         cycle: cycle numbers [c], common to all cells.
         rows: names of the cells; default "0", "1", ...
         last_cycle: later cycles are ignored.
-        capacity_sd_ah: standard deviation of the measurement noise in Ah; None: estimated.
+        capacity_sd_ah: standard deviation of the measurement noise in Ah; None:
+            estimated.
 
     Returns:
         The rate of each cell in Ah per cycle, with its variance.
@@ -125,8 +126,8 @@ def _slopes(name, values, cycle, rows, last_cycle, noise_sd):
         rows is not None and len(rows) != len(values)
     ):
         raise DataError(
-            f"{name} must have shape [cells, cycles], with one cycle number per column and "
-            f"one name per cell; got {values.shape}, {cycle.shape} cycles and "
+            f"{name} must have shape [cells, cycles], with one cycle number per column "
+            f"and one name per cell; got {values.shape}, {cycle.shape} cycles and "
             f"{'no' if rows is None else len(rows)} names"
         )
     _require_numbers(name, values, cycle, rows, noise_sd)
@@ -136,9 +137,9 @@ def _slopes(name, values, cycle, rows, last_cycle, noise_sd):
     if too_few.size:
         cell = too_few[0]
         raise DataError(
-            f"cell {_names(rows, len(values))[cell]!r} has {used[cell].sum()} measurements "
-            f"of {name} up to cycle {last_cycle}; a rate with its variance needs "
-            f"{min_points}"
+            f"cell {_names(rows, len(values))[cell]!r} has {used[cell].sum()} "
+            f"measurements of {name} up to cycle {last_cycle}; a rate with its "
+            f"variance needs {min_points}"
         )
     dtype = jnp.result_type(float)
     # Centred in float64, so that cycle numbers do not lose digits in float32.
@@ -165,8 +166,8 @@ def _require_numbers(name, values, cycle, rows, noise_sd):
         )
     if noise_sd is not None and not 0 < noise_sd < np.inf:
         raise DataError(
-            f"the noise standard deviation of {name} must be positive, or None if it is "
-            f"unknown; got {noise_sd}"
+            f"the noise standard deviation of {name} must be positive, or None if it "
+            f"is unknown; got {noise_sd}"
         )
 
 

@@ -1,4 +1,4 @@
-"""`read_capacity_csv` reads the named columns; errors name the file, column and line."""
+"""`read_capacity_csv` reads the named columns; errors name file, column and line."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""`read_matr` reads arrays stored as rows or columns and keeps missing cycles missing."""
+"""`read_matr` reads arrays stored as rows or columns, and empty cycles as missing."""
 
 import h5py
 import numpy as np

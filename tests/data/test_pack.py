@@ -1,4 +1,4 @@
-"""`read_pack` returns the recorded values; `despike` repairs exactly the known spikes."""
+"""`read_pack` returns the recorded values; `despike` repairs only known spikes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Synthetic cells follow the documented distribution, which constant noise cannot fit."""
+"""Synthetic cells follow the documented distribution with varying noise."""
 
 import time
 

@@ -14,7 +14,7 @@ HEADERS = {
 
 
 def log(num_cycles=2, sign=1.0):
-    """Charge for 1 h at 1 A, discharge at 2 A: 1 Ah, then 0.9 Ah; V linear in charge."""
+    """Charge 1 h at 1 A, discharge at 2 A: 1 Ah, then 0.9 Ah; V linear in charge."""
     rows = []
     for cycle in range(1, num_cycles + 1):
         hours = 0.5 - 0.05 * (cycle - 1)

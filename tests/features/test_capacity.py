@@ -1,4 +1,4 @@
-"""Capacities, their rise and efficiency come from the right cycles, missing ones skipped."""
+"""Capacity, rise and efficiency use the requested cycles and ignore missing ones."""
 
 import jax
 import jax.numpy as jnp
@@ -19,33 +19,33 @@ def rise(first, last):
     return float(capacity_rise(CYCLE, CAPACITY, *bounds))
 
 
-def test_capacity_at_a_cycle_is_its_own():
+def test_capacity_at_a_cycle():
     assert [at(2), at(3), at(7)] == [1.07, 1.08, 1.20]
 
 
-def test_a_cycle_that_is_absent_or_missing_gives_nan():
+def test_an_unrecorded_or_missing_cycle_gives_nan():
     assert np.isnan([at(1), at(4), at(100)]).all()
 
 
-def test_rise_is_the_highest_in_the_window_above_its_first():
+def test_rise_is_the_maximum_of_the_window_minus_its_first_value():
     np.testing.assert_allclose([rise(2, 6), rise(2, 7), rise(6, 6)], [0.02, 0.13, 0.0])
     assert np.isnan(rise(4, 7))
 
 
-def test_gradient_picks_the_cycles_used():
+def test_gradient_is_nonzero_for_the_cycles_used():
     gradient = jax.grad(capacity_rise, argnums=1)
     got = gradient(CYCLE, CAPACITY, jnp.asarray(2.0), jnp.asarray(6.0))
     np.testing.assert_array_equal(got, [-1.0, 0.0, 0.0, 1.0, 0.0, 0.0])
 
 
-def test_efficiency_and_its_variance_are_those_of_drawn_charges():
+def test_efficiency_and_its_variance_agree_with_sampling():
     rng = np.random.default_rng(0)
-    true, spread = np.array([[1.1], [1.089]]), 2e-4
-    charge, discharge = true * (1 + spread * rng.normal(size=(2, 50_000)))
+    true, relative_sd = np.array([[1.1], [1.089]]), 2e-4
+    charge, discharge = true * (1 + relative_sd * rng.normal(size=(2, 50_000)))
     ratio, _ = coulombic_efficiency(
-        jnp.asarray(charge), jnp.asarray(discharge), jnp.asarray(spread**2)
+        jnp.asarray(charge), jnp.asarray(discharge), jnp.asarray(relative_sd**2)
     )
-    _, variance = coulombic_efficiency(*jnp.asarray(true), jnp.asarray(spread**2))
+    _, variance = coulombic_efficiency(*jnp.asarray(true), jnp.asarray(relative_sd**2))
     np.testing.assert_allclose(ratio.mean(), 0.99, rtol=1e-5)
     np.testing.assert_allclose(variance[0], ratio.var(), rtol=0.02)
 

@@ -1,4 +1,4 @@
-"""Log ratios: there and back, isometric, blind to units and to the order of rows."""
+"""Log ratios can be inverted, preserve distances, and do not depend on units."""
 
 import hypothesis
 import hypothesis.extra.numpy as hnp
@@ -22,53 +22,53 @@ compositions = hnp.arrays(float, (4, 5), elements=st.floats(1e-6, 1e6))
 settings = hypothesis.settings(max_examples=40, deadline=None)
 
 
-def near(left, right):
-    np.testing.assert_allclose(left, right, rtol=1e-9, atol=1e-9)
+def assert_close(got, expected):
+    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-9)
 
 
 @hypothesis.given(compositions)
 @settings
-def test_there_and_back(parts):
+def test_inverse_of_the_transform(parts):
     parts = jnp.asarray(parts)
-    near(ilr_inverse(ilr(parts)), closure(parts))
-    near(clr_inverse(clr(parts)), closure(parts))
+    assert_close(ilr_inverse(ilr(parts)), closure(parts))
+    assert_close(clr_inverse(clr(parts)), closure(parts))
 
 
 @hypothesis.given(hnp.arrays(float, (4, 4), elements=st.floats(-5, 5)))
 @settings
-def test_back_and_there(coordinates):
-    near(ilr(ilr_inverse(jnp.asarray(coordinates))), coordinates)
+def test_transform_of_the_inverse(coordinates):
+    assert_close(ilr(ilr_inverse(jnp.asarray(coordinates))), coordinates)
 
 
 @hypothesis.given(compositions, st.floats(1e-3, 1e3), st.permutations(range(4)))
 @settings
 def test_units_of_the_parts_and_order_of_rows_do_not_matter(parts, factor, order):
     before = np.asarray(ilr(jnp.asarray(parts)))
-    near(ilr(jnp.asarray(factor * parts[list(order)])), before[list(order)])
+    assert_close(ilr(jnp.asarray(factor * parts[list(order)])), before[list(order)])
 
 
 @hypothesis.given(compositions)
 @settings
-def test_distances_of_ilr_are_those_of_clr(parts):
+def test_distances_of_ilr_equal_those_of_clr(parts):
     z, c = np.asarray(ilr(jnp.asarray(parts))), np.asarray(clr(jnp.asarray(parts)))
-    near(np.linalg.norm(z[0] - z[1]), np.linalg.norm(c[0] - c[1]))
-    near(c.sum(axis=1), 0)
+    assert_close(np.linalg.norm(z[0] - z[1]), np.linalg.norm(c[0] - c[1]))
+    assert_close(c.sum(axis=1), 0)
 
 
-def test_coordinates_are_those_of_the_formula():
+def test_coordinates_agree_with_the_formula():
     x = np.array([0.5, 0.2, 0.3])
     first = np.sqrt(1 / 2) * np.log(x[0] / x[1])
     second = np.sqrt(2 / 3) * np.log(np.sqrt(x[0] * x[1]) / x[2])
-    near(ilr(jnp.asarray(x)), [first, second])
+    assert_close(ilr(jnp.asarray(x)), [first, second])
 
 
 def test_replaced_zeros_keep_the_other_ratios():
     parts = np.array([[0.0, 2.0, 6.0], [0.0, 0.0, 5.0], [1.0, 1.0, 2.0]])
     fractions = np.asarray(replace_zeros(parts, detection_limit=[0.01, 0.02, 0.03]))
-    near(fractions.sum(axis=1), 1)
-    near(fractions[1], [0.01, 0.02, 0.97])
-    near(fractions[0, 2] / fractions[0, 1], 3)
-    near(fractions[2], [0.25, 0.25, 0.5])
+    assert_close(fractions.sum(axis=1), 1)
+    assert_close(fractions[1], [0.01, 0.02, 0.97])
+    assert_close(fractions[0, 2] / fractions[0, 1], 3)
+    assert_close(fractions[2], [0.25, 0.25, 0.5])
 
 
 @pytest.mark.parametrize(
@@ -80,12 +80,12 @@ def test_replaced_zeros_keep_the_other_ratios():
         ([[0.0, 1.0]], 0.0, "between 0 and the smallest"),
     ],
 )
-def test_faulty_parts_are_refused(parts, limit, message):
+def test_invalid_parts_are_errors(parts, limit, message):
     with pytest.raises(DataError, match=message):
         replace_zeros(parts, detection_limit=limit)
 
 
-def test_gradients_are_finite_at_tiny_parts_and_far_coordinates():
+def test_gradients_are_finite_for_tiny_parts_and_large_coordinates():
     tiny = jnp.array([1e-300, 1.0, 1e300])
     assert np.isfinite(jax.jacobian(clr)(tiny / 1e10 + 1e-290)).all()
     assert np.isfinite(jax.jacobian(ilr_inverse)(jnp.array([500.0, -800.0]))).all()

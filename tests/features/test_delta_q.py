@@ -1,4 +1,4 @@
-"""The statistics of ΔQ(V) equal those of NumPy and SciPy, and never give a NaN gradient."""
+"""The statistics of ΔQ(V) equal those of NumPy and SciPy; gradients are never NaN."""
 
 import hypothesis
 import hypothesis.extra.numpy as arrays
@@ -32,7 +32,7 @@ def test_equals_scipy():
     np.testing.assert_allclose(got, reference(CURVES), rtol=1e-12)
 
 
-def test_jit_changes_nothing():
+def test_jit_gives_the_same_values():
     curve = jnp.asarray(CURVES[0])
     plain, jitted = delta_q_statistics(curve), statistics(curve)
     np.testing.assert_allclose(jitted, plain, rtol=1e-13)
@@ -50,7 +50,7 @@ def test_runs_in_float32():
     st.floats(1e-3, 1e3),
 )
 @hypothesis.settings(max_examples=50, deadline=None)
-def test_follows_a_change_of_unit(curve, factor):
+def test_scales_with_the_unit(curve, factor):
     hypothesis.assume(np.ptp(curve) > 1e-3)
     hypothesis.assume(abs(curve.mean()) > 1e-3)
     hypothesis.assume(abs(scipy.stats.skew(curve)) > 1e-3)
@@ -61,10 +61,10 @@ def test_follows_a_change_of_unit(curve, factor):
     np.testing.assert_allclose(after, np.asarray(before) + shift, rtol=1e-9, atol=1e-9)
 
 
-@pytest.mark.parametrize("level", [0.0, 0.1, -1.0 / 3.0])
+@pytest.mark.parametrize("value", [0.0, 0.1, -1.0 / 3.0])
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
-def test_a_constant_curve_has_no_shape_and_finite_gradients(level, dtype):
-    curve = jnp.full(50, level, dtype)
+def test_a_constant_curve_has_no_shape_and_finite_gradients(value, dtype):
+    curve = jnp.full(50, value, dtype)
     got = statistics(curve)
     assert got.log10_variance == -jnp.inf
     assert jnp.isnan(got.log10_skewness)

@@ -1,4 +1,4 @@
-"""Early-life features are the documented numbers, cell by cell, from the cycles asked for."""
+"""Early-life features equal the documented values for each cell and requested cycle."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ import scipy.stats
 from battprob import DataError
 from battprob.data.records import Cell
 from battprob.features import DELTA_Q_AND_FADE, DISCHARGE, early_life
-from battprob.features.early_life import _columns_of_all
+from battprob.features.early_life import _features_of_cells
 
 CYCLE = np.arange(1, 31)
 VOLTAGE = np.linspace(3.6, 2.0, 40)
@@ -42,7 +42,7 @@ def features(cells=CELLS):
 
 
 def reference(cell):
-    """The same features by NumPy and SciPy; array index is cycle number less one."""
+    """The same features by NumPy and SciPy; array index is cycle number minus one."""
     delta = cell.curve_capacity_ah[24] - cell.curve_capacity_ah[4]
     moments = {
         "variance": delta.var(),
@@ -75,7 +75,7 @@ def test_every_column_equals_its_reference():
     assert set(DISCHARGE) < set(DELTA_Q_AND_FADE) < set(table.names)
 
 
-def test_variance_is_that_of_the_fits_and_unknown_elsewhere():
+def test_variance_is_that_of_the_fits_and_unknown_otherwise():
     table = features()
     fits = [name for name in table.names if "slope" in name or "intercept" in name]
     known = [
@@ -92,8 +92,8 @@ def test_order_of_cells_is_order_of_rows():
     np.testing.assert_array_equal(shuffled.x, features().x[np.array([2, 0, 3, 1])])
 
 
-def test_nothing_after_the_late_cycle_is_looked_at():
-    cut = [
+def test_cycles_after_the_late_cycle_are_ignored():
+    truncated = [
         replace(
             cell,
             cycle=CYCLE[:25],
@@ -103,11 +103,11 @@ def test_nothing_after_the_late_cycle_is_looked_at():
         )
         for cell in CELLS
     ]
-    np.testing.assert_array_equal(features(cut).x, features().x)
+    np.testing.assert_array_equal(features(truncated).x, features().x)
 
 
-def test_one_trace_serves_other_numbers():
-    limited = eqx.debug.assert_max_traces(_columns_of_all.__wrapped__, max_traces=1)
+def test_other_values_do_not_retrace():
+    limited = eqx.debug.assert_max_traces(_features_of_cells.__wrapped__, max_traces=1)
     jitted = eqx.filter_jit(limited)
     rng = np.random.default_rng(0)
     for _ in range(2):
@@ -123,7 +123,7 @@ def test_runs_in_float32():
     np.testing.assert_allclose(single.x, double.x, rtol=2e-3, atol=1e-4)
 
 
-def test_a_missing_capacity_inside_is_left_out_of_the_fits():
+def test_a_missing_capacity_is_left_out_of_the_fits():
     capacity = CELLS[0].capacity_ah.copy()
     capacity[9] = np.nan
     got = features([replace(CELLS[0], capacity_ah=capacity)])
@@ -132,25 +132,27 @@ def test_a_missing_capacity_inside_is_left_out_of_the_fits():
     np.testing.assert_allclose(got.select(["fade_slope"]).x[0, 0], slope, rtol=1e-9)
 
 
-def test_missing_cycles_are_named_with_their_cell():
+def test_missing_cycles_are_errors_that_name_cell_and_cycle():
     for cycle in (2, 25):
         capacity = np.where(cycle == CYCLE, np.nan, CELLS[1].capacity_ah)
-        holed = replace(CELLS[1], capacity_ah=capacity)
+        with_gap = replace(CELLS[1], capacity_ah=capacity)
         message = f"'cell1' has no capacity at cycle {cycle}"
         with pytest.raises(DataError, match=message):
-            features([CELLS[0], holed])
+            features([CELLS[0], with_gap])
     curves = CELLS[1].curve_capacity_ah.copy()
     curves[4, 7] = np.nan
-    holed = replace(CELLS[1], curve_capacity_ah=curves)
+    with_gap = replace(CELLS[1], curve_capacity_ah=curves)
     with pytest.raises(DataError, match=r"'cell1' has no complete .* curve at cycle 5"):
-        features([CELLS[0], holed])
+        features([CELLS[0], with_gap])
     with pytest.raises(DataError, match="'cell0' has no discharge curve at cycle 99"):
         early_life(CELLS, early_cycle=5, late_cycle=99)
 
 
-def test_grids_must_be_common():
+def test_voltage_grids_must_be_equal():
     other = replace(CELLS[1], voltage_v=VOLTAGE + 0.01)
-    with pytest.raises(DataError, match=r"'cell1' has another grid .* than 'cell0'"):
+    with pytest.raises(
+        DataError, match=r"'cell1' has another voltage grid than 'cell0'"
+    ):
         features([CELLS[0], other])
 
 
@@ -162,6 +164,6 @@ def test_cycles_must_be_in_order(early, late):
         early_life(CELLS, early_cycle=early, late_cycle=late)
 
 
-def test_no_cells_are_refused():
+def test_an_empty_list_of_cells_is_an_error():
     with pytest.raises(DataError, match=r"expected cells .* got 0 cells"):
         early_life([])

@@ -1,4 +1,4 @@
-"""The fade line and its errors equal NumPy's least squares on the cycles that are there."""
+"""The fade line and its variances equal least squares in NumPy."""
 
 import hypothesis
 import hypothesis.strategies as st
@@ -30,7 +30,7 @@ def test_equals_polyfit_with_its_covariance():
     np.testing.assert_allclose(fit(capacity, 31, 100), expected, rtol=1e-9)
 
 
-def test_missing_cycles_and_cycles_outside_the_window_do_not_count():
+def test_missing_cycles_and_cycles_outside_the_window_are_ignored():
     capacity = noisy_capacity()
     kept = (CYCLE >= 11) & (CYCLE <= 50) & (CYCLE % 7 != 0)
     capacity[CYCLE % 7 == 0] = np.nan
@@ -46,7 +46,7 @@ def test_runs_in_float32():
     np.testing.assert_allclose(got, fit(noisy_capacity(), 2, 100), rtol=1e-2)
 
 
-def test_too_few_cycles_give_nan_not_a_guess():
+def test_too_few_cycles_give_nan():
     two, one = fit(noisy_capacity(), 99, 100), fit(noisy_capacity(), 100, 100)
     assert np.isfinite([two.slope, two.intercept]).all()
     assert np.isnan([two.slope_variance, two.intercept_variance]).all()
@@ -55,7 +55,7 @@ def test_too_few_cycles_give_nan_not_a_guess():
 
 @hypothesis.given(st.floats(1e-3, 1e3), st.integers(0, 20))
 @hypothesis.settings(max_examples=25, deadline=None)
-def test_follows_a_change_of_unit(factor, seed):
+def test_scales_with_the_unit(factor, seed):
     before = fit(noisy_capacity(seed), 2, 100)
     after = fit(factor * noisy_capacity(seed), 2, 100)
     expected = np.asarray(before) * [factor, factor, factor**2, factor**2]
@@ -72,7 +72,7 @@ def test_gradients_are_finite_with_missing_and_too_few_cycles():
         assert jnp.isfinite(jnp.stack(got)).all()
 
 
-def test_jit_changes_nothing():
+def test_jit_gives_the_same_values():
     arguments = [jnp.asarray(a) for a in (CYCLE, noisy_capacity(), 2.0, 100.0)]
     jitted = jax.jit(fade_line)(*arguments)
     np.testing.assert_allclose(jitted, fade_line(*arguments), rtol=1e-9)

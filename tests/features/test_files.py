@@ -1,4 +1,4 @@
-"""Files of any kind become one table, and what was assumed on the way is told."""
+"""`features_of_files` makes one table from files and lists assumptions."""
 
 import numpy as np
 import pytest
@@ -11,13 +11,15 @@ HEADER = "Test Time / s,Voltage / V,Current / A,Cycle Count / 1\n"
 
 
 def write_log(path, fade, low=2.5):
-    """Thirty cycles of a cell whose capacity falls by `fade` Ah a cycle."""
+    """Thirty cycles of a cell whose capacity decreases by `fade` Ah per cycle."""
     lines = [HEADER]
     for cycle in range(1, 31):
         capacity = 1.1 - fade * cycle
-        share = np.linspace(0, 1, 60)
-        voltage = 4.1 - (4.1 - low) * share**1.5 - 0.001 * cycle * share * (1 - share)
-        time = 1e4 * cycle + 3600 * capacity * share
+        charge = np.linspace(0, 1, 60)
+        voltage = (
+            4.1 - (4.1 - low) * charge**1.5 - 0.001 * cycle * charge * (1 - charge)
+        )
+        time = 1e4 * cycle + 3600 * capacity * charge
         lines += [f"{t},{v},-1,{cycle}\n" for t, v in zip(time, voltage, strict=True)]
     path.write_text("".join(lines))
     return path
@@ -31,7 +33,7 @@ def write_spectrum(path, scale, high=1e4):
     return path
 
 
-def test_logs_of_cyclers(tmp_path):
+def test_cycler_logs(tmp_path):
     paths = [
         write_log(tmp_path / "a.csv", 1e-4),
         write_log(tmp_path / "b.bdf.csv", 2e-3, low=2.4),
@@ -61,7 +63,7 @@ def test_spectra(tmp_path):
     assert any("its sign reversed" in line for line in made.notes)
 
 
-def test_the_pack_with_its_lives(data_folder):
+def test_pack_with_recorded_lives(data_folder):
     made = features_of_files([data_folder / "severson" / "severson.npz"])
     assert made.cycle_life is not None
     frame = made.to_dataframe()
@@ -69,10 +71,12 @@ def test_the_pack_with_its_lives(data_folder):
     assert len(frame) == len(made.table.rows)
 
 
-def test_faulty_files_are_refused(tmp_path):
+def test_invalid_files_are_errors(tmp_path):
     log = write_log(tmp_path / "a.csv", 1e-4)
     spectrum = write_spectrum(tmp_path / "b.csv", 1.0)
-    with pytest.raises(DataError, match=r"one type of records, got a.csv \(TimeSeries\), b.csv"):
+    with pytest.raises(
+        DataError, match=r"one type of records, got a.csv \(TimeSeries\), b.csv"
+    ):
         features_of_files([log, spectrum])
     with pytest.raises(DataError, match="no file"):
         features_of_files([tmp_path / "c.csv"])
@@ -94,14 +98,14 @@ def test_faulty_files_are_refused(tmp_path):
         ("a.csv", r"a.csv, line 3: voltage_v must be a number"),
     ],
 )
-def test_files_that_are_not_what_their_name_says_are_refused(tmp_path, name, message):
+def test_files_with_the_wrong_suffix_are_errors(tmp_path, name, message):
     path = tmp_path / name
     path.write_text("time_s,voltage_v,current_a,cycle\n0,4.1,-1,1\n1,x,-1,1\n")
     with pytest.raises(DataError, match=message):
         features_of_files([path])
 
 
-def test_spectra_of_one_frequency_have_no_range(tmp_path):
+def test_spectra_of_one_frequency_are_an_error(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("freq,re,im\n1,2,-3\n")
     with pytest.raises(DataError, match=r"common frequency range; .* 1 Hz"):

@@ -1,4 +1,4 @@
-"""dQ/dV and its peaks follow units and the order of cells, and stay finite anywhere."""
+"""dQ/dV and its peaks scale with the units and are finite for all inputs."""
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +14,7 @@ QUANTUM = 1e-4
 
 
 def voltage_v(seed=0):
-    """Two plateaus, with noise and a step of the converter."""
+    """Two plateaus, with noise and quantisation."""
     q = CHARGE
     clean = 3.22 + 0.4 * q - 0.04 * np.sin(2 * np.pi * q / 0.7) / (2 * np.pi) * 4
     noise = 5e-4 * np.random.default_rng(seed).standard_normal(q.shape)
@@ -25,26 +25,26 @@ def differentiate(voltage, charge=CHARGE, grid=GRID, quantum=QUANTUM):
     return bp.features.differential_capacity(voltage, charge, grid, quantum_v=quantum)
 
 
-def size(voltage, charge):
+def norm(voltage, charge):
     curve = differentiate(voltage, charge)
     return (curve.mean**2).sum() + curve.std.sum()
 
 
-GRADIENT = jax.jit(jax.value_and_grad(size, argnums=(0, 1)))
+GRADIENT = jax.jit(jax.value_and_grad(norm, argnums=(0, 1)))
 
 
-def test_each_cell_keeps_its_curve_when_cells_change_places():
-    # Roughness is learned from every second cell: those stay among themselves.
+def test_curves_do_not_depend_on_the_order_of_cells():
+    # The roughness is fitted to every second cell; the permutation keeps this subset.
     order = np.random.default_rng(0).permutation(3)
     order = np.stack([2 * order, 2 * order[::-1] + 1], 1).ravel()
-    curve, moved = differentiate(voltage_v()), differentiate(voltage_v()[order])
-    np.testing.assert_allclose(moved.mean, curve.mean[order], rtol=1e-6)
-    np.testing.assert_allclose(moved.std, curve.std[order], rtol=1e-6)
+    curve, permuted = differentiate(voltage_v()), differentiate(voltage_v()[order])
+    np.testing.assert_allclose(permuted.mean, curve.mean[order], rtol=1e-6)
+    np.testing.assert_allclose(permuted.std, curve.std[order], rtol=1e-6)
 
 
-def test_units_of_charge_and_voltage_scale_the_answer():
+def test_the_result_scales_with_the_units_of_charge_and_voltage():
     curve = differentiate(voltage_v())
-    # A power of two: readings halfway between nodes stay halfway.
+    # A power of two is exact: samples halfway between grid points remain so.
     scaled = differentiate(voltage_v(), 1024 * CHARGE)
     np.testing.assert_allclose(scaled.mean, 1024 * curve.mean, rtol=1e-6)
     np.testing.assert_allclose(scaled.std, 1024 * curve.std, rtol=1e-6)
@@ -80,11 +80,11 @@ def test_values_and_gradients_are_finite(case):
     assert all(np.isfinite(g).all() for g in gradient)
 
 
-def test_gradient_is_that_of_finite_differences():
+def test_gradient_equals_finite_differences():
     change = np.zeros(CHARGE.shape)
     change[2, 190:210] = np.linspace(-1, 1, 20)
     got = (GRADIENT(jnp.asarray(voltage_v()), jnp.asarray(CHARGE))[1][0] * change).sum()
-    above, below = (size(voltage_v() + step * change, CHARGE) for step in (1e-7, -1e-7))
+    above, below = (norm(voltage_v() + step * change, CHARGE) for step in (1e-7, -1e-7))
     expected = (above - below) / 2e-7
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
@@ -92,32 +92,32 @@ def test_gradient_is_that_of_finite_differences():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"quantum": -1.0}, "quantum_v is the step of the converter"),
-        ({"grid": 1e3 * GRID}, r"no readings within grid_v, 3230 to 3770 V: .*units"),
-        ({"grid": GRID[[0, 2, 1, 3]]}, "does not go on at number 2"),
+        ({"quantum": -1.0}, "quantum_v must be the quantisation step"),
+        ({"grid": 1e3 * GRID}, r"no samples within grid_v, 3230 to 3770 V: .*units"),
+        ({"grid": GRID[[0, 2, 1, 3]]}, "not monotone at index 2"),
         (
             {"charge": np.where(np.arange(400) > 2, np.nan, CHARGE)},
-            "reading 3 .*a voltage without a capacity",
+            "sample 3 .*a voltage without a capacity",
         ),
-        ({"charge": np.where(CHARGE > 1, np.inf, CHARGE)}, "reading 286 .*infinite"),
+        ({"charge": np.where(CHARGE > 1, np.inf, CHARGE)}, "sample 286 .*infinite"),
     ],
 )
-def test_bad_input_is_refused_with_its_place(change, message):
+def test_invalid_input_is_an_error_with_its_position(change, message):
     with pytest.raises(DataError, match=message):
         differentiate(voltage_v(), **change)
 
 
-def test_a_cycle_of_three_readings_is_refused():
+def test_a_cycle_of_three_samples_is_an_error():
     short = np.where(np.arange(400) > 2, np.nan, CHARGE)
-    with pytest.raises(DataError, match="cycle 0 has 3 readings; it needs 4"):
+    with pytest.raises(DataError, match="cycle 0 has 3 samples; it needs 4"):
         differentiate(np.where(np.isnan(short), np.nan, voltage_v()), short)
 
 
-def test_peaks_refuse_what_is_no_curve():
+def test_peaks_of_invalid_curves_are_errors():
     curve = differentiate(voltage_v())
     with pytest.raises(DataError, match=r"draws of a curve over 100 voltages; got"):
         bp.features.ica_peaks(curve, GRID[:100])
-    with pytest.raises(DataError, match="evenly spaced"):
+    with pytest.raises(DataError, match="equally spaced"):
         bp.features.ica_peaks(curve, GRID**2)
     with pytest.raises(DataError, match="1 draws"):
         bp.features.ica_peaks(bp.Predictive.gaussian(curve.mean, 0.0, 0.1), GRID)

@@ -1,4 +1,4 @@
-"""The knee is found where it was put, with an error that grows with the noise."""
+"""The posterior of the knee covers the true cycle, and its sd increases with noise."""
 
 import jax
 import jax.numpy as jnp
@@ -27,13 +27,13 @@ def test_interval_covers_the_true_knee():
     np.testing.assert_allclose(knee.slope_after.mean(), -1.1e-3, atol=1e-4)
 
 
-def test_error_grows_with_the_noise_and_fills_the_span_without_a_knee():
+def test_sd_increases_with_the_noise_and_is_large_without_a_knee():
     small, large = knees(sequences(1e-3)), knees(sequences(6e-3))
     assert (large.cycle_sd > small.cycle_sd).mean() > 0.9
     assert knees(1.1 + 0 * sequences(0.0) + 0.0).cycle_sd.min() > 50
 
 
-def test_missing_capacities_do_not_count():
+def test_missing_capacities_are_ignored():
     capacity = sequences(1e-3).at[:, 50:60].set(jnp.nan)
     assert np.abs(knees(capacity).cycle - 200).max() < 10
     assert np.isnan(knees(jnp.full((24, 300), jnp.nan)).cycle).all()

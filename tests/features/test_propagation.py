@@ -1,4 +1,4 @@
-"""Errors carried to first order, by sampling and in closed form agree."""
+"""Propagated variances agree between first order, sampling and closed forms."""
 
 import jax
 import jax.numpy as jnp
@@ -36,14 +36,14 @@ def test_affine_functions_are_exact():
     np.testing.assert_allclose(variance[0], [0.08, 0.02, 0.0], rtol=1e-12)
 
 
-def test_first_order_agrees_with_sampling_while_errors_are_small(key):
+def test_first_order_agrees_with_sampling_for_small_errors(key):
     exact = first_order(curved, X, VARIANCE / 16)
     sampled = monte_carlo(curved, X, VARIANCE / 16, key=key, num=20_000)
     np.testing.assert_allclose(sampled.variance, exact.variance, rtol=0.05)
     np.testing.assert_allclose(sampled.value, exact.value, atol=0.01)
 
 
-def test_an_unknown_variance_spoils_only_what_depends_on_it():
+def test_an_unknown_variance_affects_only_dependent_results():
     unknown = VARIANCE.at[0, 1].set(jnp.nan)
     variance = first_order(affine, X, unknown).variance
     assert np.isnan(variance[0, 0])
@@ -85,7 +85,7 @@ def test_feature_noise_of_a_linear_prediction_is_aleatoric(key):
     np.testing.assert_allclose(sampled.epistemic, 0.2, rtol=1e-12)
 
 
-def test_both_routes_agree_on_a_fitted_process(key):
+def test_both_methods_agree_for_a_fitted_process(key):
     x = np.linspace(-2, 2, 24)[:, None]
     posterior = GaussianProcess().fit(Dataset(x, np.sin(2 * x[:, 0])), key=key)
     new, variance = np.array([[0.1], [0.7], [1.2]]), 0.0025
@@ -100,12 +100,12 @@ def test_both_routes_agree_on_a_fitted_process(key):
     np.testing.assert_allclose(sampled.aleatoric, exact.aleatoric, rtol=0.15, atol=1e-4)
 
 
-@pytest.mark.parametrize("route", ["first order", "sampling"])
-def test_exact_features_change_nothing(route, key):
+@pytest.mark.parametrize("method", ["first order", "sampling"])
+def test_exact_features_do_not_change_the_prediction(method, key):
     def predict(x):
         return Predictive.gaussian(jnp.sin(x[:, 0]), 0.1, 0.2)
 
-    if route == "first order":
+    if method == "first order":
         pred = predict_first_order(predict, X, 0.0)
     else:
         pred = predict_monte_carlo(predict, X, 0.0, key=key, num=8)
@@ -122,7 +122,7 @@ def test_gradients_are_finite_at_exact_features():
     assert np.isfinite(jax.grad(total)(jnp.zeros_like(X))).all()
 
 
-def test_errors_that_go_together_are_told_together():
+def test_correlated_errors_are_propagated_with_their_covariance():
     weights = jnp.array([1.0, -2.0, 0.5])
 
     def predict(x):
@@ -138,21 +138,22 @@ def test_errors_that_go_together_are_told_together():
     np.testing.assert_allclose(same.aleatoric, plain.aleatoric, rtol=1e-12)
 
 
-def test_rows_of_noisy_features_count_less(key):
-    """Half of the rows have a feature that is nearly all error, and are told so."""
+def test_rows_with_noisy_features_have_less_weight(key):
+    """The feature of half of the rows has a large known error."""
     rng = np.random.default_rng(1)
     exact = rng.normal(size=80)
     variance = np.where(np.arange(80) < 40, 4.0, 1e-6)[:, None]
-    seen = exact[:, None] + np.sqrt(variance) * rng.normal(size=(80, 1))
-    data = Dataset(seen, 3 * exact + 0.1 * rng.normal(size=80))
+    measured = exact[:, None] + np.sqrt(variance) * rng.normal(size=(80, 1))
+    data = Dataset(measured, 3 * exact + 0.1 * rng.normal(size=80))
     model = BayesianLinear(Constant() + Known())
-    told = fit_first_order(model, data, variance, key=key)
-    untold = fit_first_order(model, data, 0.0, key=key)
-    slope, drawn = told.coefficients.mean[1], untold.coefficients.mean[1]
-    # Errors pull a slope towards nought; the second fit knows which rows do.
-    assert drawn < 1.5
-    assert abs(slope - 3) < abs(drawn - 3) - 0.3
-    with pytest.raises(DataError, match="not known"):
+    with_errors = fit_first_order(model, data, variance, key=key)
+    without_errors = fit_first_order(model, data, 0.0, key=key)
+    slope = with_errors.coefficients.mean[1]
+    attenuated = without_errors.coefficients.mean[1]
+    # Errors of a feature bias its slope towards zero.
+    assert attenuated < 1.5
+    assert abs(slope - 3) < abs(attenuated - 3) - 0.3
+    with pytest.raises(DataError, match=r"is NaN \(unknown\): leave this"):
         fit_first_order(model, data, np.nan, key=key)
     with pytest.raises(DataError, match="noise head does not use it"):
         fit_first_order(BayesianLinear(), data, variance, key=key)

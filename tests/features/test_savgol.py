@@ -1,4 +1,4 @@
-"""`savgol` is SciPy's filter with its `interp` edges, and exact where SciPy's is not."""
+"""`savgol` equals SciPy's filter in mode `interp` and is more accurate."""
 
 import jax
 import jax.numpy as jnp
@@ -25,12 +25,14 @@ def test_equals_scipy(window, order, derivative):
 
 
 @pytest.mark.parametrize("derivative", [0, 1, 2])
-def test_reproduces_a_polynomial_of_its_order_everywhere(derivative):
-    # SciPy itself is wrong by 1e-7 here: it solves with raw powers of the position.
-    place = np.linspace(-1, 1, 201)
+def test_polynomials_of_the_order_of_the_filter_are_exact(derivative):
+    # The error of SciPy is 1e-7 here, because it uses powers of the position.
+    position = np.linspace(-1, 1, 201)
     poly = np.polynomial.Polynomial([0.3, -1.0, 0.5, 2.0, 0.1, -0.7, 0.4, 1.0])
-    got = savgol(poly(place), window=101, order=7, derivative=derivative, spacing=0.01)
-    expected = (poly.deriv(derivative) if derivative else poly)(place)
+    got = savgol(
+        poly(position), window=101, order=7, derivative=derivative, spacing=0.01
+    )
+    expected = (poly.deriv(derivative) if derivative else poly)(position)
     np.testing.assert_allclose(got, expected, atol=1e-13 * 100.0**derivative)
 
 
@@ -50,11 +52,11 @@ def test_gradient_is_the_transpose_of_the_filter():
 
 
 @pytest.mark.parametrize(("window", "order"), [(4, 2), (63, 3), (5, 5)])
-def test_windows_that_make_no_sense_are_refused(window, order):
+def test_invalid_windows_are_errors(window, order):
     with pytest.raises(DataError, match=f"got window {window}, order {order}"):
         savgol(ROWS, window=window, order=order)
 
 
-def test_readings_at_no_distance_are_refused():
-    with pytest.raises(DataError, match=r"spacing of readings must be positive; got 0"):
+def test_spacing_zero_is_an_error():
+    with pytest.raises(DataError, match=r"spacing of samples must be positive; got 0"):
         savgol(ROWS, derivative=1, spacing=0.0)

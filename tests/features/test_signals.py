@@ -1,4 +1,4 @@
-"""Noise, quantisation, sampling and resampling facts hold on signals of known content."""
+"""Noise, quantisation, decimation and resampling agree with known signals."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from battprob.features import (
 RNG = np.random.default_rng(0)
 
 
-def test_quantisation_and_difference_noise_are_those_of_the_error():
+def test_quantisation_and_difference_noise_equal_the_variance_of_the_error():
     signal = np.linspace(0, 1, 20_000) * 3.3
     error = np.round(signal / 0.01) * 0.01 - signal
     np.testing.assert_allclose(error.var(), quantisation_variance(0.01), rtol=0.01)
@@ -26,14 +26,16 @@ def test_quantisation_and_difference_noise_are_those_of_the_error():
     np.testing.assert_allclose(difference_noise(noisy), 4e-4, rtol=0.05)
 
 
-def test_fast_content_warns_and_slow_content_does_not():
+def test_high_frequencies_warn_of_aliasing():
     time = np.arange(4000) * 0.01
     assert 10 < nyquist_rate(np.sin(2 * np.pi * 5 * time), 0.01, 1e-8) < 14
-    with pytest.warns(AliasingWarning, match="folded back"):
+    with pytest.warns(
+        AliasingWarning, match="aliasing of higher frequencies is likely"
+    ):
         nyquist_rate(np.sin(2 * np.pi * 47 * time), 0.01, 1e-8)
 
 
-def test_decimation_keeps_lines_and_slow_waves_and_removes_fast_ones():
+def test_decimation_preserves_low_frequencies_and_removes_high_ones():
     time = np.arange(2000.0)
     np.testing.assert_allclose(decimate(time, 5), time[::5], atol=1e-9)
     slow, fast = np.sin(2 * np.pi * 0.02 * time), np.sin(2 * np.pi * 0.15 * time)
@@ -43,7 +45,7 @@ def test_decimation_keeps_lines_and_slow_waves_and_removes_fast_ones():
     assert scipy.signal.decimate(fast, 5, ftype="fir").shape == decimate(fast, 5).shape
 
 
-def test_spikes_are_replaced_and_named():
+def test_outliers_are_replaced_and_marked():
     signal = np.sin(np.arange(200) / 10)
     spiked = signal.copy()
     spiked[[20, 100]] += 5
@@ -53,7 +55,7 @@ def test_spikes_are_replaced_and_named():
 
 
 @pytest.mark.parametrize("sign", [1, -1])
-def test_resampling_a_line_is_exact_up_and_down(sign):
+def test_resampling_a_line_is_exact_for_charge_and_discharge(sign):
     voltage = 3.5 + sign * np.linspace(-0.5, 0.5, 101)
     grid = np.linspace(2.9, 4.1, 25)
     got = capacity_on_grid(voltage, np.linspace(0, 2, 101), grid)
@@ -73,7 +75,7 @@ def test_noisy_and_quantised_voltage_still_gives_a_monotone_curve():
     np.testing.assert_allclose(got, np.linspace(0.02, 0.98, 97), atol=0.02)
 
 
-def test_records_and_features_resample_alike():
+def test_time_series_and_features_use_the_same_resampling():
     time = np.arange(300.0)
     voltage = np.round(4.1 - time / 300 + 4e-3 * RNG.standard_normal(300), 3)
     grid = np.linspace(3.15, 4.05, 40)

@@ -1,4 +1,4 @@
-"""A `FeatureTable` keeps names, units, errors and rows together through every step."""
+"""A `FeatureTable` keeps names, units, variances and rows through all operations."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +11,7 @@ from battprob.transforms import Log
 
 
 def table(**changes):
-    given = {
+    fields = {
         "x": [[1.5, -0.1], [1.25, 0.1 + 0.2], [1.0, 1 / 3]],
         "names": ["capacity", "slope"],
         "units": ["Ah", "Ah/cycle"],
@@ -19,7 +19,7 @@ def table(**changes):
         "variance": [[np.nan, 1e-9], [np.nan, 0.0], [np.nan, 1 / 7]],
         "groups": ["x", "NA", "x"],
     } | changes
-    return FeatureTable(given.pop("x"), **given)
+    return FeatureTable(fields.pop("x"), **fields)
 
 
 def life(rows=("a", "01", "c")):
@@ -34,14 +34,14 @@ def life(rows=("a", "01", "c")):
     )
 
 
-def same(left, right):
-    np.testing.assert_allclose(left.x, right.x, rtol=1e-15)
-    np.testing.assert_allclose(left.variance, right.variance, rtol=1e-15)
+def same(got, expected):
+    np.testing.assert_allclose(got.x, expected.x, rtol=1e-15)
+    np.testing.assert_allclose(got.variance, expected.variance, rtol=1e-15)
     labels = ("names", "units", "rows", "groups")
-    return all(getattr(left, label) == getattr(right, label) for label in labels)
+    return all(getattr(got, label) == getattr(expected, label) for label in labels)
 
 
-def test_csv_returns_every_digit_and_name(tmp_path):
+def test_csv_round_trip_keeps_all_digits_and_names(tmp_path):
     table().to_csv(tmp_path / "table.csv")
     assert same(FeatureTable.from_csv(tmp_path / "table.csv"), table())
 
@@ -60,10 +60,13 @@ def test_csv_round_trip_without_groups(tmp_path):
 
 
 def test_select_reorders_columns_with_their_variances():
-    picked = table().select(["slope", "capacity"])
-    assert (picked.names, picked.units) == (("slope", "capacity"), ("Ah/cycle", "Ah"))
-    np.testing.assert_array_equal(picked.x, table().x[:, ::-1])
-    np.testing.assert_array_equal(picked.variance, table().variance[:, ::-1])
+    selected = table().select(["slope", "capacity"])
+    assert (selected.names, selected.units) == (
+        ("slope", "capacity"),
+        ("Ah/cycle", "Ah"),
+    )
+    np.testing.assert_array_equal(selected.x, table().x[:, ::-1])
+    np.testing.assert_array_equal(selected.variance, table().variance[:, ::-1])
 
 
 def test_join_matches_rows_by_name():
@@ -74,7 +77,7 @@ def test_join_matches_rows_by_name():
     np.testing.assert_array_equal(joined.x[:, :2], table().x)
 
 
-def test_dataset_takes_all_of_table_and_target():
+def test_dataset_has_all_fields_of_table_and_target():
     data = table().to_dataset(life(), ["slope"])
     np.testing.assert_array_equal(data.x[:, 0], table().x[:, 1])
     np.testing.assert_array_equal(data.y, [400.0, 900.0, 150.0])
@@ -86,13 +89,13 @@ def test_dataset_takes_all_of_table_and_target():
     assert data.transform == Log()
 
 
-def test_a_missing_feature_is_refused_only_where_it_is_used():
-    holed = table(x=[[1.5, 0.1], [1.25, np.nan], [1.0, -np.inf]])
-    assert holed.to_dataset(life(), ["capacity"]).num_rows == 3
+def test_a_missing_feature_is_an_error_only_if_it_is_selected():
+    with_gap = table(x=[[1.5, 0.1], [1.25, np.nan], [1.0, -np.inf]])
+    assert with_gap.to_dataset(life(), ["capacity"]).num_rows == 3
     with pytest.raises(
         DataError, match=r"'slope' is missing or infinite .* rows: 01, c"
     ):
-        holed.to_dataset(life())
+        with_gap.to_dataset(life())
 
 
 @pytest.mark.parametrize(
@@ -109,28 +112,30 @@ def test_a_missing_feature_is_refused_only_where_it_is_used():
         ),
     ],
 )
-def test_a_faulty_table_is_refused(changes, message):
+def test_an_invalid_table_is_an_error(changes, message):
     with pytest.raises(DataError, match=message):
         table(**changes)
 
 
-def test_unknown_columns_and_rows_are_refused():
+def test_unknown_columns_and_unmatched_rows_are_errors():
     with pytest.raises(DataError, match=r"no feature 'knee'.*\['capacity', 'slope'\]"):
         table().select(["knee"])
     with pytest.raises(DataError, match="only one table has row 'c'"):
         table().join(table(rows=["a", "01", "d"], names=["p", "q"]))
-    with pytest.raises(DataError, match="disagree on the groups"):
+    with pytest.raises(DataError, match="different groups"):
         table().join(table(names=["p", "q"], groups=["x", "x", "x"]))
     with pytest.raises(DataError, match="column 'capacity' occurs twice"):
         table().join(table())
 
 
-def test_a_target_of_other_rows_is_refused():
-    with pytest.raises(DataError, match="row 0 is 'a' in one and '01' in the other"):
+def test_a_target_with_other_rows_is_an_error():
+    with pytest.raises(
+        DataError, match="row 0 is 'a' in the table and '01' in the target"
+    ):
         table().to_dataset(life(rows=("01", "a", "c")))
 
 
-def test_a_column_of_text_is_refused():
+def test_a_column_of_text_is_an_error():
     frame = table().to_dataframe()
     frame["slope [Ah/cycle]"] = ["steep", "flat", "flat"]
     with pytest.raises(DataError, match=r"'slope .* must be numbers"):

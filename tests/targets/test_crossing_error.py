@@ -9,7 +9,7 @@ from battprob.targets import cycle_life
 
 
 def cells(num, sd, *, step=1, seed=0):
-    """Noisy capacities every `step` cycles of a line that crosses 0.88 Ah at cycle 500."""
+    """Noisy capacities of a line that crosses 0.88 Ah at cycle 500."""
     cycle = np.arange(400, 601, step)
     truth = 0.88 - 2e-4 * (cycle - 500)
     noise = np.random.default_rng(seed).standard_normal((num, len(cycle)))

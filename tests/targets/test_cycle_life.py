@@ -1,4 +1,4 @@
-"""Cycle life is the crossing of the threshold; cells without a crossing are censored."""
+"""Cycle life is the crossing of the threshold; without a crossing it is censored."""
 
 import hypothesis
 import hypothesis.strategies as st

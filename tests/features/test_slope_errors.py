@@ -1,4 +1,4 @@
-"""The error of a slope is the noise let through and the bias that the curves show."""
+"""The error of a slope is the sum of propagated noise and estimated smoothing bias."""
 
 from functools import partial
 
@@ -8,28 +8,28 @@ import numpy as np
 import pytest
 
 import battprob as bp
-from battprob.features import _slopes
-from battprob.features._blocks import in_blocks
+from battprob.features import _slope_errors
+from battprob.features._blocks import map_in_blocks
 from battprob.state_space import MaternProcess
 
 GRID = jnp.linspace(0.0, 1.0, 40)
 PROCESS = MaternProcess(1.0, 0.6, derivatives=3)
 
 
-def test_noise_share_is_the_covariance_that_noise_alone_gives_the_smoothed_mean():
+def test_noise_part_is_the_covariance_of_the_smoothed_mean_due_to_noise():
     noise = 0.01 * (1.0 + GRID)
-    readings = _slopes.Readings(jnp.sin(5 * GRID), noise, jnp.ones(40, bool))
-    _, share = _slopes._split(PROCESS, GRID, readings)
-    # The mean is linear in the readings: its Jacobian carries the noise's covariance over.
+    data = _slope_errors.GridData(jnp.sin(5 * GRID), noise, jnp.ones(40, bool))
+    _, noise_part = _slope_errors._split(PROCESS, GRID, data)
+    # The mean is linear in the data, so its Jacobian propagates the noise covariance.
     for order in (0, 1, 2):
         weights = jax.jacobian(
             lambda y, order=order: PROCESS.smooth(GRID, y, noise).mean[order]
-        )(readings.value)
+        )(data.value)
         expected = jnp.sum(weights**2 * noise[None], axis=1)
-        np.testing.assert_allclose(share[order][order], expected, rtol=1e-5)
+        np.testing.assert_allclose(noise_part[order][order], expected, rtol=1e-5)
 
 
-PLACE = jnp.linspace(0.0, 3.0, 400)
+POSITION = jnp.linspace(0.0, 3.0, 400)
 OF_THE_PROCESS = MaternProcess(0.05**2, 0.3, derivatives=3)
 CURVES = {
     "of the process": (
@@ -42,19 +42,19 @@ CURVES = {
 
 
 @pytest.mark.parametrize("name", CURVES)
-def test_bias_is_the_expected_of_the_process_itself_and_less_of_smoother_curves(name):
+def test_bias_ratio_is_one_for_draws_of_the_process_and_less_for_smoother_curves(name):
     curve, low, high = CURVES[name]
     noise = 5e-4 * jax.random.normal(jax.random.key(1), (16, 400))
-    readings = _slopes.Readings(
-        curve(PLACE)[None] + noise,
+    data = _slope_errors.GridData(
+        curve(POSITION)[None] + noise,
         jnp.full_like(noise, 25e-8),
         jnp.ones(noise.shape, bool),
     )
-    found = _slopes.choose_smoothing(PLACE, readings, jnp.full(16, 0.3))
-    assert low <= found.bias_share < high
+    smoothing = _slope_errors.fit_smoothing(POSITION, data, jnp.full(16, 0.3))
+    assert low <= smoothing.bias_ratio < high
 
 
-def test_a_gap_keeps_its_open_band():
+def test_the_error_is_large_in_a_gap():
     q = np.linspace(0.0, 3.0, 300)
     rng = np.random.default_rng(0)
     voltage = (
@@ -70,11 +70,11 @@ def test_a_gap_keeps_its_open_band():
 
 
 @pytest.mark.parametrize("rows", [5, 128, 129, 300])
-def test_blocks_give_what_all_rows_at_once_give(rows):
+def test_blocks_give_the_same_results_as_vmap(rows):
     x, y = jax.random.normal(jax.random.key(0), (2, rows, 3))
 
-    def one(x, y):
+    def function(x, y):
         return {"sum": x + y, "last": (x * y)[-1]}
 
-    got, expected = in_blocks(one, x, y), jax.vmap(one)(x, y)
+    got, expected = map_in_blocks(function, x, y), jax.vmap(function)(x, y)
     jax.tree.map(np.testing.assert_array_equal, got, expected)
