@@ -1,5 +1,5 @@
-"""Processes along one axis, smoothed in time proportional to their length."""
+"""Gaussian processes along one axis, smoothed in time proportional to the data."""
 
-from battprob.state_space.process import Drive, MaternProcess, Smoothed
+from battprob.state_space.process import MaternProcess
 
-__all__ = ["Drive", "MaternProcess", "Smoothed"]
+__all__ = ["MaternProcess"]

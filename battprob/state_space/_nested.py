@@ -1,7 +1,8 @@
-"""Small matrices as nests of lists of scalars.
+"""Small matrices as nested lists of scalars.
 
-Under `jax.vmap` each scalar is one contiguous vector over the batch, and a product is
-plain arithmetic on those. Arrays of small matrices are many times slower.
+Under `jax.vmap` each scalar is one contiguous vector over the batch, and a product of
+matrices is plain arithmetic on these vectors: many times faster than batched products of
+arrays with two or three rows.
 """
 
 from functools import reduce
@@ -13,10 +14,10 @@ from battprob._typing import Array
 
 
 class Symmetric(eqx.Module):
-    """A symmetric matrix that carries each of its entries once.
+    """Symmetric matrix that stores its upper triangle; `matrix[i][j]` is one entry.
 
     Args:
-        upper: its rows from the diagonal on.
+        upper: rows of the upper triangle, each from the diagonal on.
     """
 
     upper: list[list[Array]]
@@ -32,12 +33,12 @@ class Symmetric(eqx.Module):
 
 
 def symmetric(entry, d):
-    """The matrix of `entry(i, j)`, asked for i <= j only."""
+    """Symmetric matrix of the entries `entry(i, j)`, called for i <= j only."""
     return Symmetric([[entry(i, j) for j in range(i, d)] for i in range(d)])
 
 
 def rows(matrix):
-    """An array [d d] as a nest of lists."""
+    """An array [d d] as nested lists."""
     return [[matrix[i, j] for j in range(len(matrix))] for i in range(len(matrix))]
 
 

@@ -1,4 +1,7 @@
-"""Matrices of the Matérn state-space model, exact for steps of any length."""
+"""Matrices of the Matérn state-space model, accurate for steps of any length.
+
+States are in units of the rate λ, so every matrix depends on the step u = λ Δt alone.
+"""
 
 from math import comb, factorial, gamma
 
@@ -12,11 +15,12 @@ _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(10)
 
 
 def stationary(d: int) -> list[list[float]]:
-    """Covariance of value and derivatives; odd moments of the spectrum vanish."""
+    """Stationary covariance of value and derivatives, from moments of the spectrum."""
     moment = [
         gamma(k + 0.5) * gamma(d - k - 0.5) / (gamma(0.5) * gamma(d - 0.5))
         for k in range(d)
     ]
+    # Odd moments of the spectrum are zero.
     return [
         [
             0.0 if (i + j) % 2 else (-1) ** ((i - j) // 2) * moment[(i + j) // 2]
@@ -27,14 +31,14 @@ def stationary(d: int) -> list[list[float]]:
 
 
 def _diffusion(d):
-    """q = 1 / ∫ h_1(t)² dt over all t > 0, where h_1 = t^(d-1) exp(-t) / (d-1)!."""
+    """Intensity q of the white noise: 1 / ∫ h_1(t)² dt, h_1 = t^(d-1) exp(-t) / (d-1)!."""
     return 2 ** (2 * d - 1) * factorial(d - 1) ** 2 / factorial(2 * d - 2)
 
 
 def transitions(
     u: Float[Array, " n"], d: int
 ) -> tuple[Float[Array, "n d d"], Float[Array, "n d d"]]:
-    """A(u) and Q(u) for unit variance."""
+    """Transition matrices A(u) and covariances Q(u) of the process noise, unit variance."""
     companion = np.diag(np.ones(d - 1), 1)
     companion[-1] = [-comb(d, k) for k in range(d)]
     nilpotent = companion + np.eye(d)
@@ -44,8 +48,9 @@ def transitions(
     ]
     series = sum(u[:, None, None] ** k * power[None] for k, power in enumerate(powers))
     transition = jnp.exp(-u)[:, None, None] * series
-    whole = jnp.asarray(stationary(d), u.dtype)
-    # P - A P Aᵀ cancels for short steps, where ten nodes integrate Q to rounding.
+    stationary_covariance = jnp.asarray(stationary(d), u.dtype)
+    # Q = P - A P Aᵀ loses all digits for short steps; there ten Gauss-Legendre nodes
+    # integrate it to rounding.
     short = jnp.minimum(u, 1.0)
     time = 0.5 * short[:, None] * (1 + _NODES.astype(u.dtype))[None]
     impulse = jnp.exp(-time)[..., None] * sum(
@@ -55,19 +60,22 @@ def transitions(
     weight = 0.5 * _diffusion(d) * short[:, None] * _WEIGHTS.astype(u.dtype)[None]
     exact = jax.lax.Precision.HIGHEST
     near = jnp.einsum("nt,nti,ntj->nij", weight, impulse, impulse, precision=exact)
-    across = jnp.einsum("nik,kl,njl->nij", *(transition, whole, transition))
-    far = whole[None] - across
+    carried = jnp.einsum(
+        "nik,kl,njl->nij", *(transition, stationary_covariance, transition)
+    )
+    far = stationary_covariance[None] - carried
     return transition, jnp.where((u < 1.0)[:, None, None], near, far)
 
 
-def roots(growth: Float[Array, "n d d"]) -> Float[Array, "n d d"]:
-    """Lower Cholesky factors of Q(u); nothing grows over a step of length 0."""
-    size = jnp.sqrt(jnp.diagonal(growth, axis1=-2, axis2=-1))
-    grows = size[:, 0] > 0
-    size = jnp.where(grows[:, None], size, 1.0)
-    # Powers of the step scale rows and columns: what is left is far from singular.
-    scaled = growth / (size[:, :, None] * size[:, None, :])
-    eye = jnp.eye(growth.shape[-1], dtype=growth.dtype)
-    scaled = jnp.where(grows[:, None, None], scaled, eye[None])
-    root = size[:, :, None] * jnp.linalg.cholesky(scaled)
-    return jnp.where(grows[:, None, None], root, 0.0)
+def roots(process_noise: Float[Array, "n d d"]) -> Float[Array, "n d d"]:
+    """Lower Cholesky factors of Q(u); zero for a step of length 0."""
+    std = jnp.sqrt(jnp.diagonal(process_noise, axis1=-2, axis2=-1))
+    positive = std[:, 0] > 0
+    std = jnp.where(positive[:, None], std, 1.0)
+    # Entries of Q scale with different powers of u, so that Q is nearly singular for
+    # short steps; its correlation matrix is not.
+    correlation = process_noise / (std[:, :, None] * std[:, None, :])
+    eye = jnp.eye(process_noise.shape[-1], dtype=process_noise.dtype)
+    correlation = jnp.where(positive[:, None, None], correlation, eye[None])
+    root = std[:, :, None] * jnp.linalg.cholesky(correlation)
+    return jnp.where(positive[:, None, None], root, 0.0)
