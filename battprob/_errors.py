@@ -1,16 +1,16 @@
-"""Errors and warnings that say what was expected, what came, and what to do."""
+"""Errors and warnings of battprob: what was expected, what was found, what to do."""
 
 
 class BattprobError(Exception):
-    """Base of every error that battprob raises on purpose."""
+    """Base class of all errors that battprob raises itself."""
 
 
 class DataError(BattprobError, ValueError):
-    """The data cannot be used as given; the message names column, row and remedy."""
+    """The data cannot be used; the message names the column, the row and the remedy."""
 
 
 class FitError(BattprobError, RuntimeError):
-    """A fit failed; `report` holds the `FitReport` that says how far it came."""
+    """A fit failed; the attribute `report` is its `FitReport`, or None."""
 
     def __init__(self, message, report=None):
         super().__init__(message)
@@ -22,8 +22,8 @@ class PrecisionWarning(UserWarning):
 
 
 class LeakageWarning(UserWarning):
-    """A split puts cells of one group on both sides, so its scores are optimistic."""
+    """Cells of one group are in both the training and the test set: scores are too good."""
 
 
 class AliasingWarning(UserWarning):
-    """A signal has content near half its sampling rate, so likely beyond it too."""
+    """A signal has content near half its sampling rate, and probably above it too."""

@@ -1,4 +1,4 @@
-"""Fields of modules: make a module from them, and refuse parts of the wrong kind."""
+"""Fields of equinox modules: construct from them, replace them, check their types."""
 
 import dataclasses
 import types
@@ -11,11 +11,11 @@ ModuleType = TypeVar("ModuleType", bound=eqx.Module)
 
 
 def from_fields(kind: type[ModuleType], fields: dict[str, Any]) -> ModuleType:
-    """An instance of `kind` with exactly these fields; `__init__` is not called."""
+    """Instance of `kind` with exactly these fields, without calling `__init__`."""
     names = {field.name for field in dataclasses.fields(kind)}
     if names != set(fields):
         raise TypeError(
-            f"{kind.__name__} has fields {sorted(names)}; got {list(fields)}"
+            f"{kind.__name__} has the fields {sorted(names)}; got {list(fields)}"
         )
     module = object.__new__(kind)
     for name, value in fields.items():
@@ -24,39 +24,41 @@ def from_fields(kind: type[ModuleType], fields: dict[str, Any]) -> ModuleType:
 
 
 def replace(module: ModuleType, **changes: Any) -> ModuleType:
-    """The same module with some fields, static ones too, exchanged."""
+    """Copy of a module with some fields changed, static fields included."""
     fields = {f.name: getattr(module, f.name) for f in dataclasses.fields(module)}
     return from_fields(type(module), fields | changes)
 
 
 def require_parts(module: eqx.Module) -> None:
-    """Refuse a part that is not of the kind that its field is annotated with.
+    """Check that every field annotated with a module class holds an instance of it.
 
-    Python checks no annotations, and a number where a kernel belongs would be found out
-    only deep inside of a fit. To be called by `__check_init__`. Fields for arrays,
-    settings and containers are none of its business.
+    Call it in `__check_init__`. Python does not check annotations, and a number in place
+    of a kernel would otherwise fail deep inside a fit. Fields for arrays, settings and
+    containers are not checked.
 
     Raises:
-        TypeError: naming the field, what was expected, and what was given.
+        TypeError: the message names the field, the expected class and the value.
     """
     for field in dataclasses.fields(module):
-        kinds, value = _kinds_of_part(field.type), getattr(module, field.name)
+        kinds, value = _module_classes(field.type), getattr(module, field.name)
         if not kinds or isinstance(value, kinds):
             continue
         names = ["None" if kind is types.NoneType else kind.__name__ for kind in kinds]
-        given = repr(value)
+        actual = repr(value)
         if isinstance(value, type):
-            given = f"the class itself: write {value.__name__}()"
+            actual = f"the class itself: write {value.__name__}()"
         raise TypeError(
             f"{field.name} of {type(module).__name__} must be an instance of "
-            f"{' or '.join(names)}; got {given}"
+            f"{' or '.join(names)}; got {actual}"
         )
 
 
-def _kinds_of_part(annotation) -> tuple[type, ...]:
-    """The classes that a field takes if these are modules; nothing of other fields."""
+def _module_classes(annotation) -> tuple[type, ...]:
+    """Classes that an annotation allows, if all are modules (or None); otherwise ()."""
     is_union = typing.get_origin(annotation) in (types.UnionType, typing.Union)
     kinds = typing.get_args(annotation) if is_union else (annotation,)
     modules = [kind for kind in kinds if kind is not types.NoneType]
-    whole = all(isinstance(k, type) and issubclass(k, eqx.Module) for k in modules)
-    return kinds if whole else ()
+    all_modules = all(
+        isinstance(kind, type) and issubclass(kind, eqx.Module) for kind in modules
+    )
+    return kinds if all_modules else ()

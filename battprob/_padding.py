@@ -1,4 +1,4 @@
-"""Array sizes for data that grow: one compiled program serves a whole bucket."""
+"""Padding of arrays to a few sizes, so that compiled programs are reused."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +11,7 @@ _STEP = 64
 
 
 def bucket(size: int) -> int:
-    """The padded length for `size` rows: powers of two to 128, then multiples of 64.
+    """Padded length for `size` rows: powers of two up to 128, then multiples of 64.
 
     Example:
         >>> [bucket(n) for n in (1, 9, 41, 128, 129)]
@@ -23,19 +23,17 @@ def bucket(size: int) -> int:
 
 
 def pad_rows(array: Numeric, length: int) -> Array:
-    """Lengthen the first axis to `length` by repeating the last row.
+    """Extend the first axis to `length` by repeating the last row.
 
-    Repeated rows (not zeros) keep every padded value inside the data's range, so that
-    what is computed there and thrown away can neither overflow nor divide by zero. Done
-    in NumPy: in JAX every new length would be a program to compile.
+    Rows are repeated, not filled with zeros, so that padded values lie in the range of
+    the data: results for them, which are discarded, neither overflow nor divide by zero.
     """
+    # NumPy, because JAX would compile a program for every new length.
     widths = [(0, length - array.shape[0])] + [(0, 0)] * (array.ndim - 1)
     return on_device(np.pad(np.asarray(array), widths, "edge"))
 
 
 def on_device(array: np.ndarray) -> Array:
-    """The same numbers as a JAX array.
-
-    With the dtype said, JAX compiles no copying program for each new shape.
-    """
+    """Convert a NumPy array to a JAX array of the same dtype."""
+    # With an explicit dtype JAX does not compile a copy for each new shape.
     return jnp.asarray(array, array.dtype)

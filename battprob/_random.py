@@ -1,4 +1,4 @@
-"""Draws outside of compiled programs."""
+"""Random numbers outside compiled programs."""
 
 import jax
 import numpy as np
@@ -7,5 +7,5 @@ from battprob._typing import PRNGKey
 
 
 def generator(key: PRNGKey) -> np.random.Generator:
-    """NumPy's generator seeded by a JAX key: a few draws, and nothing to compile."""
+    """NumPy generator seeded by a JAX key, for draws that are not worth compiling."""
     return np.random.default_rng(np.asarray(jax.random.key_data(key)))

@@ -1,8 +1,8 @@
-"""Array annotations, and the axis names used in them throughout.
+"""Array types, and the axis names that all annotations use.
 
 | name | axis |
 |---|---|
-| `n`, `m` | rows: cells, spectra or experiments (training, new) |
+| `n`, `m` | rows: cells, spectra or experiments (`n` training, `m` new) |
 | `d` | columns: features |
 | `s` | posterior draws, or quadrature nodes |
 | `k` | mixture components: latent protocols, batches |
@@ -31,5 +31,5 @@ __all__ = [
 ]
 
 Numeric = jax.Array | np.ndarray
-ArrayLike = jaxtyping.ArrayLike | Sequence[Any]  # plain lists too, at the public edge
+ArrayLike = jaxtyping.ArrayLike | Sequence[Any]  # lists too, in public functions
 PRNGKey = Key[Array, ""]

@@ -1,12 +1,12 @@
-"""Tables as text."""
+"""Tables as aligned text."""
 
 from collections.abc import Sequence
 
 
-def aligned(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of entries as lines, every column as wide as its widest entry."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Format rows of entries as lines with right-aligned columns."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(f"{entry:>{w}}" for entry, w in zip(line, widths, strict=True))
-        for line in lines
+        "  ".join(f"{entry:>{w}}" for entry, w in zip(row, widths, strict=True))
+        for row in rows
     ]
