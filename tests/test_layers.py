@@ -9,8 +9,6 @@ import graphlib
 import pathlib
 import sys
 
-import pytest
-
 ROOT = pathlib.Path(__file__).parent.parent / "battprob"
 
 LEAVES = {
@@ -19,6 +17,7 @@ LEAVES = {
     "_modules",
     "_numerics",
     "_padding",
+    "_parameters",
     "_random",
     "_typing",
 }
@@ -52,7 +51,7 @@ MAY_IMPORT = {
     "plots": CONSUMED | {"evaluate"},
     "cli": EVERYTHING,
     "__main__": EVERYTHING,
-    "__init__": CENTRE,
+    "__init__": EVERYTHING,  # for type checkers; test_imports.py tests what is loaded
 }
 
 # What else the parts may import that keep themselves light.
