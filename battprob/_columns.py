@@ -27,8 +27,8 @@ def resolve_columns(
     return tuple(names.index(f) if f in names else int(f) for f in features)
 
 
-def pick(
+def select_columns(
     x: Float[Array, "*b d"], columns: tuple[int, ...] | None
 ) -> Float[Array, "*b c"]:
-    """The chosen columns of `x`; None chooses all."""
+    """The columns of `x` with these indices; None selects all."""
     return x if columns is None else x[..., list(columns)]

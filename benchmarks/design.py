@@ -132,7 +132,7 @@ def models():
     """Model and acquisition function of every task."""
     model, noise = bp.design.default_model, bp.noise
     exact, level = model(noise=noise.Known()), model()
-    varying = model(noise=noise.LogLinear(["u0"], centre=-4.0, spread=1.0))
+    varying = model(noise=noise.LogLinear(["u0"], prior_mean=-4.0, prior_std=1.0))
     return {
         "branin": (exact, LogEI()),
         "hartmann6": (exact, LogEI()),

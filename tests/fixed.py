@@ -9,6 +9,6 @@ from battprob.inference.report import FitReport
 class Fixed(AbstractInference):
     """One draw: the initial parameters."""
 
-    def run(self, log_joint, initial, data, *, key, pilot=None, remembering=None):
+    def run(self, log_joint, initial, data, *, key, pilot=None, warm_started=None):
         draw = jax.tree.map(lambda leaf: leaf[None], initial)
         return draw, FitReport(converged=True, message="as given")

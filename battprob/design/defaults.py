@@ -1,7 +1,7 @@
 """The model of those who name none: the one place where this layer knows a model."""
 
 from battprob.inference import MAP
-from battprob.kernels import Level, Matern52
+from battprob.kernels import ConstantMean, Matern52
 from battprob.models import AbstractModel, GaussianProcess
 from battprob.noise import Constant, Known
 from battprob.noise.base import AbstractNoise
@@ -26,17 +26,17 @@ def default_model(
 
     Args:
         noise: how the noise depends on the point; default `Constant`. Of one that varies
-            say as much: `noise.LogLinear(["rate"], centre=-4, spread=1)`.
+            say as much: `noise.LogLinear(["rate"], prior_mean=-4, prior_std=1)`.
         known_noise: whether results come with variances, on top of that noise.
 
     References:
         Hvarfner, Hellsten and Nardi, ICML (2024), arXiv:2402.02229, for lengthscales that
         grow with the dimension, there with s = 1; the noise as in BoTorch since 0.12.
     """
-    head = Constant(centre=-4.0, spread=1.0) if noise is None else noise
-    varying = Matern52(scale_spread=1.0)  # pyright: ignore[reportCallIssue]
+    head = Constant(prior_mean=-4.0, prior_std=1.0) if noise is None else noise
+    varying = Matern52(log_variance_prior_std=1.0)  # pyright: ignore[reportCallIssue]
     return GaussianProcess(
-        kernel=varying + Level(),
+        kernel=varying + ConstantMean(),
         noise=Known() + head if known_noise else head,
         inference=MAP(num_starts=2),
     )

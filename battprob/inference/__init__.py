@@ -1,4 +1,8 @@
-"""Inference: one scalar log joint density in, draws and a report out."""
+"""Inference: posterior draws of the parameters of a log joint density, and a report.
+
+`Laplace`, `NUTS` and `SVI` return draws; `MAP` returns the mode as one draw. To write
+another method, see `battprob.inference.base.AbstractInference`.
+"""
 
 from battprob.inference.laplace import Laplace
 from battprob.inference.map import MAP

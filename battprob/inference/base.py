@@ -1,4 +1,4 @@
-"""The one question all inference answers: draws from exp(log_joint(parameters, data))."""
+"""The interface of inference: draws from exp(log_joint(parameters, data))."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -6,16 +6,42 @@ from typing import Any, TypeVar
 
 import equinox as eqx
 
+from battprob._parameters import map_parameters, ravel_parameters
 from battprob._typing import Array, Float, PRNGKey
-from battprob.inference.report import FitReport
+from battprob.inference.report import FitReport, stopwatch
+
+__all__ = [
+    "AbstractInference",
+    "FitReport",
+    "LogJoint",
+    "Parameters",
+    "WarmStarted",
+    "map_parameters",
+    "ravel_parameters",
+    "stopwatch",
+]
 
 Parameters = TypeVar("Parameters")
 LogJoint = Callable[[Parameters, Any], Float[Array, ""]]
-Remembering = Callable[[Parameters, Any], tuple[Float[Array, ""], Any]]
+WarmStarted = Callable[[Parameters, Any], tuple[Float[Array, ""], Any]]
 
 
 class AbstractInference(eqx.Module):
-    """A way to explore a log joint density of unconstrained parameters."""
+    """A method that explores a log joint density of unconstrained parameters.
+
+    To write your own method:
+
+    1. Subclass `AbstractInference`. Decorate the class with `@battprob.register`, so that
+       fitted models can be saved and loaded.
+    2. Hold settings as fields: counts and other shapes with `equinox.field(static=True)`.
+    3. `run`: turn the initial parameters into a vector by `ravel_parameters`, which leaves
+       out the numbers that no fit may change and puts them back afterwards. Compile with
+       `equinox.filter_jit` a module-level function that takes `log_joint`, so that data of
+       the same shapes compile nothing again.
+    4. Return the draws (the structure of `initial`, every leaf with a leading axis of
+       draws, fixed numbers repeated) and a `FitReport`; raise `FitError` with the report
+       if there is no finite density.
+    """
 
     @abstractmethod
     def run(
@@ -26,21 +52,24 @@ class AbstractInference(eqx.Module):
         *,
         key: PRNGKey,
         pilot: Any = None,
-        remembering: Remembering | None = None,
+        warm_started: WarmStarted | None = None,
     ) -> tuple[Parameters, FitReport]:
-        """Draws of the parameters (a leading axis on every leaf; a point is one draw).
+        """Draws of the parameters (a leading axis on every leaf; a mode is one draw).
 
         Args:
             log_joint: (parameters, data) -> scalar; a module-level function, so that
-                the compiled program is found again.
-            initial: parameters, all array leaves real and unconstrained.
+                the compiled program is reused.
+            initial: parameters, all array leaves real and unconstrained. Fields declared
+                with `fixed_field()` keep their values.
             data: arrays that the density depends on.
-            key: PRNG key for starts and draws.
-            pilot: like `data`, of fewer rows: starts are compared there, and only the
-                best of them goes on to all rows. None compares them on `data`.
-            remembering: `log_joint` for searches, where a solver inside may start from
-                where it ended: the density as closely as a search needs, and the data
-                with that place in them.
+            key: PRNG key for initial values and draws.
+            pilot: like `data`, with fewer rows. Several starts of an optimiser are
+                compared on it, and only the best one continues on all rows. None compares
+                them on `data`.
+            warm_started: variant of `log_joint` used during optimisation, for a density
+                that contains an iterative solver. Returns (log density, data), where data
+                carries the solver's last solution as its next initial value; the density
+                may be less precise than that of `log_joint`.
 
         Raises:
             FitError: no start reached a finite density.

@@ -1,4 +1,4 @@
-"""`FitReport`: what a fit says of itself."""
+"""`FitReport`: whether a fit converged, how many steps it took, and how long."""
 
 import contextlib
 import dataclasses
@@ -11,23 +11,23 @@ import jax
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FitReport:
-    """How a fit went.
+    """Diagnostics of a fit.
 
-    To `==` all reports are alike: what a fit says of itself is no part of what its
-    posterior computes, and a function compiled for one posterior serves the next. (One
-    that returns a posterior returns the report it was compiled with.) Compare reports
-    by `dataclasses.asdict`.
+    All reports are equal under `==`. A report is a static field of a posterior but no part
+    of its computations, and a function compiled for one posterior is reused for the next.
+    (A compiled function that returns a posterior returns the report with which it was
+    compiled.) Compare reports by `dataclasses.asdict`.
 
     Attributes:
-        converged: whether the stopping rule was met; a fit that failed outright raises
-            `FitError` instead.
-        message: one sentence for a person.
+        converged: whether the stopping rule was met; a fit without a usable result
+            raises `FitError` instead.
+        message: the result in one sentence.
         steps: evaluations of the log density (optimisers) or draws (samplers).
         r_hat: largest split R-hat over the parameters; None where there are no chains.
         ess: smallest effective sample size; None where there are no chains.
         divergences: divergent transitions; None where there are no chains.
-        seconds_compile: time spent by the compiler, nought when the shapes were seen.
-        seconds_run: the rest.
+        seconds_compile: time spent by the compiler; zero if the program was reused.
+        seconds_run: all other time.
     """
 
     converged: bool
@@ -48,7 +48,7 @@ class FitReport:
 
 @dataclasses.dataclass
 class Stopwatch:
-    """Seconds spent in a `stopwatch()` block, the compiler's share apart."""
+    """Seconds spent in a `stopwatch()` block: by the compiler, and otherwise."""
 
     compile: float = 0.0
     run: float = 0.0
@@ -56,17 +56,17 @@ class Stopwatch:
 
 @contextlib.contextmanager
 def stopwatch() -> Iterator[Stopwatch]:
-    """Time a block, telling compilation from computation."""
+    """Measure the time of a block, compilation and computation separately."""
     compiled = _compile_seconds()
-    before, start, watch = compiled[0], time.perf_counter(), Stopwatch()
+    compiled_before, start, watch = compiled[0], time.perf_counter(), Stopwatch()
     yield watch
-    watch.compile = compiled[0] - before
+    watch.compile = compiled[0] - compiled_before
     watch.run = time.perf_counter() - start - watch.compile
 
 
 @functools.cache
 def _compile_seconds() -> list[float]:
-    """A running total of the compiler's time; JAX offers it to listeners only."""
+    """Total time of the compiler so far; JAX reports it only to listeners."""
     total = [0.0]
 
     def listen(event: str, duration_secs: float, **kwargs: str | int) -> None:

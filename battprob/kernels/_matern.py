@@ -1,6 +1,7 @@
-"""Matérn correlations and distances, with derivatives that stay finite at equal rows.
+"""Matérn correlations and squared distances whose derivatives are finite at equal rows.
 
-Autodiff would divide by the distance, which is zero between a row and itself.
+They are functions of the squared distance q = r². Automatic differentiation of √q divides
+by the distance, which is zero between a row and itself, and returns NaN.
 """
 
 import jax
@@ -20,13 +21,13 @@ def matern12(q: Float[Array, "*b"]) -> Float[Array, "*b"]:
 def _matern12_jvp(primals, tangents):
     (q,), (t,) = primals, tangents
     # Between equal rows q and t are rounding errors, and t/√q may be of order one.
-    apart = q > jnp.finfo(q.dtype).eps
-    r = jnp.sqrt(jnp.where(apart, q, 1.0))
-    return matern12(q), jnp.where(apart, -0.5 * jnp.exp(-r) / r, 0.0) * t
+    distinct = q > jnp.finfo(q.dtype).eps
+    r = jnp.sqrt(jnp.where(distinct, q, 1.0))
+    return matern12(q), jnp.where(distinct, -0.5 * jnp.exp(-r) / r, 0.0) * t
 
 
-# Derivatives in q = r² are smooth at 0 where those of √q are not; written out, because a
-# gradient in both arguments (the covariance of slopes) is made of them.
+# Both derivatives in q are smooth at 0, although that of √q is not. They are written out
+# because the covariance of slopes is a gradient in both arguments, taken at equal rows.
 @jax.custom_jvp
 def matern32(q: Float[Array, "*b"]) -> Float[Array, "*b"]:
     """(1 + r) exp(-r) of q = r²."""
@@ -57,10 +58,10 @@ def _matern52_jvp(primals, tangents):
 def squared_distance(
     z1: Float[Array, "n d"], z2: Float[Array, "m d"]
 ) -> Float[Array, "n m"]:
-    """Squared Euclidean distance of every pair of rows, exactly zero between equal ones.
+    """Squared Euclidean distance of every pair of rows, exactly zero for equal rows.
 
-    The value sums squared differences, which cannot cancel as |a|² + |b|² - 2ab does;
-    the derivative is written as matrix products, so that it needs no [n m d] array.
+    The value is a sum of squared differences, which cannot cancel as |a|² + |b|² - 2ab
+    does. The derivative is written as matrix products and needs no [n m d] array.
     """
     return jnp.sum((z1[:, None, :] - z2[None, :, :]) ** 2, axis=-1)
 

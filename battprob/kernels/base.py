@@ -1,19 +1,50 @@
-"""What a kernel is, and the sums and products of kernels."""
+"""The interface of kernels, their sums and products, and helpers to write more."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
 
 import equinox as eqx
 
-from battprob._modules import require_parts
+from battprob._columns import resolve_columns, select_columns
+from battprob._modules import replace, require_parts
+from battprob._parameters import fixed_field, log_parameter
 from battprob._typing import Array, Float
+
+__all__ = [
+    "AbstractKernel",
+    "Product",
+    "Sum",
+    "fixed_field",
+    "log_parameter",
+    "replace",
+    "resolve_columns",
+    "select_columns",
+]
 
 
 class AbstractKernel(eqx.Module):
-    """Positive definite function of two rows.
+    """Positive semi-definite covariance function of two rows of features.
 
-    To write your own: hold unconstrained parameters as arrays, and define `bind` (give
-    them their shapes), `log_prior`, `gram` and `diagonal`.
+    Rows arrive standardised: over the training rows every feature has mean 0 and standard
+    deviation 1. The function belongs to the standardised target (mean 0, standard
+    deviation 1). Choose priors for that scale.
+
+    To write your own kernel:
+
+    1. Subclass `AbstractKernel` (or `battprob.kernels.stationary.AbstractStationary` for
+       a function of distance: then only `correlation` is left to write). Decorate the
+       class with `@battprob.register`, so that fitted models can be saved and loaded.
+    2. Hold every parameter as an array on an unconstrained scale, for example the
+       logarithm of a lengthscale (`log_parameter`). Fits change all array fields. Declare
+       a number that no fit may change with `fixed_field()`, and everything that is no
+       number (feature names, column indices) with `equinox.field(static=True)`.
+    3. `bind`: find the columns of the chosen features by `resolve_columns`, give arrays
+       their shapes, and return the new kernel by `replace(self, columns=..., ...)`.
+    4. `log_prior`: return the log density of the parameters on the scale on which they
+       are held. Normalise it: model evidences are compared.
+    5. `gram` and `diagonal`: return covariances in `jax.numpy`. Derivatives must be
+       finite for equal rows too.
+    6. Add the kernel to the dictionary in `tests/contract/test_kernels.py`.
     """
 
     def __check_init__(self):
@@ -21,7 +52,7 @@ class AbstractKernel(eqx.Module):
 
     @abstractmethod
     def bind(self, feature_names: Sequence[str]) -> "AbstractKernel":
-        """The same kernel with columns resolved and parameters shaped for these features."""
+        """The same kernel with column indices and parameter shapes for these features."""
 
     @abstractmethod
     def log_prior(self) -> Float[Array, ""]:
@@ -45,7 +76,7 @@ class AbstractKernel(eqx.Module):
 
 
 class Sum(AbstractKernel):
-    """k₁ + k₂: a function that is the sum of two independent ones."""
+    """k₁ + k₂: covariance of the sum of two independent functions."""
 
     first: AbstractKernel
     second: AbstractKernel
@@ -64,7 +95,7 @@ class Sum(AbstractKernel):
 
 
 class Product(AbstractKernel):
-    """k₁ k₂: interaction, similar only where both say so."""
+    """k₁ k₂: an interaction; rows are similar only if both kernels find them similar."""
 
     first: AbstractKernel
     second: AbstractKernel

@@ -1,4 +1,4 @@
-"""Straight lines."""
+"""The kernel of linear functions."""
 
 import math
 from collections.abc import Sequence
@@ -8,19 +8,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
-from battprob._columns import pick, resolve_columns
+from battprob._columns import resolve_columns, select_columns
 from battprob._modules import replace
+from battprob._parameters import log_parameter
 from battprob._typing import Array, ArrayLike, Float
-from battprob.kernels._scale import log_parameter
 from battprob.kernels.base import AbstractKernel
 
 
 class Linear(AbstractKernel):
-    r"""$s^2\, x^\top x'$: straight lines through the mean of the data.
+    r"""$s^2\, x^\top x'$: linear functions that are zero at the mean of the features.
 
     Args:
-        variance: where the search for d s² starts, with d features.
-        features: names or positions of the columns seen; default all.
+        variance: initial value of d s², for d features.
+        features: names or column indices of the features used; default all.
 
     Prior: log s² ~ N(-log d, 1.5²), so that all slopes together have unit variance.
     """
@@ -35,7 +35,7 @@ class Linear(AbstractKernel):
         *,
         features: Sequence[str | int] | None = None,
     ):
-        self.log_variance = log_parameter(variance)
+        self.log_variance = log_parameter(variance, "variance")
         self.features = None if features is None else tuple(features)
         self.columns = None
 
@@ -49,9 +49,9 @@ class Linear(AbstractKernel):
         return norm.logpdf(self.log_variance, -math.log(num_columns), 1.5)
 
     def gram(self, x1, x2):
-        z1, z2 = (pick(x, self.columns) for x in (x1, x2))
+        z1, z2 = (select_columns(x, self.columns) for x in (x1, x2))
         return jnp.exp(self.log_variance) * (z1 @ z2.T)
 
     def diagonal(self, x):
-        square = jnp.sum(pick(x, self.columns) ** 2, axis=1)
+        square = jnp.sum(select_columns(x, self.columns) ** 2, axis=1)
         return jnp.exp(self.log_variance) * square

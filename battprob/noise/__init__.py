@@ -1,12 +1,15 @@
-"""Noise heads: how the variance of a measurement depends on what is measured.
+"""Noise heads: models of the noise variance σ²(x), shared by all regression models.
 
-A head's array leaves are its parameters on an unconstrained scale, and `log_prior` is
-their log density there (as for `battprob.kernels`). Heads see standardised features and
-a target of unit variance. Heads add: `Known() + LogLinear()` is the measured variance of
-each label plus a learned remainder.
+The array leaves of a head are its parameters on an unconstrained scale, and `log_prior`
+is their log density there (as for `battprob.kernels`). Features and target arrive
+standardised. Heads can be added: `Known() + LogLinear()` is the measured variance of each
+label plus a learned remainder.
 
-Models never plug the fitted parameters into σ²(x): they carry the head's own posterior
-uncertainty into the answer, so that the aleatoric variance is E[σ²(x) | data].
+Models do not insert fitted parameters into σ²(x). They carry the posterior uncertainty of
+the head into the prediction, so that the aleatoric variance is E[σ²(x) | data].
+
+`battprob.noise.base` holds what a head of your own needs; `AbstractNoise` there lists the
+steps.
 """
 
 from battprob.noise.base import Sum

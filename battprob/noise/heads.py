@@ -7,37 +7,44 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
-from battprob._columns import pick, resolve_columns
+from battprob._columns import resolve_columns, select_columns
 from battprob._modules import replace
-from battprob._typing import Array, Float
+from battprob._parameters import as_array, fixed_field, positive
+from battprob._typing import Array, ArrayLike, Float
 from battprob.noise.base import AbstractNoise
 
-CENTRE, SPREAD = -2.0, 2.0
-"""Prior of log σ² for a target of unit variance: mean and standard deviation."""
+PRIOR_MEAN, PRIOR_STD = -2.0, 2.0
+"""Mean and standard deviation of log σ² a priori, for a target of unit variance."""
 
 
 class Constant(AbstractNoise):
-    """σ² the same everywhere.
+    """Homoscedastic noise: the same σ² for all rows.
 
     Args:
-        centre, spread: prior of log σ² for a target of unit variance, N(-2, 2²) as it is.
+        prior_mean, prior_std: mean and standard deviation of log σ² a priori (normal), for
+            a target of unit variance.
+
+    Raises:
+        ValueError: `prior_std` is not above 0, or not finite.
     """
 
     log_variance: Float[Array, ""]
-    centre: float = eqx.field(static=True)
-    spread: float = eqx.field(static=True)
+    prior_mean: Float[Array, ""] = fixed_field()
+    prior_std: Float[Array, ""] = fixed_field()
 
-    def __init__(self, *, centre: float = CENTRE, spread: float = SPREAD):
-        self.centre = centre
-        self.spread = spread
-        self.log_variance = jnp.asarray(self.centre, jnp.result_type(float))
+    def __init__(
+        self, *, prior_mean: ArrayLike = PRIOR_MEAN, prior_std: ArrayLike = PRIOR_STD
+    ):
+        self.prior_mean = as_array(prior_mean)
+        self.prior_std = positive("prior_std of Constant", prior_std)
+        self.log_variance = self.prior_mean
 
     def bind(self, feature_names):
         del feature_names
         return self
 
     def log_prior(self):
-        return norm.logpdf(self.log_variance, self.centre, self.spread)
+        return norm.logpdf(self.log_variance, self.prior_mean, self.prior_std)
 
     def variance(self, x, known):
         del known
@@ -50,63 +57,69 @@ class Constant(AbstractNoise):
 class LogLinear(AbstractNoise):
     r"""$\log\sigma^2(x) = a + w^\top x$ in the chosen features.
 
+    Features are clipped at three standard deviations from their mean. A slope learned
+    inside the data contains no information about the noise far outside, where its
+    exponential would be very large or very small.
+
     Args:
-        features: names or positions of the features that the noise depends on; default
-            all. With tens of cells, name one or two.
-        centre, spread: prior of a for a target of unit variance, N(-2, 2²) as it is.
+        features: names or column indices of the features that the noise depends on;
+            default all. With tens of rows, choose one or two.
+        prior_mean, prior_std: mean and standard deviation of a a priori (normal), for a
+            target of unit variance.
 
-    Features are held at three standard deviations from their mean: a slope learned inside
-    the data says nothing of the noise far outside, and its exponential would say too much.
+    Prior: each w_j ~ N(0, 1/d) for d features, so that the noise variance changes by a
+    factor of about e over the data unless they show a larger change.
 
-    Prior: each w_j ~ N(0, 1/d), so that the noise is taken to change by
-    a factor of e or so over the data unless they say otherwise.
+    Raises:
+        ValueError: `prior_std` is not above 0, or not finite.
     """
 
     intercept: Float[Array, ""]
     slopes: Float[Array, "..."]
     features: tuple[str | int, ...] | None = eqx.field(static=True)
     columns: tuple[int, ...] | None = eqx.field(static=True)
-    centre: float = eqx.field(static=True)
-    spread: float = eqx.field(static=True)
+    prior_mean: Float[Array, ""] = fixed_field()
+    prior_std: Float[Array, ""] = fixed_field()
 
     def __init__(
         self,
         features: Sequence[str | int] | None = None,
         *,
-        centre: float = CENTRE,
-        spread: float = SPREAD,
+        prior_mean: ArrayLike = PRIOR_MEAN,
+        prior_std: ArrayLike = PRIOR_STD,
     ):
         self.features = None if features is None else tuple(features)
         self.columns = None
-        self.centre = centre
-        self.spread = spread
-        self.intercept = jnp.asarray(self.centre, jnp.result_type(float))
-        self.slopes = jnp.asarray(0.0, jnp.result_type(float))
+        self.prior_mean = as_array(prior_mean)
+        self.prior_std = positive("prior_std of LogLinear", prior_std)
+        self.intercept = self.prior_mean
+        self.slopes = as_array(0.0)
 
     def bind(self, feature_names):
         columns = resolve_columns(self.features, feature_names)
-        start = jnp.asarray(np.zeros(len(columns)), self.slopes.dtype)
-        return replace(self, columns=columns, slopes=start)
+        slopes = jnp.asarray(np.zeros(len(columns)), self.slopes.dtype)
+        return replace(self, columns=columns, slopes=slopes)
 
     def log_prior(self):
-        slope_scale = 1 / max(self.slopes.size, 1) ** 0.5
-        level = norm.logpdf(self.intercept, self.centre, self.spread)
-        return level + jnp.sum(norm.logpdf(self.slopes, 0.0, slope_scale))
+        slope_std = 1 / max(self.slopes.size, 1) ** 0.5
+        intercept = norm.logpdf(self.intercept, self.prior_mean, self.prior_std)
+        return intercept + jnp.sum(norm.logpdf(self.slopes, 0.0, slope_std))
 
     def variance(self, x, known):
         del known
-        inside = jnp.clip(pick(x, self.columns), -_REACH, _REACH)
-        return jnp.exp(self.intercept + inside @ self.slopes)
+        z = jnp.clip(select_columns(x, self.columns), -_MAX_DISTANCE, _MAX_DISTANCE)
+        return jnp.exp(self.intercept + z @ self.slopes)
 
     def uses_known(self):
         return False
 
 
 class Known(AbstractNoise):
-    """σ² measured for every label: replicates, or the error of an estimated label.
+    """Measured variance of every label: from replicates, or the error of an estimate.
 
-    A new row whose label will be measured as well (`predict(x, noise_variance=...)`)
-    gets that variance; without it the answer is for the label free of this error.
+    A new row whose label will be measured in the same way gets the variance given in
+    `predict(x, noise_variance=...)`; without it the prediction is for a label free of this
+    error.
     """
 
     def bind(self, feature_names):
@@ -124,4 +137,4 @@ class Known(AbstractNoise):
         return True
 
 
-_REACH = 3.0
+_MAX_DISTANCE = 3.0  # in standard deviations of a feature

@@ -1,4 +1,4 @@
-"""A prior under which named families of features matter, or not, together."""
+"""A prior of named groups of features that are relevant, or not, together."""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,28 +10,29 @@ from jax.scipy.special import gammaln
 from battprob._columns import resolve_columns
 from battprob._errors import DataError
 from battprob._modules import replace
+from battprob._parameters import as_array
 from battprob._typing import Array, Float
-from battprob.priors.base import AbstractPrior, share, standard_normal
+from battprob.priors.base import AbstractPrior, standard_normal, weight_variance
 
 
 class GroupLasso(AbstractPrior):
-    r"""$p(w_g) \propto e^{-\lambda \lVert w_g \rVert}$ for the weights of every family g.
+    r"""$p(w_g) \propto e^{-\lambda \lVert w_g \rVert}$ for the weights of every group g.
 
     For features that describe one transition (position, height and width of a peak; the
-    arcs of one electrode): the family is shrunk as a whole. Features in no family are
-    families of one.
+    arcs of one electrode): the group is shrunk as a whole. A feature in no group is a
+    group of one.
 
-    It is N(0, v_g) for all of a family of m features, $v_g$ gamma distributed of shape
-    (m + 1)/2; scaled so that the mean of v_g is τ/d.
+    Given $v_g$, all weights of a group of m features are N(0, v_g), and $v_g$ is gamma
+    distributed with shape (m + 1)/2. The mean of v_g is τ/d.
 
     Args:
-        groups: names (or positions) of the features of each family, by name of the
-            family or in a plain list of lists.
+        groups: names (or column indices) of the features of each group, by name of the
+            group or in a list of lists.
 
     Prior: log τ ~ N(0, 1.5²).
 
     Raises:
-        DataError: when bound, if a feature is absent or in two families.
+        DataError: in a fit, if a feature is missing or in two groups.
 
     Example:
         >>> prior = GroupLasso({"peak": ["height", "width"]})
@@ -43,48 +44,50 @@ class GroupLasso(AbstractPrior):
         doi:10.1214/10-BA607.
     """
 
-    level: Float[Array, ""]
+    z_tau: Float[Array, ""]
     log_variance: Float[Array, "..."]
     groups: tuple[tuple[str | int, ...], ...] = eqx.field(static=True)
-    family: tuple[int, ...] = eqx.field(static=True)
+    group_of_feature: tuple[int, ...] = eqx.field(static=True)
 
     def __init__(
         self,
         groups: Mapping[str, Sequence[str | int]] | Sequence[Sequence[str | int]],
     ):
-        families = groups.values() if isinstance(groups, Mapping) else groups
-        self.groups = tuple(tuple(family) for family in families)
-        self.family = ()
-        self.level = self.log_variance = jnp.zeros((), jnp.result_type(float))
+        members = groups.values() if isinstance(groups, Mapping) else groups
+        self.groups = tuple(tuple(group) for group in members)
+        self.group_of_feature = ()
+        self.z_tau = self.log_variance = as_array(0.0)
 
     def bind(self, feature_names, num_rows):
         del num_rows
-        families = [resolve_columns(group, feature_names) for group in self.groups]
-        grouped = [column for columns in families for column in columns]
-        twice = [column for column in grouped if grouped.count(column) > 1]
-        if twice:
-            raise DataError(f"feature {feature_names[twice[0]]!r} is in two families")
-        families += [(j,) for j in range(len(feature_names)) if j not in grouped]
-        code = {j: g for g, columns in enumerate(families) for j in columns}
-        family = tuple(code[j] for j in range(len(feature_names)))
-        start = np.log(_shape(family))
-        return replace(
-            self, family=family, log_variance=jnp.asarray(start, self.level.dtype)
-        )
+        groups = [resolve_columns(group, feature_names) for group in self.groups]
+        grouped = [column for columns in groups for column in columns]
+        repeated = [column for column in grouped if grouped.count(column) > 1]
+        if repeated:
+            raise DataError(
+                f"feature {feature_names[repeated[0]]!r} is in two groups: name it in one"
+            )
+        groups += [(j,) for j in range(len(feature_names)) if j not in grouped]
+        code = {j: g for g, columns in enumerate(groups) for j in columns}
+        of_feature = tuple(code[j] for j in range(len(feature_names)))
+        start = jnp.asarray(np.log(_shape(of_feature)), self.z_tau.dtype)
+        return replace(self, group_of_feature=of_feature, log_variance=start)
 
     def log_prior(self):
-        shape = _shape(self.family).astype(self.level.dtype)
+        shape = _shape(self.group_of_feature).astype(self.z_tau.dtype)
+        # log_variance holds u = log of a gamma variable: its density is that of the
+        # variable times e^u.
         log_gamma = shape * self.log_variance - jnp.exp(self.log_variance)
-        return standard_normal(self.level) + jnp.sum(log_gamma - gammaln(shape))
+        return standard_normal(self.z_tau) + jnp.sum(log_gamma - gammaln(shape))
 
     def scales(self):
-        variance = jnp.exp(self.log_variance) / _shape(self.family).astype(
-            self.level.dtype
-        )
-        each = jnp.sqrt(share(self.level, len(self.family)) * variance)
-        return each[np.array(self.family)]
+        num_features = len(self.group_of_feature)
+        shape = _shape(self.group_of_feature).astype(self.z_tau.dtype)
+        variance = jnp.exp(self.log_variance) / shape
+        scale = jnp.sqrt(weight_variance(self.z_tau, num_features) * variance)
+        return scale[np.array(self.group_of_feature)]
 
 
-def _shape(family):
-    """Shape (m + 1)/2 of the gamma law of every family's variance."""
-    return 0.5 * (np.bincount(family) + 1)
+def _shape(group_of_feature):
+    """Shape (m + 1)/2 of the gamma distribution of every group's variance."""
+    return 0.5 * (np.bincount(group_of_feature) + 1)

@@ -1,4 +1,4 @@
-"""Kernels and their priors have the values of the formulas, and of another library."""
+"""Kernels and their priors have the values of their formulas and of tinygp."""
 
 import equinox as eqx
 import jax
@@ -11,7 +11,7 @@ from battprob.kernels import (
     RBF,
     Arrhenius,
     Categorical,
-    Level,
+    ConstantMean,
     Linear,
     Matern12,
     Matern32,
@@ -35,7 +35,7 @@ def _rows(seed):
 
 
 @pytest.mark.parametrize("kind", TINYGP)
-def test_stationary_kernels_are_tinygps(kind):
+def test_stationary_kernels_agree_with_tinygp(kind):
     tinygp = pytest.importorskip("tinygp")
     other = getattr(tinygp.kernels, TINYGP[kind])
     distance = tinygp.kernels.distance.L2Distance()
@@ -47,8 +47,8 @@ def test_stationary_kernels_are_tinygps(kind):
     np.testing.assert_allclose(got, reference(x1, x2), rtol=1e-12)
 
 
-def test_a_wide_level_is_ordinary_kriging():
-    """Assert that the mean is found by generalised least squares, its error counted."""
+def test_a_constant_mean_with_a_wide_prior_is_ordinary_kriging():
+    """Assert that the mean is the generalised least-squares estimate, with its error."""
     x, new = _rows(0), _rows(1)
     y = 5.0 + np.random.default_rng(2).normal(size=6)
     kernel = Matern52(LENGTHS, VARIANCE).bind(NAMES)
@@ -58,19 +58,19 @@ def test_a_wide_level_is_ordinary_kriging():
     precision = one @ np.linalg.solve(matrix, one)
     mean = one @ np.linalg.solve(matrix, y) / precision
     expected = mean + weight.T @ (y - mean)
-    left = VARIANCE - np.sum(weight * cross, axis=0)
-    variance = left + (1 - one @ weight) ** 2 / precision
+    variance = VARIANCE - np.sum(weight * cross, axis=0)
+    variance = variance + (1 - one @ weight) ** 2 / precision
 
-    whole = (Matern52(LENGTHS, VARIANCE) + Level(1e3)).bind(NAMES)
-    matrix = np.asarray(whole.gram(x, x)) + 0.1 * np.eye(6)
-    cross = np.asarray(whole.gram(x, new))
+    kernel = (Matern52(LENGTHS, VARIANCE) + ConstantMean(1e3)).bind(NAMES)
+    matrix = np.asarray(kernel.gram(x, x)) + 0.1 * np.eye(6)
+    cross = np.asarray(kernel.gram(x, new))
     weight = np.linalg.solve(matrix, cross)
     np.testing.assert_allclose(weight.T @ y, expected, rtol=1e-4)
-    left = np.asarray(whole.diagonal(new)) - np.sum(weight * cross, axis=0)
-    np.testing.assert_allclose(left, variance, rtol=1e-4)
+    rest = np.asarray(kernel.diagonal(new)) - np.sum(weight * cross, axis=0)
+    np.testing.assert_allclose(rest, variance, rtol=1e-4)
 
 
-def test_stationary_kernels_have_their_formulas():
+def test_stationary_kernels_agree_with_their_formulas():
     r = 1.3
     x1, x2 = jnp.array([[0.0, 0.0]]), jnp.array([[r, 0.0]])
     expected = {
@@ -84,8 +84,9 @@ def test_stationary_kernels_have_their_formulas():
         np.testing.assert_allclose(kernel.gram(x1, x2)[0, 0], VARIANCE * value)
 
 
-def test_rows_that_are_equal_have_the_variance_however_they_are_compiled():
-    # Compiled twice into one program, a distance may be zero here and rounding there.
+def test_equal_rows_have_a_covariance_equal_to_the_variance_in_every_compilation():
+    # XLA may compile a distance twice in one program, once as zero and once as a rounding
+    # error.
     x = jnp.asarray(np.random.default_rng(0).normal(size=(200, 1)))
 
     @jax.jit
@@ -98,25 +99,27 @@ def test_rows_that_are_equal_have_the_variance_however_they_are_compiled():
     np.testing.assert_allclose(jnp.diagonal(cross), 1.0, rtol=1e-12)
 
 
-def test_arrhenius_is_straight_in_reciprocal_temperature():
+def test_arrhenius_is_linear_in_reciprocal_temperature():
     kelvin = np.linspace(263.0, 333.0, 8)
-    spread = kelvin.std()
+    std = kelvin.std()
     kernel = Arrhenius(Linear(), "temperature").bind(["temperature"])
-    kernel = eqx.tree_at(lambda k: k.log_bend, kernel, jnp.log(spread / kelvin.mean()))
-    x = jnp.asarray((kelvin - kelvin.mean()) / spread)[:, None]
-    # Linear's matrix is u uᵀ: its first row tells u but for a factor.
-    bent = np.asarray(kernel.gram(x[:1], x))[0]
-    line = np.polynomial.Polynomial.fit(1 / kelvin, bent, 1)
-    np.testing.assert_allclose(line(1 / kelvin), bent, atol=1e-12 * np.abs(bent).max())
+    kernel = eqx.tree_at(
+        lambda k: k.log_curvature, kernel, jnp.log(std / kelvin.mean())
+    )
+    x = jnp.asarray((kelvin - kelvin.mean()) / std)[:, None]
+    # The matrix of Linear is u uᵀ: its first row is u up to a factor.
+    u = np.asarray(kernel.gram(x[:1], x))[0]
+    line = np.polynomial.Polynomial.fit(1 / kelvin, u, 1)
+    np.testing.assert_allclose(line(1 / kelvin), u, atol=1e-12 * np.abs(u).max())
 
 
-def test_arrhenius_goes_on_straight_near_absolute_zero():
+def test_arrhenius_continues_as_a_straight_line_near_absolute_zero():
     kernel = Arrhenius(Linear(), 0).bind(["temperature"])
     x = jnp.array([[-17.0], [-18.0 - 1e-6], [-18.0 + 1e-6], [-40.0], [-62.0]])
-    bent = np.asarray(kernel.gram(jnp.ones((1, 1)), x))[0]
-    assert np.all(np.isfinite(bent))
-    assert bent[1] == pytest.approx(bent[2], rel=1e-5)
-    np.testing.assert_allclose(bent[3] - bent[1], bent[4] - bent[3], rtol=1e-6)
+    u = np.asarray(kernel.gram(jnp.ones((1, 1)), x))[0]
+    assert np.all(np.isfinite(u))
+    assert u[1] == pytest.approx(u[2], rel=1e-5)
+    np.testing.assert_allclose(u[3] - u[1], u[4] - u[3], rtol=1e-6)
 
 
 def test_linear_is_the_inner_product_with_unit_variance_over_all_features():
@@ -125,7 +128,7 @@ def test_linear_is_the_inner_product_with_unit_variance_over_all_features():
     np.testing.assert_allclose(Linear(VARIANCE).bind(NAMES).gram(x, x), expected)
 
 
-def test_sum_and_product_are_those_of_their_parts():
+def test_sum_and_product_are_those_of_the_matrices():
     x = _rows(0)
     one, other = RBF(LENGTHS).bind(NAMES), Linear().bind(NAMES)
     a, b = one.gram(x, x), other.gram(x, x)
@@ -133,7 +136,7 @@ def test_sum_and_product_are_those_of_their_parts():
     np.testing.assert_allclose((RBF(LENGTHS) * Linear()).bind(NAMES).gram(x, x), a * b)
 
 
-def test_one_lengthscale_for_all_features_starts_wider_by_the_root_of_their_number():
+def test_one_initial_lengthscale_is_multiplied_by_the_root_of_the_number_of_features():
     for ard in (True, False):
         kernel = RBF(0.5, ard=ard).bind(NAMES)
         np.testing.assert_allclose(kernel.lengthscale, 0.5 * 2**0.5)
@@ -147,7 +150,7 @@ def _log_prior_of_scale(variance):
     return stats.expon.logpdf(scale, scale=1 / 3) + np.log(scale / 2)
 
 
-def test_log_priors_are_the_stated_ones():
+def test_log_priors_agree_with_scipy():
     kernel = RBF(LENGTHS, VARIANCE).bind(NAMES)
     lengths = stats.norm.logpdf(np.log(LENGTHS), np.log(2 * 2**0.5), 1.0).sum()
     expected = lengths + _log_prior_of_scale(VARIANCE)
@@ -171,7 +174,7 @@ def test_squared_distance_does_not_cancel():
     assert squared_distance(a, a)[0, 0] == 0.0
 
 
-def test_rows_of_one_level_share_an_offset_and_a_new_level_has_the_variance_of_any():
+def test_rows_of_one_category_have_the_same_offset_and_a_new_category_its_own():
     codes = jnp.asarray([[0.0], [1.0], [0.0], [-1.0]])
     gram = Categorical([0], VARIANCE).bind(["batch"]).gram(codes, codes)
     same = np.array([[1, 0, 1, 0], [0, 1, 0, 0], [1, 0, 1, 0], [0, 0, 0, 1]])

@@ -1,4 +1,4 @@
-"""What holds for every kernel: a covariance, of the columns named, smooth where it is."""
+"""Every kernel is a covariance of the chosen columns, with correct derivatives."""
 
 from functools import partial
 
@@ -10,11 +10,12 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from battprob import DataError
+from battprob._parameters import map_parameters, ravel_parameters
 from battprob.kernels import (
     RBF,
     Arrhenius,
     Categorical,
-    Level,
+    ConstantMean,
     Linear,
     Matern12,
     Matern32,
@@ -29,7 +30,7 @@ KERNELS = {
     "matern32": lambda: Matern32(LENGTHS, 1.7),
     "matern52": lambda: Matern52(LENGTHS, 1.7),
     "linear": lambda: Linear(1.7),
-    "level": lambda: Level(1.3),
+    "constant mean": lambda: ConstantMean(1.3),
     "one lengthscale": lambda: RBF(0.8, ard=False),
     "named": lambda: Matern52([0.7, 2.0], features=["rate", "pressure"]),
     "by position": lambda: Linear(features=[2]),
@@ -39,8 +40,8 @@ KERNELS = {
     "product": lambda: Matern32(features=["rate"]) * RBF(features=["pressure"]),
     "sum of products": lambda: RBF() * Linear() + Matern32(ard=False) + Matern52(),
 }
-SEES = {
-    "level": [],
+USED_COLUMNS = {
+    "constant mean": [],
     "named": [0, 2],
     "categorical": [0, 2],
     "by position": [2],
@@ -48,8 +49,9 @@ SEES = {
     "sum": [0, 2],
     "product": [0, 2],
 }
-JUMPS, KINKS = {"categorical"}, {"matern12"}  # where two rows meet
-SMOOTH = [name for name in KERNELS if name not in JUMPS | KINKS]
+# Kernels that are discontinuous, or not differentiable, where two rows are equal.
+DISCONTINUOUS, NOT_SMOOTH = {"categorical"}, {"matern12"}
+SMOOTH = [name for name in KERNELS if name not in DISCONTINUOUS | NOT_SMOOTH]
 
 gram = eqx.filter_jit(lambda kernel, x1, x2: kernel.gram(x1, x2))
 
@@ -68,10 +70,10 @@ def _rows(seed=0, num=12):
 
 
 def _perturbed(kernel, seed=0):
-    """The same kernel with every parameter moved, so that none is at a special value."""
-    move = np.random.default_rng(seed).normal
-    return jax.tree.map(
-        lambda leaf: jnp.asarray(leaf + 0.3 * move(size=leaf.shape)), kernel
+    """The same kernel with all parameters changed, so that none has a special value."""
+    normal = np.random.default_rng(seed).normal
+    return map_parameters(
+        lambda leaf: jnp.asarray(leaf + 0.3 * normal(size=leaf.shape)), kernel
     )
 
 
@@ -93,30 +95,32 @@ def test_diagonal_is_that_of_gram(name):
 
 
 @each_kernel
-def test_an_entry_depends_on_its_two_rows_alone(name):
+def test_an_entry_depends_only_on_its_two_rows(name):
     kernel, x = _perturbed(_bound(name)), _rows()
     matrix = np.asarray(gram(kernel, x[:5], x))
     assert matrix.shape == (5, 12)
     for i, j in [(0, 0), (0, 1), (4, 11)]:
-        alone = gram(kernel, x[i : i + 1], x[j : j + 1])
-        np.testing.assert_allclose(matrix[i, j], alone[0, 0], rtol=1e-12)
+        entry = gram(kernel, x[i : i + 1], x[j : j + 1])
+        np.testing.assert_allclose(matrix[i, j], entry[0, 0], rtol=1e-12)
 
 
 @each_kernel
-def test_only_the_named_columns_count(name):
+def test_only_the_chosen_columns_matter(name):
     kernel, x = _bound(name), _rows()
-    seen = SEES.get(name, [0, 1, 2])
+    used = USED_COLUMNS.get(name, [0, 1, 2])
     for column in range(3):
-        moved = np.array(x)
-        moved[:, column] = 0.5
-        same = np.allclose(gram(kernel, jnp.asarray(moved), x), gram(kernel, x, x))
-        assert same == (column not in seen)
+        changed = np.array(x)
+        changed[:, column] = 0.5
+        same = np.allclose(gram(kernel, jnp.asarray(changed), x), gram(kernel, x, x))
+        assert same == (column not in used)
 
 
-@pytest.mark.parametrize("name", [name for name in KERNELS if name not in JUMPS])
-def test_first_derivatives_are_those_of_differences_also_at_equal_rows(name):
+@pytest.mark.parametrize(
+    "name", [name for name in KERNELS if name not in DISCONTINUOUS]
+)
+def test_first_derivatives_agree_with_differences_also_at_equal_rows(name):
     kernel, x = _perturbed(_bound(name)), _rows()
-    other = x if name not in KINKS else x + 0.1
+    other = x if name not in NOT_SMOOTH else x + 0.1
     flat, unravel = ravel_pytree((kernel, x))
     rng = np.random.default_rng(1)
     weight, direction = rng.normal(size=(12, 12)), rng.normal(size=flat.shape)
@@ -132,10 +136,16 @@ def test_first_derivatives_are_those_of_differences_also_at_equal_rows(name):
     np.testing.assert_allclose(along(0.0)[1], expected, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("spread", [0.0, -1.0, np.nan, np.inf])
-def test_a_level_needs_a_spread(spread):
-    with pytest.raises(ValueError, match="spread of Level must be above 0 and finite"):
-        Level(spread)
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
+def test_scales_that_are_not_positive_are_refused(value):
+    with pytest.raises(ValueError, match="prior_std of ConstantMean must be above 0"):
+        ConstantMean(value)
+    with pytest.raises(
+        ValueError, match=r"lengthscale must be above 0 and finite; got"
+    ):
+        RBF(value)
+    with pytest.raises(ValueError, match=r"variance must be above 0 and finite; got"):
+        Linear(value)
 
 
 @each_kernel
@@ -150,8 +160,8 @@ def test_gradients_are_finite_at_equal_rows(name):
 
 
 @pytest.mark.parametrize("name", SMOOTH)
-def test_covariance_of_slopes_is_that_of_differences(name):
-    """∂²k/∂x∂x', in forward over reverse mode; at equal rows √ must leave no trace."""
+def test_covariance_of_slopes_agrees_with_differences(name):
+    """∂²k/∂x∂x' in forward-over-reverse mode, at equal rows (where r = √q is zero) too."""
     kernel = _perturbed(_bound(name))
     x = jnp.array([[0.3, -0.8, 0.5]])
 
@@ -167,15 +177,15 @@ def test_covariance_of_slopes_is_that_of_differences(name):
         for i, j in [(0, 0), (2, 2), (0, 2)]:
             a, b = h * np.eye(3)[i], h * np.eye(3)[j]
             up, down = other + b, other - b
-            ends = entry(a, up) - entry(a, down) - entry(-a, up) + entry(-a, down)
-            expected = ends / (4 * h**2)
+            change = entry(a, up) - entry(a, down) - entry(-a, up) + entry(-a, down)
+            expected = change / (4 * h**2)
             np.testing.assert_allclose(derivative[i, j], expected, rtol=2e-3, atol=1e-5)
 
 
 @each_kernel
-def test_second_derivatives_in_the_parameters(name):
+def test_second_derivatives_in_the_parameters_agree_with_differences(name):
     kernel, x = _perturbed(_bound(name)), _rows(num=4)
-    flat, unravel = ravel_pytree(kernel)
+    flat, unravel = ravel_parameters(kernel)
     weight = np.random.default_rng(2).normal(size=(4, 4))
 
     @jax.jit
@@ -192,7 +202,7 @@ def test_second_derivatives_in_the_parameters(name):
 
 
 @each_kernel
-def test_every_number_is_an_array_and_the_tree_is_whole(name):
+def test_every_number_is_an_array_leaf(name):
     for kernel in (KERNELS[name](), _bound(name)):
         leaves, structure = jax.tree.flatten(kernel)
         assert all(isinstance(leaf, jax.Array) for leaf in leaves)
@@ -201,7 +211,7 @@ def test_every_number_is_an_array_and_the_tree_is_whole(name):
 
 
 @each_kernel
-def test_log_prior_is_finite_with_a_finite_gradient(name):
+def test_log_prior_and_its_gradient_are_finite(name):
     value, gradient = jax.jit(jax.value_and_grad(lambda k: k.log_prior()))(_bound(name))
     assert value.shape == ()
     assert np.isfinite(value)
@@ -224,7 +234,7 @@ def test_unknown_features_are_refused(kind):
             (kind(features=["rate", feature]) + RBF()).bind(NAMES)
 
 
-def test_new_parameters_find_the_same_program():
+def test_new_parameters_reuse_the_compiled_program():
     @eqx.filter_jit
     @eqx.debug.assert_max_traces(max_traces=1)
     def traced_once(kernel, x):

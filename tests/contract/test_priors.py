@@ -1,14 +1,14 @@
-"""What holds for every prior of weights: positive scales, a density, finite slopes."""
+"""Every prior of weights has positive scales, a density and correct derivatives."""
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 from scipy import integrate, stats
 
 from battprob import DataError
+from battprob._parameters import map_parameters, ravel_parameters
 from battprob.priors import ARD, ElasticNet, GroupLasso, Horseshoe, Lasso, Ridge
 
 NAMES = ("height", "width", "rate")
@@ -27,23 +27,25 @@ def _bound(name):
     return PRIORS[name]().bind(NAMES, num_rows=32)
 
 
-def _moved(name, size=1.0):
-    move = np.random.default_rng(0).normal
-    return jax.tree.map(lambda leaf: leaf + size * move(size=leaf.shape), _bound(name))
+def _perturbed(name, size=1.0):
+    normal = np.random.default_rng(0).normal
+    return map_parameters(
+        lambda leaf: leaf + size * normal(size=leaf.shape), _bound(name)
+    )
 
 
 @each_prior
-def test_scales_are_positive_and_one_a_feature_far_out_too(name):
+def test_scales_are_positive_with_one_for_each_feature_in_the_tails_too(name):
     for size in (0.0, 1.0, 6.0):
-        scales = _moved(name, size).scales()
+        scales = _perturbed(name, size).scales()
         assert scales.shape == (3,)
         assert np.all(np.isfinite(scales))
         assert np.all(scales > 0)
 
 
 @each_prior
-def test_derivatives_are_those_of_differences(name):
-    flat, unravel = ravel_pytree(_moved(name))
+def test_derivatives_agree_with_differences(name):
+    flat, unravel = ravel_parameters(_perturbed(name))
     direction = np.random.default_rng(1).normal(size=flat.shape)
 
     @jax.jit
@@ -59,15 +61,15 @@ def test_derivatives_are_those_of_differences(name):
 @each_prior
 def test_log_prior_is_the_log_of_a_density(name):
     """Parameters are independent: the total mass is a product of integrals over each."""
-    flat, unravel = ravel_pytree(_bound(name))
+    flat, unravel = ravel_parameters(_bound(name))
     density = jax.jit(jax.vmap(lambda vector: jnp.exp(unravel(vector).log_prior())))
     points = np.linspace(-14, 14, 561)
-    middle = density(flat[None])[0]
-    total = middle
+    at_start = density(flat[None])[0]
+    total = at_start
     for column in range(flat.size):
-        moved = np.tile(flat, (len(points), 1))
-        moved[:, column] = points
-        total *= density(moved).sum() * 0.05 / middle
+        along = np.tile(flat, (len(points), 1))
+        along[:, column] = points
+        total *= density(along).sum() * 0.05 / at_start
     assert total == pytest.approx(1.0, rel=1e-3)
 
 
@@ -81,14 +83,14 @@ def test_float32_agrees(name):
 
 
 @each_prior
-def test_every_number_is_an_array(name):
+def test_every_number_is_an_array_leaf(name):
     leaves, structure = jax.tree.flatten(_bound(name))
     assert all(isinstance(leaf, jax.Array) for leaf in leaves)
     assert eqx.tree_equal(jax.tree.unflatten(structure, leaves), _bound(name))
 
 
 def _marginal(prior, coordinate, weight):
-    """p(w) of the first weight, its own scale integrated out, at fixed other parameters."""
+    """p(w) of the first weight: its own scale integrated out, other parameters fixed."""
     z = np.linspace(-9, 9, 4001)
     scales = jax.vmap(
         lambda value: eqx.tree_at(
@@ -102,29 +104,27 @@ def _marginal(prior, coordinate, weight):
 WEIGHT = np.array([0.05, 0.2, 0.6, 1.5])
 
 
-def test_lasso_is_the_double_exponential_law():
+def test_lasso_is_the_double_exponential_density():
     expected = stats.laplace.pdf(WEIGHT, 0, (0.5 / 3) ** 0.5)  # variance 1/3
-    found = _marginal(_bound("lasso"), "local", WEIGHT)
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    density = _marginal(_bound("lasso"), "z_variance", WEIGHT)
+    np.testing.assert_allclose(density, expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("log_a", [-2.0, 0.0, 1.5])
-def test_elastic_net_is_its_density_and_keeps_its_variance(log_a):
-    prior = eqx.tree_at(
-        lambda p: p.log_pointedness, _bound("elastic net"), jnp.asarray(log_a)
-    )
+def test_elastic_net_has_its_density_and_the_same_variance_for_every_a(log_a):
+    prior = eqx.tree_at(lambda p: p.log_a, _bound("elastic net"), jnp.asarray(log_a))
     a = np.exp(log_a)
 
     def kernel(w, scale):
         return np.exp(-a * np.abs(w) / scale - 0.5 * (w / scale) ** 2)
 
-    # Of the unit law, then with the scale that gives it the variance 1/3.
+    # Moments for g = 1, then the g that gives a variance of 1/3.
     mass = integrate.quad(lambda w: kernel(w, 1.0), -40, 40, points=[0])[0]
     square = integrate.quad(lambda w: w**2 * kernel(w, 1.0), -40, 40, points=[0])[0]
     scale = (mass / square / 3) ** 0.5
     expected = kernel(WEIGHT, scale) / (mass * scale)
-    found = _marginal(prior, "local", WEIGHT)
-    np.testing.assert_allclose(found, expected, rtol=1e-4)
+    density = _marginal(prior, "z_variance", WEIGHT)
+    np.testing.assert_allclose(density, expected, rtol=1e-4)
 
 
 def test_group_lasso_is_the_exponential_of_a_norm():
@@ -142,17 +142,17 @@ def test_group_lasso_is_the_exponential_of_a_norm():
     ]
     expected = 9 / (2 * np.pi) * np.exp(-3 * np.linalg.norm(pairs, axis=1))
     np.testing.assert_allclose(density, expected, rtol=1e-4)
-    at = eqx.tree_at(lambda p: p.log_variance, prior, jnp.array([0.3, -0.2]))
+    given = eqx.tree_at(lambda p: p.log_variance, prior, jnp.array([0.3, -0.2]))
     np.testing.assert_allclose(
-        at.scales() ** 2, np.exp([0.3, 0.3, -0.2]) / np.array([1.5, 1.5, 1.0]) / 3
+        given.scales() ** 2, np.exp([0.3, 0.3, -0.2]) / np.array([1.5, 1.5, 1.0]) / 3
     )
-    own = stats.loggamma.logpdf(0.3, 1.5) + stats.loggamma.logpdf(-0.2, 1.0)
-    np.testing.assert_allclose(at.log_prior(), own + stats.norm.logpdf(0.0))
+    expected = stats.loggamma.logpdf(0.3, 1.5) + stats.loggamma.logpdf(-0.2, 1.0)
+    np.testing.assert_allclose(given.log_prior(), expected + stats.norm.logpdf(0.0))
 
 
-def test_horseshoe_is_that_of_the_paper():
+def test_horseshoe_agrees_with_the_paper():
     prior = eqx.tree_at(
-        lambda p: (p.overall, p.local, p.log_slab),
+        lambda p: (p.z_tau, p.z_lambda, p.log_slab_variance),
         _bound("horseshoe"),
         (jnp.asarray(0.3), jnp.array([-1.0, 0.0, 2.0]), jnp.asarray(0.4)),
     )
@@ -167,8 +167,8 @@ def test_horseshoe_is_that_of_the_paper():
     np.testing.assert_allclose(prior.log_prior(), log_slab + normal)
 
 
-def test_families_that_make_no_sense_are_refused():
-    with pytest.raises(DataError, match="feature 'width' is in two families"):
+def test_overlapping_groups_and_unknown_features_are_refused():
+    with pytest.raises(DataError, match="feature 'width' is in two groups"):
         GroupLasso([["height", "width"], ["width"]]).bind(NAMES, 8)
     with pytest.raises(DataError, match="no feature 'depth'; the dataset has"):
         GroupLasso([["depth"]]).bind(NAMES, 8)

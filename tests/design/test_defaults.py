@@ -50,7 +50,7 @@ def test_results_from_a_good_corner_do_not_make_all_the_rest_look_good():
     y = np.where(x[:, 0] > 0.9, 1.0, 0.0) + 0.02 * rng.normal(size=36)
     data, key = Dataset(x, y), jax.random.key(0)
     far = default_model().fit(data, key=key).predict(np.array([[-9.0, 9.0]])).mean[0]
-    model = GaussianProcess(Matern52(scale_spread=1.0), Constant(centre=-4.0))
+    model = GaussianProcess(Matern52(log_variance_prior_std=1.0), Constant(prior_mean=-4.0))
     naive = model.fit(data, key=key).predict(np.array([[-9.0, 9.0]])).mean[0]
     assert abs(far - 0.5) < 0.15
     assert naive > far + 0.1
@@ -59,12 +59,12 @@ def test_results_from_a_good_corner_do_not_make_all_the_rest_look_good():
 def test_priors_are_the_ones_that_are_named():
     names = ["a", "b"]
     wide, narrow = (
-        Matern52(scale_spread=spread).bind(names).log_prior() for spread in (2.0, 0.5)
+        Matern52(log_variance_prior_std=spread).bind(names).log_prior() for spread in (2.0, 0.5)
     )
     expected = norm.logpdf(0, 0, 2.0) - norm.logpdf(0, 0, 0.5)
     np.testing.assert_allclose(wide - narrow, expected, rtol=1e-12)
-    level = Constant(centre=-4.0, spread=1.0).log_prior()
+    level = Constant(prior_mean=-4.0, prior_std=1.0).log_prior()
     np.testing.assert_allclose(level, norm.logpdf(0), rtol=1e-12)
-    varying = LogLinear(centre=-4.0, spread=1.0).bind(names)
+    varying = LogLinear(prior_mean=-4.0, prior_std=1.0).bind(names)
     slopes = varying.log_prior() - norm.logpdf(0)
     np.testing.assert_allclose(slopes, 2 * norm.logpdf(0, 0, 0.5**0.5), rtol=1e-12)

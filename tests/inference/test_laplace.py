@@ -11,22 +11,22 @@ from battprob.inference import MAP, Laplace
 from battprob.inference import laplace as laplace_module
 
 PRECISION = np.array([[4.0, 1.0, 0.0], [1.0, 2.0, 0.5], [0.0, 0.5, 1.0]])
-CENTRE = np.array([1.0, -2.0, 0.5])
+MEAN = np.array([1.0, -2.0, 0.5])
 START = (jnp.zeros(2), jnp.zeros(()))
 
 
 def _gaussian(parameters, precision):
     vector = jnp.append(*parameters)
-    return -0.5 * (vector - CENTRE) @ (precision @ (vector - CENTRE))
+    return -0.5 * (vector - MEAN) @ (precision @ (vector - MEAN))
 
 
-def _bent(parameters, data):
-    """Curvature nought at its mode: a flat direction."""
+def _flat_top(parameters, data):
+    """Curvature zero at its mode: a flat direction."""
     return -(parameters**4) * data
 
 
-def _kinked(parameters, data):
-    """Its slope is continuous at the peak, and its curvature is not."""
+def _cusp(parameters, data):
+    """Continuous slope and infinite curvature at the mode."""
     return -data * jnp.abs(parameters) ** 1.5
 
 
@@ -41,7 +41,7 @@ def test_moments_of_the_draws(key):
     flat = _flat(draws)
     assert flat.shape == (40_000, 3)
     covariance = np.linalg.inv(PRECISION)
-    np.testing.assert_allclose(flat.mean(0), CENTRE, atol=1e-3)
+    np.testing.assert_allclose(flat.mean(0), MEAN, atol=1e-3)
     error = (
         5
         * np.sqrt(2 / len(flat))
@@ -51,7 +51,7 @@ def test_moments_of_the_draws(key):
     assert report.converged
 
 
-def test_draws_are_mirrored_at_the_mode(key):
+def test_draws_are_symmetric_about_the_mode(key):
     precision = jnp.asarray(PRECISION)
     key_mode, _ = jax.random.split(key)
     mode, _ = MAP().run(_gaussian, START, precision, key=key_mode)
@@ -61,22 +61,22 @@ def test_draws_are_mirrored_at_the_mode(key):
     np.testing.assert_allclose((flat[:3] + flat[3:]) / 2, expected, rtol=1e-9)
 
 
-def test_flat_direction_is_held_to_the_scale_of_the_priors(key):
+def test_the_standard_deviation_in_a_flat_direction_is_that_of_the_widest_prior(key):
     draws, _ = Laplace(num_draws=2000).run(
-        _bent, jnp.asarray(0.0), jnp.asarray(1.0), key=key
+        _flat_top, jnp.asarray(0.0), jnp.asarray(1.0), key=key
     )
     assert np.std(draws) == pytest.approx(3.0, rel=0.1)
 
 
-def test_no_curvature_fails_aloud(key):
+def test_a_mode_without_curvature_is_refused(key):
     with pytest.raises(FitError, match="no finite curvature at its mode") as caught:
         Laplace(mode=MAP(num_starts=1)).run(
-            _kinked, jnp.asarray(0.0), jnp.asarray(1.0), key=key
+            _cusp, jnp.asarray(0.0), jnp.asarray(1.0), key=key
         )
     assert caught.value.report is not None
 
 
-def test_same_key_same_draws(key):
+def test_the_same_key_gives_the_same_draws(key):
     runs = [
         _flat(Laplace(8).run(_gaussian, START, jnp.asarray(PRECISION), key=k)[0])
         for k in (key, key, jax.random.key(5))
@@ -85,7 +85,7 @@ def test_same_key_same_draws(key):
     assert not np.any(runs[0] == runs[2])
 
 
-def test_new_numbers_find_the_same_program(monkeypatch):
+def test_new_numbers_reuse_the_compiled_program(monkeypatch):
     inside = laplace_module.gaussian_draws.__wrapped__
     guarded = eqx.filter_jit(eqx.debug.assert_max_traces(max_traces=1)(inside))
     monkeypatch.setattr(laplace_module, "gaussian_draws", guarded)
@@ -94,6 +94,6 @@ def test_new_numbers_find_the_same_program(monkeypatch):
         Laplace(8).run(_gaussian, START, data, key=jax.random.key(int(scale)))
 
 
-def test_number_of_draws_is_the_number_asked():
+def test_odd_numbers_of_draws_are_refused():
     with pytest.raises(ValueError, match="num_draws must be even and positive; got 7"):
         Laplace(num_draws=7)

@@ -1,4 +1,4 @@
-"""NUTS draws from the density itself, and says whether its chains agree."""
+"""NUTS draws have the moments of the density, and its report shows disagreement."""
 
 import equinox as eqx
 import jax
@@ -12,7 +12,7 @@ from battprob.inference import nuts as nuts_module
 
 
 def _banana(parameters, bend):
-    """y ~ N(0, 1) and x | y ~ N(bend y², 0.5²): no Gaussian."""
+    """y ~ N(0, 1) and x | y ~ N(bend y², 0.5²): not Gaussian."""
     y, x = parameters["y"], parameters["x"]
     return -0.5 * y**2 - 2 * (x - bend * y**2) ** 2
 
@@ -54,7 +54,7 @@ def test_moments_are_those_of_the_density(banana):
     assert x.var() == pytest.approx(variance, rel=0.15)
 
 
-def test_report_tells_agreement(banana):
+def test_the_report_shows_convergence(banana):
     report = banana[1]
     assert report.converged
     assert report.r_hat < 1.01
@@ -63,15 +63,15 @@ def test_report_tells_agreement(banana):
     assert report.steps == 4000
 
 
-def test_chains_that_disagree_are_told(key):
+def test_the_report_shows_chains_that_disagree(key):
     sampler = NUTS(num_samples=200, num_warmup=100, num_chains=4, mode=MAP(1))
-    far = jnp.asarray(0.0)  # half of the chains fall to either side
-    _, report = sampler.run(_two_modes, far, jnp.asarray(12.0), key=key)
+    middle = jnp.asarray(0.0)  # half of the chains end in each of the modes
+    _, report = sampler.run(_two_modes, middle, jnp.asarray(12.0), key=key)
     assert not report.converged
     assert report.r_hat > 1.5
 
 
-def test_new_numbers_find_the_same_program(monkeypatch):
+def test_new_numbers_reuse_the_compiled_program(monkeypatch):
     inside = nuts_module._run_chains.__wrapped__
     guarded = eqx.filter_jit(eqx.debug.assert_max_traces(max_traces=1)(inside))
     monkeypatch.setattr(nuts_module, "_run_chains", guarded)
@@ -81,6 +81,15 @@ def test_new_numbers_find_the_same_program(monkeypatch):
         sampler.run(_two_modes, jnp.asarray(0.0), jnp.asarray(distance), key=key)
 
 
-def test_draws_must_share_out_over_chains():
-    with pytest.raises(ValueError, match=r"multiple of num_chains.*got 10 of 4 chains"):
+def test_num_samples_is_the_total_of_all_chains(key):
+    sampler = NUTS(num_samples=12, num_warmup=20, num_chains=3, thinning=2, mode=MAP(1))
+    draws, report = sampler.run(_two_modes, jnp.asarray(0.0), jnp.asarray(1.0), key=key)
+    assert draws.shape == (12,)
+    assert report.steps == 24
+
+
+def test_chains_of_unequal_length_are_refused():
+    with pytest.raises(
+        ValueError, match=r"multiple of num_chains.*num_samples=10, num"
+    ):
         NUTS(num_samples=10)

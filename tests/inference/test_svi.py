@@ -1,4 +1,4 @@
-"""SVI finds a Gaussian posterior, its evidence, and says when it has not."""
+"""SVI finds a Gaussian posterior and its evidence, and reports if it has not."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from battprob.inference import MAP, SVI
 MEAN = np.array([1.0, -2.0, 0.5])
 COVARIANCE = np.array([[1.0, 0.6, 0.0], [0.6, 0.8, -0.2], [0.0, -0.2, 0.3]])
 START = {"a": jnp.zeros(2), "b": jnp.zeros(())}
-LOG_MASS = 1.7  # of a density that is not normalised: its evidence
+LOG_MASS = 1.7  # log evidence: the density is not normalised
 
 
 def _gaussian(parameters, precision):
@@ -21,39 +21,39 @@ def _gaussian(parameters, precision):
     return -0.5 * vector @ precision @ vector + constant
 
 
-def _never(parameters, _):
+def _infinite(parameters, _):
     return -jnp.inf * jnp.sum(parameters["a"] ** 2)
 
 
 @pytest.fixture(scope="module")
-def found():
+def fit():
     precision = jnp.asarray(np.linalg.inv(COVARIANCE))
     svi = SVI(num_draws=2000, num_samples=4, progress=False)
     return svi.run(_gaussian, START, precision, key=jax.random.key(0))
 
 
-def test_moments_are_those_of_the_density(found):
-    draws = np.column_stack([found[0]["a"], found[0]["b"]])
+def test_moments_are_those_of_the_density(fit):
+    draws = np.column_stack([fit[0]["a"], fit[0]["b"]])
     assert draws.shape == (2000, 3)
     np.testing.assert_allclose(draws.mean(0), MEAN, atol=0.01)
     np.testing.assert_allclose(np.cov(draws.T), COVARIANCE, atol=0.1)
 
 
-def test_the_bound_reaches_the_evidence(found):
-    report = found[1]
+def test_the_bound_equals_the_evidence(fit):
+    report = fit[1]
     assert report.converged
     bound = float(report.message.split()[2].rstrip(","))
     assert bound == pytest.approx(LOG_MASS, abs=0.03)
 
 
-def test_too_few_steps_are_told(key):
+def test_too_few_steps_are_reported(key):
     precision = jnp.asarray(np.linalg.inv(1e-4 * COVARIANCE))
     svi = SVI(num_steps=300, num_samples=4, mode=MAP(1, 1), progress=False)
     assert not svi.run(_gaussian, START, precision, key=key)[1].converged
 
 
-def test_densities_that_are_never_finite_and_odd_numbers_of_draws(key):
+def test_densities_without_finite_values_and_odd_numbers_of_draws_are_refused(key):
     with pytest.raises(FitError):
-        SVI(progress=False).run(_never, START, jnp.zeros(()), key=key)
+        SVI(progress=False).run(_infinite, START, jnp.zeros(()), key=key)
     with pytest.raises(ValueError, match="even and positive; got 3"):
         SVI(num_draws=3)

@@ -15,10 +15,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.flatten_util import ravel_pytree
 from scipy.stats import chisquare
 
 from battprob import noise, priors
+from battprob._parameters import map_parameters, ravel_parameters
 from battprob.inference.nuts import sample
 from battprob.models._effects import GroupEffects
 from battprob.models._scaling import Rows
@@ -57,12 +57,12 @@ def _model(prior, case):
     )
 
     def draw(rng):
-        drawn = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape), start)
+        drawn = map_parameters(lambda leaf: rng.normal(size=leaf.shape), start)
         if isinstance(prior, priors.Horseshoe):
             slab = -np.log(rng.gamma(2.0, 0.5))  # 1/c² is gamma(2) of rate 2
-            object.__setattr__(drawn.prior, "log_slab", slab)
+            object.__setattr__(drawn.prior, "log_slab_variance", slab)
         if isinstance(prior, priors.GroupLasso):
-            family = 0.5 * (np.bincount(start.prior.family) + 1)
+            family = 0.5 * (np.bincount(start.prior.group_of_feature) + 1)
             object.__setattr__(drawn.prior, "log_variance", np.log(rng.gamma(family)))
         own = drawn.noise
         if case == "LogLinear":
@@ -98,8 +98,7 @@ def _rows(y, case):
 
 def _statistics(parameters, function):
     """What is ranked: the function at a new row, the noise, the prior's level, groups."""
-    level = getattr(parameters.prior, "level", None)
-    level = parameters.prior.overall if level is None else level
+    level = parameters.prior.z_tau
     head = parameters.noise
     log_noise = getattr(head, "log_variance", None)
     log_noise = head.intercept if log_noise is None else log_noise
@@ -112,7 +111,7 @@ def _statistics(parameters, function):
 def ranks(prior, case, sets=SETS, seed=0):
     """Rank of every truth among the draws of its own set [set statistic]."""
     start, draw = _model(prior, case)
-    _, unravel = ravel_pytree(start)
+    _, unravel = ravel_parameters(start)
     rng = np.random.default_rng(seed)
     base = _base(case)
     truths, targets, functions = [], [], []
@@ -135,7 +134,7 @@ def ranks(prior, case, sets=SETS, seed=0):
     def rank(truth, y, function, key):
         rows = _rows(y, case)
         key_start, key_chain, key_weights = jax.random.split(key, 3)
-        flat = ravel_pytree(start)[0]
+        flat = ravel_parameters(start)[0]
         begin = flat[None] + 0.5 * jax.random.normal(key_start, (1, flat.size))
         drawn, _ = sample(
             lambda vector: parts.log_joint(unravel(vector), rows),

@@ -68,7 +68,7 @@ def _drawn(rng):
 def _statistics(draws):
     weights = jax.vmap(lambda own: own.weights()[0])(draws)
     common = draws.mixture.expert.common
-    scale, spread = jnp.exp(0.75 * common.prior.level), jnp.exp(common.log_spread)
+    scale, spread = jnp.exp(0.75 * common.prior.z_tau), jnp.exp(common.log_spread)
     whole, rest = (
         jnp.sqrt(jax.scipy.special.ndtr(sign * common.correlation)) for sign in (1, -1)
     )

@@ -19,7 +19,7 @@ from battprob.models.linear import _conjugate
 from battprob.models.linear import _rows as parts
 from battprob.models.linear._conjugate import Weights
 from battprob.models.linear._rows import LinearParameters, LinearRows
-from battprob.noise.student import levels
+from battprob.noise.student import variance_nodes
 from battprob.predictive import Predictive
 
 _GROUP_NODES = 9
@@ -89,7 +89,7 @@ def predict(
     parameters = draws.parameters
     base = parts.base_columns(x, groups, parameters.slopes, num_groups)
     mean, spread = functions(draws, rows, base)
-    noise, level = jax.vmap(lambda draw: levels(draw.noise, x, known))(parameters)
+    noise, level = jax.vmap(lambda draw: variance_nodes(draw.noise, x, known))(parameters)
     num_levels = level.shape[1]
     weight = draws.log_weight[:, None] + level
     weight = jnp.broadcast_to(weight[..., None], noise.shape)

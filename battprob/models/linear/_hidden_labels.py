@@ -18,7 +18,7 @@ from battprob._padding import bucket
 from battprob._typing import Array, Float, Int
 from battprob.dataset import LOWER_BOUND, UPPER_BOUND, Dataset
 from battprob.models._scaling import Scaling
-from battprob.priors.base import exponential
+from battprob.priors.base import exponential_quantile
 
 _NO_ROW = np.iinfo(np.int32).max
 _STEPS = 100
@@ -42,7 +42,7 @@ class HiddenLabels(eqx.Module):
         below, above = jnp.isfinite(self.low), jnp.isfinite(self.high)
         low, high = jnp.where(below, self.low, 0.0), jnp.where(above, self.high, 0.0)
         width = jnp.where(below & above, high - low, 1.0)
-        excess = exponential(position)
+        excess = exponential_quantile(position)
         beyond = jnp.where(below, low + excess, high - excess)
         label = jnp.where(below & above, low + width * ndtr(position), beyond)
         # Padding has no label, but a position, which needs a density all the same.

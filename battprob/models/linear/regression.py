@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
+from battprob._parameters import ravel_parameters
 from battprob._typing import Array, Float
 from battprob.dataset import Dataset
 from battprob.inference.base import AbstractInference
-from battprob.inference.quadrature import MOST_PARAMETERS, quadrature
+from battprob.inference.quadrature import MAX_PARAMETERS, quadrature
 from battprob.inference.report import FitReport
 from battprob.models._effects import start_effects
 from battprob.models._scaling import Scaling, prepare, standardise
@@ -36,7 +36,7 @@ from battprob.models.linear._rows import LinearParameters, LinearRows
 from battprob.noise import Constant
 from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights
-from battprob.noise.student import students, with_precision
+from battprob.noise.student import student_t_parts, with_precision
 from battprob.priors import Ridge
 from battprob.priors.base import AbstractPrior
 
@@ -102,7 +102,7 @@ class BayesianLinear(AbstractModel):
                 "BayesianLinear cannot integrate a LatentGP out: use noise.LogLinear(), or "
                 "GaussianProcess(kernels.Linear(), noise.LatentGP())"
             )
-        if len(students(self.noise)) > 1:
+        if len(student_t_parts(self.noise)) > 1:
             raise DataError("one part of the noise head may be StudentT, not several")
         scaling, standard = prepare(dataset, self.noise, row_parameters=True)
         if np.any(is_hidden(dataset)):
@@ -116,7 +116,7 @@ class BayesianLinear(AbstractModel):
         position = None if hidden is None else jnp.zeros_like(hidden.low)
         initial = LinearParameters(prior, noise, effects, position)
         rows = _rows(dataset, standard, initial, hidden, noise)
-        if self.inference is None and ravel_pytree(initial)[0].size <= MOST_PARAMETERS:
+        if self.inference is None and ravel_parameters(initial)[0].size <= MAX_PARAMETERS:
             nodes, log_mass, report = quadrature(
                 parts.log_joint, initial, rows, key=key
             )
@@ -149,7 +149,7 @@ class BayesianLinearPosterior(AbstractGaussianPosterior):
                 "rows with censored or interval labels cannot be taken in without a new "
                 "fit, which draws what they hide: fit to all rows"
             )
-        if students(self.parameters.noise):
+        if student_t_parts(self.parameters.noise):
             raise DataError(
                 "rows with Student-t noise cannot be taken in without a new fit, which "
                 "draws their precisions: fit to all rows"

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
 from battprob._numerics.bfgs import minimise
+from battprob._parameters import ravel_parameters
 from battprob._typing import Array, Bool, Float, Int, PRNGKey
 from battprob.models.mixture._bound import (
     MixtureData,
@@ -51,7 +51,7 @@ def climb(
     max_steps: int,
 ) -> Climb:
     """Rounds of both steps until neither shares nor the bound move, or `max_steps`."""
-    flat, unravel = ravel_pytree(parameters)
+    flat, unravel = ravel_parameters(parameters)
 
     def running(state):
         still = (state.change < _SHARE_STILL) & (state.moved < _BOUND_STILL)

@@ -7,10 +7,10 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jax.scipy.linalg import solve_triangular
 
 from battprob._numerics.linear_algebra import cholesky_solve
+from battprob._parameters import PARAMETER, ravel_parameters, select
 from battprob._random import generator
 from battprob._typing import Array, Float, Int, PRNGKey
 from battprob.inference.laplace import gaussian_draws
@@ -54,7 +54,8 @@ def initial(
 
     departures = None
     if not shared:
-        departures = jax.tree.map(of_each, eqx.filter(expert, expert.varies()))
+        varying = select(eqx.filter(expert, expert.varies()), PARAMETER)
+        departures = jax.tree.map(of_each, varying)
     return MixtureParameters(expert, departures, gate)
 
 
@@ -112,7 +113,7 @@ def around(
     elsewhere they would be those of other scales.
     """
     mode = jax.tree.map(lambda leaf: leaf[None], parameters)
-    half = normals[:, : ravel_pytree(parameters)[0].size]
+    half = normals[:, : ravel_parameters(parameters)[0].size]
     draws, log_evidence = gaussian_draws(log_joint, mode, (data, share), half)
     if parameters.is_process:
         draws = _with_kernels(draws, parameters)

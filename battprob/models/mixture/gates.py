@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.scipy.stats import norm
 
-from battprob._columns import pick, resolve_columns
+from battprob._columns import resolve_columns, select_columns
 from battprob._modules import replace
 from battprob._typing import Array, Float
 
@@ -88,7 +88,7 @@ class SoftmaxGate(AbstractGate):
         return jnp.sum(level) + jnp.sum(norm.logpdf(self.slopes, 0.0, _SLOPE_SPREAD))
 
     def scores(self, x):
-        return self.level[:, None] + self.slopes @ pick(x, self.columns).T
+        return self.level[:, None] + self.slopes @ select_columns(x, self.columns).T
 
 
 def log_probabilities(

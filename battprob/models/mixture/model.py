@@ -6,11 +6,11 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.flatten_util import ravel_pytree
 from jax.scipy.special import logsumexp
 from tqdm import tqdm
 
 from battprob._errors import DataError, FitError
+from battprob._parameters import ravel_parameters
 from battprob.inference import MAP
 from battprob.inference.base import AbstractInference
 from battprob.inference.report import stopwatch
@@ -223,7 +223,7 @@ class ProtocolMixture(AbstractModel):
 def _normals(parameters, num_features, key, dtype):
     """Normal numbers for draws of all hyper-parameters, and again of common slopes."""
     num = _DRAWS_OF_PROCESSES if parameters.is_process else _DRAWS
-    size = ravel_pytree(parameters)[0].size + num_features
+    size = ravel_parameters(parameters)[0].size + num_features
     return jax.random.normal(key, (num // 2, size), dtype)
 
 

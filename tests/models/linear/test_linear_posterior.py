@@ -82,7 +82,7 @@ def test_the_mode_of_the_weights_is_the_point_on_the_path(kind):
     prior = priors.Lasso() if kind == "lasso" else priors.ElasticNet()
     prior = prior.bind(["a", "b", "c"], 30)
     scales = jax.vmap(
-        lambda local: eqx.tree_at(lambda p: p.local, prior, local).scales()[0]
+        lambda z: eqx.tree_at(lambda p: p.z_variance, prior, z).scales()[0]
     )
     variance = np.asarray(scales(np.tile(z[:, None], 3))) ** 2
     log_mixing = norm.logpdf(z) - 0.5 * np.log(variance)

@@ -53,7 +53,7 @@ def test_noise_and_scale_are_averaged_as_a_fine_grid_does(posterior, grid):
     assert own.sum() == pytest.approx(1.0)
     found = posterior.parameters
     for value, nodes in (
-        (level, found.prior.level),
+        (level, found.prior.z_tau),
         (np.exp(log_noise), np.exp(found.noise.log_variance)),
     ):
         mean = weight @ value
