@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "features": CENTRE | {"data", "state_space", "targets"},
     "models": CENTRE | PARTS,
     "trajectories": CENTRE | PARTS | {"data.records"},
-    "eis": CENTRE | PARTS | {"data.spectra"},
+    "eis": CENTRE | PARTS | {"data.readers", "data.spectra"},
     "evaluate": CONSUMED,
     "design": CONSUMED,
     "design.defaults": CONSUMED
