@@ -67,7 +67,7 @@ class GaussianProcessClassifier(AbstractModel):
     def uses(self, field):
         return False
 
-    def fit(self, dataset, *, key):
+    def fit(self, dataset, *, key) -> "GaussianProcessClassifierPosterior":
         require_used_fields(self, dataset)
         scaling, rows = class_rows(dataset)
         (kernel,) = bound((self.kernel,), dataset)

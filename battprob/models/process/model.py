@@ -105,7 +105,7 @@ class GaussianProcess(AbstractModel):
         }
         return used.get(field, False)
 
-    def fit(self, dataset, *, key):
+    def fit(self, dataset, *, key) -> "GaussianProcessPosterior":
         require_used_fields(self, dataset)
         scaling, rows = prepare(dataset, self.noise)
         kernel, noise = bound((self.kernel, self.noise), dataset)

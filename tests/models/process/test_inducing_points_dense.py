@@ -9,7 +9,7 @@ import pytest
 
 from battprob import Dataset, noise
 from battprob.design import IntegratedVariance
-from battprob.models import GaussianProcess
+from battprob.models import GaussianProcess, InducingPoints
 from battprob.models._scaling import standardise
 from battprob.models.process import inducing_points as sparse_gp
 from battprob.models.process._natural_gradient import first_beliefs, settle
@@ -88,3 +88,12 @@ def test_fewer_inducing_inputs_bound_the_evidence_from_below():
     assert bounds == sorted(bounds)
     assert bounds[-1] == pytest.approx(float(settled.bound))
     assert bounds[0] < float(exact.log_evidences[0]) - 0.1
+
+
+def test_fixed_numbers_stay_as_they_are():
+    """Assert that stochastic gradients do not move the prior of the noise model."""
+    head = noise.Constant(prior_mean=-4.0, prior_std=0.5)
+    model = GaussianProcess(noise=head, solver=InducingPoints(8, num_steps=50))
+    fitted = model.fit(DATA, key=jax.random.key(0)).noise
+    assert (float(fitted.prior_mean), float(fitted.prior_std)) == (-4.0, 0.5)
+    assert float(fitted.log_variance) != -4.0
