@@ -1,17 +1,19 @@
-"""Which test next: what each is worth, and campaigns that ask and are told.
+"""Experimental design: which test to run next.
 
 Space -> Campaign.ask -> tests -> Campaign.tell -> Campaign.recommend
 """
 
-from battprob.design._advice import Advice
-from battprob.design._history import Trial
-from battprob.design.acquisition import AbstractAcquisition, AbstractLogAcquisition
+from battprob.design._fantasies import condition_on, draw_fantasies, mean_fantasies
+from battprob.design._posterior_view import (
+    expected_noise_variance,
+    function_marginals,
+    observed_rows,
+)
 from battprob.design.batch import greedy
 from battprob.design.batch_acquisition import (
-    AbstractJointAcquisition,
-    JointIntegratedVariance,
-    JointLogNEI,
-    JointUCB,
+    BatchIntegratedVariance,
+    BatchLogNEI,
+    BatchUCB,
 )
 from battprob.design.campaign import Campaign
 from battprob.design.chebyshev import LogChebyshevEI
@@ -34,18 +36,16 @@ from battprob.design.information import (
 )
 from battprob.design.lookahead import IntegratedVariance, KnowledgeGradient
 from battprob.design.replication import AugmentedEI, repeat_or_new
-from battprob.design.risk import RiskAverse, Utility
+from battprob.design.risk import RiskAverse
 from battprob.design.space import Space
 from battprob.design.suggest import suggest
-from battprob.design.suggestions import Suggestions
 
 __all__ = [
     "UCB",
-    "AbstractAcquisition",
-    "AbstractJointAcquisition",
-    "AbstractLogAcquisition",
-    "Advice",
     "AugmentedEI",
+    "BatchIntegratedVariance",
+    "BatchLogNEI",
+    "BatchUCB",
     "Campaign",
     "Categorical",
     "ComponentInformation",
@@ -54,9 +54,6 @@ __all__ = [
     "InformationGain",
     "Integer",
     "IntegratedVariance",
-    "JointIntegratedVariance",
-    "JointLogNEI",
-    "JointUCB",
     "KnowledgeGradient",
     "LinearConstraint",
     "LogChebyshevEI",
@@ -71,12 +68,15 @@ __all__ = [
     "RiskAverse",
     "Simplex",
     "Space",
-    "Suggestions",
     "Thompson",
-    "Trial",
-    "Utility",
+    "condition_on",
     "default_model",
+    "draw_fantasies",
+    "expected_noise_variance",
+    "function_marginals",
     "greedy",
+    "mean_fantasies",
+    "observed_rows",
     "repeat_or_new",
     "suggest",
 ]

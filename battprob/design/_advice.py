@@ -1,4 +1,4 @@
-"""Whether another test is worth it, from joint draws of the function."""
+"""When to stop: how much better than the recommended point another point may be."""
 
 from typing import Any, NamedTuple
 
@@ -6,19 +6,20 @@ import jax
 import numpy as np
 
 from battprob._typing import Float, PRNGKey
-from battprob.design._posterior_view import tested
+from battprob.design._posterior_view import observed_rows
 from battprob.design.space import Space
 
 
 class Advice(NamedTuple):
-    """What may still be gained.
+    """Probability that the recommended point is good enough, and what a test may gain.
 
     Attributes:
-        probability: that no point of the space is better than the recommended one by more
-            than `epsilon`, as far as 512 points spread over it and those tested show.
-        expected_gain: most that the expected improvement of one test on the recommended
-            point may be, were the test free of noise.
-        epsilon: what was called close enough.
+        probability: probability that no point of the space exceeds the recommended one
+            by more than `epsilon`, evaluated at up to 512 points: the observed ones and
+            points that cover the space.
+        expected_gain: largest expected improvement over the recommended point by one
+            test without noise.
+        epsilon: difference that counts as good enough.
     """
 
     probability: float
@@ -27,8 +28,9 @@ class Advice(NamedTuple):
 
     def __str__(self) -> str:
         return (
-            f"within {self.epsilon:g} of the best with probability "
-            f"{self.probability:.2f}; the next test may gain {self.expected_gain:.3g}"
+            f"The recommended point is within {self.epsilon:g} of the best one with "
+            f"probability {self.probability:.2f}.\n"
+            f"Expected gain of one more test: at most {self.expected_gain:.3g}."
         )
 
 
@@ -41,9 +43,13 @@ def advise(
     num: int,
     key: PRNGKey,
 ) -> Advice:
-    """Draw the function at the recommended row and many others, and compare."""
+    """Advice from `num` joint draws of the function at the recommended row and others."""
     key_rows, key_draws = jax.random.split(key)
-    rows = [recommended, tested(posterior), space.sample(_NUM_ROWS, key=key_rows)]
+    rows = [
+        recommended,
+        observed_rows(posterior),
+        space.sample(_NUM_ROWS, key=key_rows),
+    ]
     rows = np.concatenate(rows)[:_NUM_ROWS]
     draws = np.asarray(posterior.sample_functions(rows, key=key_draws, num=num))
     gain = draws - draws[:, :1]

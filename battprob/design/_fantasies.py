@@ -1,11 +1,12 @@
-"""Tests still running, and joint draws of the function: conditioning without a refit.
+"""Fantasies: joint draws at some rows, and the posterior conditioned on them.
 
-Given the function at places P (or noisy outcomes there), drawn from the posterior itself,
+Let r be the function at rows P (or the noisy outcomes there), drawn from the posterior:
+r = m(P) + L z, with C = L Lᵀ the covariance of r and z standard normal. Given the draw,
 
-    E[f(x) | draw] = m(x) + c(x, P) α,   Var[f(x) | draw] = v(x) - c(x, P) C⁻¹ c(P, x)
+    E[f(x) | r] = m(x) + c(x, P) α,   Var[f(x) | r] = v(x) - c(x, P) C⁻¹ c(P, x)
 
-with C the covariance of what is drawn, C = LLᵀ, draw = m(P) + L z and α = L⁻ᵀ z. The
-variance depends on where is tested only, not on what comes out.
+with α = L⁻ᵀ z. The variance depends on the rows only, not on the values drawn. The
+hyper-parameters stay as they are: nothing is fitted.
 """
 
 from typing import Any, NamedTuple
@@ -20,42 +21,71 @@ from battprob._padding import bucket, pad_rows
 from battprob._random import generator
 from battprob._typing import Array, ArrayLike, Bool, Float, Int, PRNGKey
 from battprob.design._posterior_view import (
-    AbstractBelief,
+    AbstractPosteriorView,
     as_rows,
-    lean,
-    noise_variance,
-    require_gaussian,
+    expected_noise_variance,
+    for_prediction,
+    require_function_moments,
 )
 from battprob.models.base import FunctionMoments, ReferencePoints
 from battprob.predictive import Predictive
 
 
-class Given(NamedTuple):
-    """Draws, for every draw s of the posterior z common ones, at padded places."""
+class Fantasies(NamedTuple):
+    """Joint draws at rows: z draws for each draw s of the posterior.
 
-    places: ReferencePoints
+    Attributes:
+        points: reference points of the rows, padded.
+        mask: which of the points are rows, not padding.
+        factor: Cholesky factor L of the covariance of what is drawn.
+        alpha: L⁻ᵀ z.
+        function: mean of the function at the points given each draw; without noise, the
+            draw itself.
+    """
+
+    points: "ReferencePoints | ConditionedPoints"
     mask: Bool[Array, " r"]
     factor: Float[Array, "s r r"]
     alpha: Float[Array, "s z r"]
     function: Float[Array, "s z r"]
 
     def best(self) -> Float[Array, "s z"]:
-        """Largest value of the function at the places, in every draw."""
+        """Largest value of the function at the points, in each draw."""
         return jnp.where(self.mask[None, None], self.function, -jnp.inf).max(-1)
 
 
-class AfterPlaces(NamedTuple):
-    """ReferencePoints of a posterior, and C⁻¹ c(P, r): how far what is drawn speaks there."""
+class ConditionedPoints(NamedTuple):
+    """Reference points of a conditioned posterior.
 
-    own: Any
+    Attributes:
+        unconditioned: reference points of the posterior before conditioning.
+        weights: C⁻¹ c(P, a) for each of the points a.
+    """
+
+    unconditioned: Any
     weights: Float[Array, "s r a"]
 
+    @property
+    def rows(self) -> Float[Array, "a d"]:
+        """Reference points in the units of the data set."""
+        return self.unconditioned.rows
 
-class AfterTests(AbstractBelief):
-    """A posterior given draws: a mixture over all of them, draws of s outermost."""
+    def joined(self, other: "ConditionedPoints") -> "ConditionedPoints":
+        """These reference points, then those of `other`."""
+        return ConditionedPoints(
+            self.unconditioned.joined(other.unconditioned),
+            jnp.concatenate([self.weights, other.weights], axis=2),
+        )
+
+
+class ConditionedPosterior(AbstractPosteriorView):
+    """A posterior conditioned on fantasies: a mixture over all of their draws.
+
+    Its draws are the pairs (posterior draw s, fantasy z), s in the outer loop.
+    """
 
     posterior: Any
-    given: Given
+    fantasies: Fantasies
 
     @property
     def dataset(self):
@@ -65,26 +95,34 @@ class AfterTests(AbstractBelief):
     def scaling(self):
         return self.posterior.scaling
 
-    def reference_points(self, rows):
-        own, given = self.posterior.reference_points(rows), self.given
-        if len(rows) == 0:
-            return AfterPlaces(own, given.factor[:, :, :0])
-        cross = self.posterior.function_moments(rows, given.places).covariance
-        masked = jnp.where(given.mask[None, None], cross, 0.0)
-        inverse = jax.vmap(lambda factor, c: cho_solve((factor, True), c.T))
-        return AfterPlaces(own, inverse(given.factor, masked))
+    @property
+    def function_draws(self):
+        num_draws, num_fantasies, _ = self.fantasies.alpha.shape
+        return jnp.arange(num_draws * num_fantasies)
 
-    def function_moments(self, x, at):
-        given = self.given
-        own, weights = at if isinstance(at, AfterPlaces) else self.reference_points(at)
-        prior = self.posterior.function_moments(x, given.places.joined(own))
-        cross, covariance = jnp.split(prior.covariance, [len(given.mask)], axis=2)
-        cross = jnp.where(given.mask[None, None], cross, 0.0)
-        mean = prior.mean[:, None] + jnp.einsum("smr,szr->szm", cross, given.alpha)
-        taken = jnp.sum(_solve(given.factor, cross) ** 2, axis=1)
-        variance = jnp.maximum(prior.variance - taken, 0.0)
-        covariance = covariance - jnp.einsum("smr,sra->sma", cross, weights)
-        num = given.alpha.shape[1]
+    def reference_points(self, rows):
+        points, fantasies = self.posterior.reference_points(rows), self.fantasies
+        if len(rows) == 0:
+            return ConditionedPoints(points, fantasies.factor[:, :, :0])
+        cross = self.posterior.function_moments(rows, fantasies.points).covariance
+        masked = jnp.where(fantasies.mask[None, None], cross, 0.0)
+        inverse = jax.vmap(lambda factor, c: cho_solve((factor, True), c.T))
+        return ConditionedPoints(points, inverse(fantasies.factor, masked))
+
+    def function_moments(self, x, reference):
+        fantasies = self.fantasies
+        if not isinstance(reference, ConditionedPoints):
+            reference = self.reference_points(reference)
+        points = fantasies.points.joined(reference.unconditioned)
+        prior = self.posterior.function_moments(x, points)
+        cross, covariance = jnp.split(prior.covariance, [len(fantasies.mask)], axis=2)
+        cross = jnp.where(fantasies.mask[None, None], cross, 0.0)
+        mean = prior.mean[:, None] + jnp.einsum("smr,szr->szm", cross, fantasies.alpha)
+        explained = jnp.sum(_solve(fantasies.factor, cross) ** 2, axis=1)
+        # Rounding may take the difference below zero where the explained part is all.
+        variance = jnp.maximum(prior.variance - explained, 0.0)
+        covariance = covariance - jnp.einsum("smr,sra->sma", cross, reference.weights)
+        num = fantasies.alpha.shape[1]
         return FunctionMoments(
             mean.reshape(-1, len(x)),
             jnp.repeat(variance, num, axis=0),
@@ -95,7 +133,8 @@ class AfterTests(AbstractBelief):
     def predict(self, x):
         moments = self.function_moments(x, x[:0])
         noise = jnp.broadcast_to(
-            noise_variance(self.posterior, x)[None, None], moments.mean[:, None].shape
+            expected_noise_variance(self.posterior, x)[None, None],
+            moments.mean[:, None].shape,
         )
         weight = moments.log_weight[:, None, None]
         return Predictive(
@@ -103,111 +142,145 @@ class AfterTests(AbstractBelief):
         )
 
 
-def after(posterior: Any, given: Given | None) -> Any:
-    """The posterior given draws, or as it is."""
-    return posterior if given is None else AfterTests(posterior, given)
+def condition_on(posterior: Any, fantasies: Fantasies | None) -> Any:
+    """The posterior conditioned on fantasies; the posterior itself if there are none.
+
+    Args:
+        posterior: posterior with joint moments of its function.
+        fantasies: of `draw_fantasies` or `mean_fantasies`.
+    """
+    return (
+        posterior if fantasies is None else ConditionedPosterior(posterior, fantasies)
+    )
 
 
-def ready(
-    posterior: Any, rows: ArrayLike, given: Given | None
-) -> tuple[Any, Float[Array, "s r"]]:
-    """Rows made ready to be compared with many others, and the means there by draw."""
-    dtype = posterior.scaling.x_mean.dtype
-    return _ready(lean(posterior), jnp.asarray(as_rows(rows), dtype), given)
+def draw_fantasies(
+    posterior: Any,
+    pending: ArrayLike | None,
+    *,
+    key: PRNGKey,
+    num: int,
+    noisy: bool = True,
+) -> Fantasies | None:
+    """`num` quasi-random joint draws at pending tests; None if no test is pending.
 
+    Args:
+        posterior: posterior with joint moments of its function.
+        pending: rows [p d] of tests without a result, in the units of the data set.
+        key: PRNG key.
+        num: number of draws for each posterior draw; best a power of two.
+        noisy: draw outcomes of the tests. If False, draw the noise-free function.
 
-@eqx.filter_jit
-def _ready(posterior, rows, given):
-    belief = after(posterior, given)
-    return belief.reference_points(rows), belief.function_moments(rows, rows[:0]).mean
-
-
-def draw_function(
-    posterior: Any, places: ArrayLike, *, key: PRNGKey, num: int
-) -> Given:
-    """`num` quasi-random joint draws of the noise-free function."""
-    return _drawn(posterior, places, lambda size: sobol(key, num, size), noisy=False)
-
-
-def choose_draws(
-    posterior: Any, given: Given, *, key: PRNGKey, shape: tuple[int, ...] = ()
-) -> Int[Array, "..."]:
-    """Draws of the posterior, as often as their weights say."""
-    row = given.places.rows[:1]
-    log_weight = lean(posterior).function_moments(row, row).log_weight
-    return jax.random.categorical(key, log_weight, shape=shape)
-
-
-def draw_running(
-    posterior: Any, pending: ArrayLike | None, *, key: PRNGKey, num: int
-) -> Given | None:
-    """Joint draws of the function at tests still running; None where none are."""
-    if pending is None or np.size(pending) == 0:
-        return None
-    return draw_function(posterior, pending, key=key, num=num)
-
-
-def draw_tests(
-    posterior: Any, pending: ArrayLike | None, *, key: PRNGKey, num: int
-) -> Given | None:
-    """Joint draws of what tests still running may come out at; None where none are."""
-    if pending is None or np.size(pending) == 0:
-        return None
-    return _drawn(posterior, pending, lambda size: sobol(key, num, size), noisy=True)
-
-
-def run_tests(posterior: Any, pending: ArrayLike | None) -> Given | None:
-    """Tests still running, as if they had come out as expected; None where none are.
-
-    Of use where variances alone matter, which depend on no outcome.
+    Raises:
+        DataError: the posterior has no joint moments.
     """
     if pending is None or np.size(pending) == 0:
         return None
-    return _drawn(posterior, pending, lambda size: np.zeros((1, size)), noisy=True)
+    return _draws(posterior, pending, lambda size: sobol(key, num, size), noisy=noisy)
 
 
-def _drawn(posterior, places, normals, *, noisy):
-    """Draws at padded places, made of as many normal numbers."""
-    require_gaussian(posterior, "conditioning on tests that are still running")
-    rows = jnp.asarray(as_rows(places), posterior.scaling.x_mean.dtype)
-    mask = jnp.asarray(np.arange(bucket(len(rows))) < len(rows))
-    padded = pad_rows(rows, len(mask))
-    numbers = jnp.asarray(normals(len(mask)), padded.dtype)
-    return _given(lean(posterior), padded, mask, numbers, noisy)
+def mean_fantasies(posterior: Any, pending: ArrayLike | None) -> Fantasies | None:
+    """Pending tests whose outcomes equal their expected values; None if there are none.
+
+    Conditioning on them reduces the variance of the posterior as the tests will, and
+    leaves its mean unchanged. Use them where only variances matter.
+
+    Args:
+        posterior: posterior with joint moments of its function.
+        pending: rows [p d] of tests without a result, in the units of the data set.
+
+    Raises:
+        DataError: the posterior has no joint moments.
+    """
+    if pending is None or np.size(pending) == 0:
+        return None
+    return _draws(posterior, pending, lambda size: np.zeros((1, size)), noisy=True)
+
+
+def sample_function(
+    posterior: Any, rows: ArrayLike, *, key: PRNGKey, num: int
+) -> Fantasies:
+    """`num` quasi-random joint draws of the noise-free function at `rows`."""
+    return _draws(posterior, rows, lambda size: sobol(key, num, size), noisy=False)
+
+
+def sample_draw_index(
+    posterior: Any, fantasies: Fantasies, *, key: PRNGKey, shape: tuple[int, ...] = ()
+) -> Int[Array, "..."]:
+    """Random indices of posterior draws, with the probability of each its weight."""
+    row = fantasies.points.rows[:1]
+    log_weight = for_prediction(posterior).function_moments(row, row).log_weight
+    return jax.random.categorical(key, log_weight, shape=shape)
+
+
+def prepare_points(
+    posterior: Any, rows: ArrayLike, fantasies: Fantasies | None
+) -> tuple[Any, Float[Array, "s r"]]:
+    """Reference points of the conditioned posterior, and its mean there by draw."""
+    dtype = posterior.scaling.x_mean.dtype
+    rows = jnp.asarray(as_rows(rows), dtype)
+    return _prepare_points(for_prediction(posterior), rows, fantasies)
 
 
 @eqx.filter_jit
-def _given(posterior, places, mask, normals, noisy):
-    moments = posterior.function_moments(places, places)
-    noise = noise_variance(posterior, places) if noisy else jnp.zeros_like(places[:, 0])
-    size, dtype = len(mask), places.dtype
-    # A difference: it has the rounding errors of the variance before the data.
-    rounding = 8 * size * jnp.finfo(dtype).eps * posterior.scaling.y_scale**2
+def _prepare_points(posterior, rows, fantasies):
+    conditioned = condition_on(posterior, fantasies)
+    moments = conditioned.function_moments(rows, rows[:0])
+    return conditioned.reference_points(rows), moments.mean
+
+
+def _draws(posterior, rows, base_samples, *, noisy):
+    """Fantasies at padded rows; `base_samples(size)` are standard normal [num size]."""
+    require_function_moments(posterior, "conditioning on pending tests")
+    rows = jnp.asarray(as_rows(rows), posterior.scaling.x_mean.dtype)
+    mask = jnp.asarray(np.arange(bucket(len(rows))) < len(rows))
+    padded = pad_rows(rows, len(mask))
+    normals = jnp.asarray(base_samples(len(mask)), padded.dtype)
+    return _fantasies(for_prediction(posterior), padded, mask, normals, noisy)
+
+
+@eqx.filter_jit
+def _fantasies(posterior, rows, mask, normals, noisy):
+    moments = posterior.function_moments(rows, rows)
+    noise = (
+        expected_noise_variance(posterior, rows)
+        if noisy
+        else jnp.zeros_like(rows[:, 0])
+    )
+    # A posterior covariance is a difference: its rounding errors are those of the prior
+    # variance, which is of the order of the squared scale of the target.
+    rounding = 8 * len(mask) * jnp.finfo(rows.dtype).eps * posterior.scaling.y_scale**2
     both = mask[:, None] & mask[None, :]
 
-    def one(mean, covariance):
+    def condition(mean, covariance):
         covariance = jnp.where(both, covariance, 0.0)
+        # Padding rows get any positive variance: they are independent and masked.
         diagonal = jnp.where(mask, noise + rounding, posterior.scaling.y_scale**2)
         factor = jnp.linalg.cholesky(covariance + jnp.diag(diagonal))
         alpha = solve_triangular(factor, normals.T, lower=True, trans=1).T
         alpha = jnp.where(mask[None], alpha, 0.0)
         return factor, alpha, mean[None] + alpha @ covariance
 
-    drawn = jax.lax.map(lambda own: one(*own), (moments.mean, moments.covariance))
-    return Given(posterior.reference_points(places), mask, *drawn)
+    # One posterior draw at a time: all at once would need their memory together.
+    moments_by_draw = (moments.mean, moments.covariance)
+    drawn = jax.lax.map(lambda draw: condition(*draw), moments_by_draw)
+    return Fantasies(posterior.reference_points(rows), mask, *drawn)
 
 
 def _solve(factor, cross):
-    """L⁻¹ cᵀ by draw."""
+    """L⁻¹ cᵀ for each posterior draw."""
     return jax.vmap(lambda f, c: solve_triangular(f, c.T, lower=True))(factor, cross)
 
 
 def sobol(key: PRNGKey, num: int, size: int) -> Float[np.ndarray, "num size"]:
-    """Scrambled Sobol points as standard normal numbers [num size]; num a power of two."""
+    """Scrambled Sobol points, mapped to standard normal numbers."""
     from scipy.special import ndtri
     from scipy.stats import qmc
 
     rng = generator(key)
-    # In an order of their own: point by point, two sequences depend on each other.
-    uniform = rng.permutation(qmc.Sobol(size, rng=rng).random(num))
+    # Only a power of two of Sobol points is balanced.
+    points = qmc.Sobol(size, rng=rng).random(1 << max(num - 1, 0).bit_length())
+    # Two sequences with other scrambles are correlated point by point; a random order
+    # makes them independent.
+    uniform = rng.permutation(points)[:num]
     return ndtri(np.clip(uniform, 1e-12, 1 - 1e-12))

@@ -1,9 +1,9 @@
-"""What has happened in a campaign: a list of events that only ever grows.
+"""Events of a campaign: a list that only grows, from which every test is reconstructed.
 
-    asked -> (early) -> told | failed
+    ask -> (tell_early) -> tell | fail
 
-Everything a campaign knows of its tests is read off the events, in their order. They are
-plain numbers and text, so that the file holds all, and two files can be told to agree.
+An event has the name of the method that adds it. Events hold only numbers and text, so
+that a file stores them completely, and files can be compared.
 """
 
 import dataclasses
@@ -19,17 +19,18 @@ Event = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """One test: what was asked and why, and what came of it.
+    """One test: its point, the prediction when it was suggested, and its result.
 
     Attributes:
         id: number of the test, from 1.
-        point: what was tested.
-        mean, aleatoric_sd, epistemic_sd: what was expected when it was asked, None where
-            no model was asked.
-        value: of the acquisition then.
-        y, noise_variance: the result, and its own known variance; None until told.
-        early, early_variance: a prediction of the result, on the model's scale.
-        failed: why there is no result, None where nothing failed.
+        point: tested point.
+        mean, aleatoric_sd, epistemic_sd: prediction when the test was suggested; None
+            for tests that no model suggested.
+        value: value of the acquisition at that time.
+        y, noise_variance: result, and its known variance; None if there is none.
+        early, early_variance: early prediction of the result, on the scale of the
+            campaign's transform.
+        failed: reason why there is no result; None if the test did not fail.
     """
 
     id: int
@@ -46,32 +47,32 @@ class Trial:
 
     @property
     def is_open(self) -> bool:
-        """Whether neither a result nor a failure has been told."""
+        """Whether the test has neither a result nor failed."""
         return self.y is None and self.failed is None
 
     @property
-    def is_foretold(self) -> bool:
-        """Whether a prediction stands for a result that is still to come."""
+    def uses_early(self) -> bool:
+        """Whether an early prediction takes the place of the result."""
         return self.is_open and self.early is not None
 
     @property
-    def says_something(self) -> bool:
-        """Whether a model learns from it."""
-        return self.y is not None or self.is_foretold
+    def is_informative(self) -> bool:
+        """Whether the model is fitted to this test."""
+        return self.y is not None or self.uses_early
 
 
 @dataclasses.dataclass(frozen=True)
 class History:
-    """All events so far; every method checks, and answers with a longer history."""
+    """All events; each method validates new ones and returns a longer history."""
 
     events: tuple[Event, ...] = ()
 
     @functools.cached_property
     def trials(self) -> Mapping[int, Trial]:
-        """Every test by its number."""
+        """Each test by its number."""
         trials: dict[int, Trial] = {}
         for event in self.events:
-            _KINDS[event["event"]](trials, event)
+            _HANDLERS[event["event"]](trials, event)
         return trials
 
     @property
@@ -80,91 +81,86 @@ class History:
         return max(self.trials, default=0) + 1
 
     def ask(self, tests: Sequence[Mapping[str, Any]]) -> "History":
-        """Add tests that are to be run: each with `id`, `point` and why it was chosen."""
-        return self._with("asked", tests)
+        """Add tests that start: each with `id`, `point` and its prediction."""
+        return self._with("ask", tests)
 
     def tell(self, results: Sequence[Mapping[str, Any]]) -> "History":
         """Add results: each with `id`, `y` and `noise_variance` (or None)."""
-        return self._with("told", results)
+        return self._with("tell", results)
 
     def tell_early(self, results: Sequence[Mapping[str, Any]]) -> "History":
-        """Add predictions of results: each with `id`, `early` and `early_variance`."""
-        return self._with("early", results)
+        """Add early predictions: each with `id`, `early` and `early_variance`."""
+        return self._with("tell_early", results)
 
     def fail(self, ids: Sequence[int], reason: str) -> "History":
-        """Add tests that will have no result."""
-        return self._with("failed", [{"id": i, "failed": reason} for i in ids])
+        """Add tests that have failed and will have no result."""
+        return self._with("fail", [{"id": i, "failed": reason} for i in ids])
 
     def _with(self, kind, tests):
         ids = [test["id"] for test in tests]
         repeated = [i for i in ids if ids.count(i) > 1]
         if repeated:
-            raise DataError(f"test {repeated[0]} is named twice in one call")
+            raise DataError(f"test {repeated[0]} appears twice in one call")
         if not ids:
-            raise DataError("no test was named")
+            raise DataError("no tests were given: pass at least one")
         event = {"event": kind, "tests": list(tests)}
         longer = History((*self.events, event))
-        _ = longer.trials  # refuses what does not follow from what was before
+        _ = longer.trials  # validates the new event
         return longer
 
 
-def _asked(trials, event):
+def _ask(trials, event):
     for test in event["tests"]:
         if test["id"] in trials:
             raise DataError(
-                f"test {test['id']} has been asked already: ask the campaign as it is now "
-                "for new ones"
+                f"test {test['id']} is already part of the campaign: call ask() of the "
+                "current campaign for new tests"
             )
         trials[test["id"]] = Trial(**test)
 
 
-def _told(trials, event):
+def _tell(trials, event):
     for test in event["tests"]:
         _require_number(test, "y")
         _require_variance(test, "noise_variance", optional=True)
         trials[test["id"]] = dataclasses.replace(_open(trials, test["id"]), **test)
 
 
-def _early(trials, event):
+def _tell_early(trials, event):
     for test in event["tests"]:
         _require_number(test, "early")
         _require_variance(test, "early_variance", optional=False)
         trials[test["id"]] = dataclasses.replace(_open(trials, test["id"]), **test)
 
 
-def _failed(trials, event):
+def _fail(trials, event):
     for test in event["tests"]:
         trials[test["id"]] = dataclasses.replace(_open(trials, test["id"]), **test)
 
 
-_KINDS = {"asked": _asked, "told": _told, "early": _early, "failed": _failed}
+_HANDLERS = {"ask": _ask, "tell": _tell, "tell_early": _tell_early, "fail": _fail}
 
 
 def _open(trials, number):
     if number not in trials:
-        raise DataError(
-            f"there is no test {number}: the campaign has asked {_listed(trials)}"
-        )
+        existing = f"tests 1 to {max(trials)}" if trials else "no tests yet"
+        raise DataError(f"there is no test {number}: the campaign has {existing}")
     trial = trials[number]
     if trial.y is not None:
         raise DataError(
-            f"test {number} has been told already (y = {trial.y:g}): a repetition is a "
-            "test of its own, told by its point"
+            f"test {number} already has a result (y = {trial.y:g}): add a repeated "
+            "measurement as a new test, by passing its point"
         )
     if trial.failed is not None:
-        raise DataError(f"test {number} has been told to have failed: {trial.failed}")
+        raise DataError(f"test {number} is already recorded as failed ({trial.failed})")
     return trial
-
-
-def _listed(trials):
-    return f"tests 1 to {max(trials)}" if trials else "none yet"
 
 
 def _require_number(test, name):
     if test[name] is None or not math.isfinite(test[name]):
         raise DataError(
-            f"{name} of test {test['id']} is {test[name]}: a test without a result has "
-            "failed, tell it so by `fail`"
+            f"{name} of test {test['id']} must be finite; got {test[name]}: record a "
+            "test without a result with `fail`"
         )
 
 

@@ -1,14 +1,16 @@
-r"""Results and early predictions as rows for a model.
+r"""Results and early predictions of tests as observations of a model.
 
-A model works on z = ±T⁻¹(y), made large where the target is good. An early prediction of
-z, with variance v_i, stands for a result until that is in; predictions are off by a bias
-b common to all, learned from the tests that have both:
+The model is fitted to z = ±T⁻¹(y), where T is the transform, with the sign for which
+large z is good. An early prediction of z with variance v_i takes the place of a result
+until the test has one. Early predictions have a common bias b, estimated from the tests
+that have both:
 
     early_i - z_i ~ N(b, v_i),   b ~ N(0, τ²),   τ² the mean of all v_i
 
-and its posterior mean is taken off, its posterior variance added to each v_i (taken for
-independent between rows, where it is common). While no result is in, a common bias moves
-all rows alike and is left out.
+The posterior mean of b is subtracted from each early prediction, and its posterior
+variance is added to v_i (as if it were independent between tests, although it is
+common). While no test has a result, the bias changes all observations equally and is
+ignored.
 """
 
 from collections.abc import Sequence
@@ -25,26 +27,32 @@ from battprob.predictive import Predictive
 from battprob.transforms import AbstractTransform, Identity
 
 
-class Scale(NamedTuple):
-    """Between the target and what a model works on, which is to be large."""
+class ModelScale(NamedTuple):
+    """Conversion between the target and the scale of the model, which is maximised.
+
+    Attributes:
+        transform: transform of the target.
+        maximise: whether large targets are good.
+    """
 
     transform: AbstractTransform
     maximise: bool
 
     @property
     def sign(self) -> float:
-        """-1 where small targets are good."""
+        """-1 if the target is minimised, else 1."""
         return 1.0 if self.maximise else -1.0
 
-    def inverse(self, y: Any) -> Float[np.ndarray, " n"]:
-        """Model values of targets."""
+    def from_target(self, y: Any) -> Float[np.ndarray, " n"]:
+        """Values on the scale of the model."""
         values = np.asarray(y, float)
+        # Padded, so that each new number of results does not compile the transform.
         padded = pad_rows(values, bucket(len(values)))
         return self.sign * np.asarray(self.transform.inverse(padded))[: len(values)]
 
-    def back(self, pred: Predictive) -> Predictive:
-        """A model's answer as one of the target."""
-        return _as_target(pred, np.asarray(self.sign), self.transform)
+    def to_target(self, pred: Predictive) -> Predictive:
+        """A prediction of the model as a prediction of the target."""
+        return _to_target(pred, np.asarray(self.sign), self.transform)
 
     def moments(
         self, pred: Predictive
@@ -52,29 +60,29 @@ class Scale(NamedTuple):
         """Mean and variance of predicted targets on the scale of the transform.
 
         Raises:
-            DataError: the prediction is on another scale, from which its moments would
-                only be known approximately.
+            DataError: the prediction has another transform; its moments on this scale
+                would be approximations.
         """
         if isinstance(self.transform, Identity):
             return np.asarray(pred.mean), np.asarray(pred.variance)
         if pred.transform != self.transform:
             raise DataError(
-                f"the campaign is on the scale of {type(self.transform).__name__}, the "
-                f"prediction on that of {type(pred.transform).__name__}: predict with a "
-                "model of the campaign's scale"
+                f"the campaign has the transform {type(self.transform).__name__}, the "
+                f"early predictions have {type(pred.transform).__name__}: predict with a "
+                "model of the campaign's transform"
             )
-        plain = Predictive(
+        untransformed = Predictive(
             pred.location,
             pred.noise_variance,
             pred.function_variance,
             pred.log_weight,
             shared_function=pred.shared_function,
         )
-        return np.asarray(plain.mean), np.asarray(plain.variance)
+        return np.asarray(untransformed.mean), np.asarray(untransformed.variance)
 
 
 @eqx.filter_jit
-def _as_target(pred, sign, transform):
+def _to_target(pred, sign, transform):
     return Predictive(
         sign * pred.location,
         pred.noise_variance,
@@ -86,46 +94,63 @@ def _as_target(pred, sign, transform):
 
 
 class EarlyBias(NamedTuple):
-    """Posterior of the common bias of early predictions, and from how many tests."""
+    """Posterior of the common bias of early predictions.
+
+    Attributes:
+        mean, variance: posterior moments, on the scale of the transform.
+        num_tests: number of tests with both an early prediction and a result.
+    """
 
     mean: float
     variance: float
     num_tests: int
 
     @classmethod
-    def of(cls, trials: Sequence[Trial], scale: Scale) -> "EarlyBias":
-        """The bias that tests with both a prediction and a result show."""
-        told = [trial for trial in trials if trial.y is not None]
-        foretold = [trial for trial in trials if trial.early is not None]
-        if not told or not foretold:
+    def of(cls, trials: Sequence[Trial], scale: ModelScale) -> "EarlyBias":
+        """The bias estimated from tests with an early prediction and a result."""
+        with_result = [trial for trial in trials if trial.y is not None]
+        with_early = [trial for trial in trials if trial.early is not None]
+        if not with_result or not with_early:
             return cls(0.0, 0.0, 0)
-        prior = np.array([trial.early_variance for trial in foretold]).mean()
-        both = [trial for trial in foretold if trial.y is not None]
+        prior = np.array([trial.early_variance for trial in with_early]).mean()
+        both = [trial for trial in with_early if trial.y is not None]
         if not both or prior == 0:
             return cls(0.0, float(prior), 0)
-        z = scale.sign * scale.inverse([trial.y for trial in both])
+        z = scale.sign * scale.from_target([trial.y for trial in both])
         excess = np.array([trial.early for trial in both]) - z
-        claimed = np.array([trial.early_variance for trial in both])
-        weight = 1 / (claimed + _LEAST * prior)
+        variances = np.array([trial.early_variance for trial in both])
+        weight = 1 / (variances + _LEAST_VARIANCE * prior)
         variance = 1 / (weight.sum() + 1 / prior)
         return cls(float(variance * weight @ excess), float(variance), len(both))
 
 
-def rows_of(
-    trials: Sequence[Trial], scale: Scale, bias: EarlyBias
-) -> tuple[list[Trial], Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-    """Tests that say something, their model values, and known variances."""
-    told = [trial for trial in trials if trial.y is not None]
-    foretold = [trial for trial in trials if trial.is_foretold]
-    early = np.array([trial.early for trial in foretold])
-    claimed = np.array([trial.early_variance for trial in foretold])
-    z = scale.inverse([trial.y for trial in told]) if told else np.zeros(0)
-    known = np.array([trial.noise_variance or 0.0 for trial in told])
-    return (
-        told + foretold,
+class Observations(NamedTuple):
+    """Tests that a model is fitted to, with their values and known variances."""
+
+    trials: list[Trial]
+    z: Float[np.ndarray, " n"]
+    known_variance: Float[np.ndarray, " n"]
+
+
+def observations(
+    trials: Sequence[Trial], scale: ModelScale, bias: EarlyBias
+) -> Observations:
+    """Observations of the model: results first, then early predictions."""
+    with_result = [trial for trial in trials if trial.y is not None]
+    predicted = [trial for trial in trials if trial.uses_early]
+    early = np.array([trial.early for trial in predicted])
+    early_variance = np.array([trial.early_variance for trial in predicted])
+    z = np.zeros(0)
+    if with_result:
+        z = scale.from_target([trial.y for trial in with_result])
+    known = np.array([trial.noise_variance or 0.0 for trial in with_result])
+    return Observations(
+        with_result + predicted,
         np.append(z, scale.sign * (early - bias.mean)),
-        np.append(known, claimed + bias.variance),
+        np.append(known, early_variance + bias.variance),
     )
 
 
-_LEAST = 1e-6  # of the mean: no single prediction is believed without a doubt
+# Relative to the mean variance: an early prediction that is given as exact must not
+# determine the bias alone.
+_LEAST_VARIANCE = 1e-6

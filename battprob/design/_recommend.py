@@ -1,4 +1,4 @@
-"""The rows that a campaign or a one-liner answers with, given a posterior."""
+"""Choice of the next rows, and of the recommended row, given a posterior."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from battprob._typing import Float, PRNGKey
-from battprob.design._posterior_view import tested
+from battprob.design._posterior_view import observed_rows
 from battprob.design.acquisition import AbstractAcquisition
 from battprob.design.batch import greedy
 from battprob.design.confidence import UCB
@@ -25,9 +25,19 @@ def choose(
     pending: Float[np.ndarray, "p d"],
     excluded: Float[np.ndarray, "e d"] | None = None,
 ) -> tuple[Float[np.ndarray, "num d"], list[float]]:
-    """A batch, one row after another, each given those before and what is running."""
+    """A greedy batch of `num` rows, and the acquisition value of each.
+
+    Args:
+        acquisition: acquisition that is not prepared yet.
+        posterior: posterior of the target.
+        space: space of the rows.
+        num: number of rows.
+        key: PRNG key.
+        pending: rows of tests without a result; none if it is empty.
+        excluded: candidates that must not be chosen.
+    """
     key_start, key_reference, key_batch = jax.random.split(key, 3)
-    rows = starting_rows(space, _best_tested(posterior), key=key_start)
+    rows = starting_rows(space, _best_observed(posterior), key=key_start)
     reference = space.sample(_NUM_REFERENCE, key=key_reference)
     chosen, values = [], []
 
@@ -38,7 +48,6 @@ def choose(
         values.append(value)
         return row
 
-    running = pending if len(pending) else None
     batch = greedy(
         acquisition,
         posterior,
@@ -46,23 +55,26 @@ def choose(
         best,
         key=key_batch,
         num=num,
-        pending=running,
+        pending=pending if len(pending) else None,
     )
     return batch, values
 
 
-def highest(
+def recommend(
     acquisition: AbstractAcquisition | None,
     posterior: Any,
     space: Space,
     *,
     key: PRNGKey,
 ) -> tuple[Float[np.ndarray, " d"], float]:
-    """The best row by an acquisition without regard to what is left to learn."""
+    """The row with the largest value, by default of the posterior mean, and this value.
+
+    Pending tests are ignored: it is the best row by what is known now.
+    """
     key_start, key_reference, key_prepare = jax.random.split(key, 3)
-    good = _best_tested(posterior)
+    good = _best_observed(posterior)
     rows = starting_rows(space, good, key=key_start)
-    # What has been tested is a candidate as it stands.
+    # Without these, an observed row could only be recommended approximately.
     rows[: len(good)] = good
     acquisition = UCB(0.0) if acquisition is None else acquisition
     reference = space.sample(_NUM_REFERENCE, key=key_reference)
@@ -70,9 +82,9 @@ def highest(
     return best_row(ready, posterior, space, rows)
 
 
-def _best_tested(posterior):
-    """The rows tested with the largest posterior means."""
-    rows = tested(posterior)
+def _best_observed(posterior):
+    """The observed rows with the largest posterior means."""
+    rows = observed_rows(posterior)
     order = np.argsort(-np.asarray(mean_at(posterior, rows)))
     return rows[order[:_NUM_GOOD]]
 

@@ -1,8 +1,8 @@
-"""The file of a campaign: one readable JSON text, replaced as a whole.
+"""The file of a campaign: one readable JSON document, replaced atomically.
 
-A campaign may only replace a file whose events are the first of its own. Where they are
-not, somebody else has told the file something since it was read, and overwriting it would
-lose that.
+A campaign may replace a file only if the events in the file are the first of its own.
+Otherwise another process has added events since the campaign was loaded, and they would
+be lost.
 """
 
 import json
@@ -12,15 +12,18 @@ from typing import Any
 
 from battprob._errors import DataError
 from battprob._files.atomic import lock, replace_text
+from battprob._files.serialise import require_version
 
-_FORMAT, _VERSION = "battprob campaign", 1
+_FORMAT, _VERSION = "battprob campaign", 2
+_READ_BY = {1: "battprob 0.1"}
 
 
 def write(path: str | os.PathLike, spec: Any, events: Any) -> None:
-    """Write a campaign, unless the file holds what this one does not know.
+    """Write a campaign, unless the file holds events that this campaign does not have.
 
     Raises:
-        DataError: the file is no campaign, or another, or has gone on in another way.
+        DataError: the file is not a campaign, holds another campaign, or holds events of
+            another process.
     """
     path = Path(path)
     document = {"format": _FORMAT, "version": _VERSION, "spec": spec, "events": events}
@@ -28,35 +31,31 @@ def write(path: str | os.PathLike, spec: Any, events: Any) -> None:
     mine = json.loads(text)
     with lock(path):
         if path.exists():
-            theirs = read(path)
-            if theirs["spec"] != mine["spec"]:
+            stored = read(path)
+            if stored["spec"] != mine["spec"]:
                 raise DataError(
-                    f"{path} is another campaign (its space, model, acquisition or key "
-                    "differ): save to another file"
+                    f"{path} holds another campaign (its space, model, acquisition, key "
+                    "or target differs): save to another file"
                 )
-            if theirs["events"] != mine["events"][: len(theirs["events"])]:
+            if stored["events"] != mine["events"][: len(stored["events"])]:
                 raise DataError(
-                    f"{path} has been written by somebody else since this campaign was "
-                    "read from it: load it again, and tell it again what it does not know"
+                    f"{path} was changed by another process after this campaign was "
+                    "loaded: load it again and repeat the last calls of tell"
                 )
         replace_text(path, text)
 
 
 def read(path: str | os.PathLike) -> dict[str, Any]:
-    """What `write` wrote.
+    """The document that `write` wrote.
 
     Raises:
-        DataError: the file is no campaign, or of a version this one cannot read.
+        DataError: the file is not a campaign, or has another format version.
     """
     try:
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise DataError(f"{path} is no campaign: {error}") from None
+        raise DataError(f"{path} is not a campaign file: {error}") from None
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise DataError(f"{path} is no campaign of battprob")
-    if document["version"] != _VERSION:
-        raise DataError(
-            f"{path} has format version {document['version']}; this battprob reads version "
-            f"{_VERSION}: use the battprob that wrote it, or a newer one"
-        )
+        raise DataError(f"{path} is not a campaign file of battprob")
+    require_version(document["version"], _VERSION, _READ_BY, path)
     return document

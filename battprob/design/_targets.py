@@ -1,4 +1,4 @@
-"""Several targets: a tuple of posteriors, independent given the rows."""
+"""Several targets: a tuple of posteriors that are independent given the rows."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,88 +10,123 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float, Int, PRNGKey
-from battprob.design._fantasies import Given, after, choose_draws, draw_function
-from battprob.design._posterior_view import Law, function_law, tested
+from battprob.design._fantasies import (
+    Fantasies,
+    condition_on,
+    sample_draw_index,
+    sample_function,
+)
+from battprob.design._posterior_view import (
+    FunctionMarginals,
+    function_marginals,
+    observed_rows,
+)
 from battprob.design.confidence import UCB
 
 
-class Drawn(eqx.Module):
-    """Joint draws of one target at rows, and which draw of the posterior each is of."""
+class TargetDraws(eqx.Module):
+    """Joint draws of one target at some rows, each of one posterior draw.
 
-    given: Given
-    chosen: Int[Array, " z"]
+    Args:
+        fantasies: draws of the function, z for each posterior draw.
+        draw_index: posterior draw to which draw z belongs.
+    """
 
-    def function(self) -> Float[Array, "z r"]:
-        """Values of the target at the rows."""
-        return self.given.function[self.chosen, np.arange(len(self.chosen))]
+    fantasies: Fantasies
+    draw_index: Int[Array, " z"]
 
-    def law(self, posterior: Any, x: Float[Array, "m d"]) -> Law:
-        """Law of the target given each draw [z m]."""
-        law = function_law(after(posterior, self.given), x)
-        num = len(self.chosen)
-        pick = self.chosen * num + np.arange(num)
-        return Law(law.mean[pick], law.variance[pick], law.log_weight[pick])
+    def at_rows(self) -> Float[Array, "z r"]:
+        """Values of the target at the rows, padding included."""
+        return self.fantasies.function[self.draw_index, np.arange(len(self.draw_index))]
+
+    def marginals(self, posterior: Any, x: Float[Array, "m d"]) -> FunctionMarginals:
+        """Distribution of the target at `x` given each draw [z m]."""
+        conditioned = condition_on(posterior, self.fantasies)
+        every_pair = function_marginals(conditioned, x)
+        num = len(self.draw_index)
+        pair = self.draw_index * num + np.arange(num)
+        return FunctionMarginals(*(field[pair] for field in every_pair))
 
 
 def require_targets(
     posteriors: Any, worst: Float[Array, " j"], *, most: int | None = None
 ) -> None:
-    """Raise a DataError unless there is one posterior for each target, and not too many."""
+    """Raise a DataError unless there is one posterior for each target.
+
+    Args:
+        posteriors: what was given as the posterior.
+        worst: reference value of each target.
+        most: largest number of targets; None for any.
+    """
     num = len(worst)
     if not isinstance(posteriors, Sequence) or len(posteriors) != num:
+        given = (
+            f"{len(posteriors)} posteriors"
+            if isinstance(posteriors, Sequence)
+            else type(posteriors).__name__
+        )
         raise DataError(
-            f"worst has {num} targets: give a tuple of as many posteriors, one each"
+            f"worst has {num} targets: pass a tuple of {num} posteriors, one for each "
+            f"target; got {given}"
         )
     if most is not None and not 2 <= num <= most:
         raise DataError(
-            f"hypervolumes are of 2 to {most} targets; for {num} use LogChebyshevEI"
+            f"the hypervolume is computed for 2 to {most} targets; got {num}: use "
+            "LogChebyshevEI"
         )
 
 
-def tested_by_all(posteriors: Sequence[Any]) -> Float[np.ndarray, "n d"]:
-    """The different rows that any of the posteriors has seen."""
-    return np.unique(np.concatenate([tested(own) for own in posteriors]), axis=0)
+def observed_rows_of_all(posteriors: Sequence[Any]) -> Float[np.ndarray, "n d"]:
+    """Distinct rows that were observed for any of the targets."""
+    return np.unique(np.concatenate([observed_rows(own) for own in posteriors]), axis=0)
 
 
-def means_at_tested(posteriors: Sequence[Any]) -> Float[np.ndarray, "n j"]:
-    """Posterior mean of every target at the rows tested."""
-    rows = tested_by_all(posteriors)
+def means_at_observed(posteriors: Sequence[Any]) -> Float[np.ndarray, "n j"]:
+    """Posterior mean of each target at the observed rows."""
+    rows = observed_rows_of_all(posteriors)
     return np.column_stack([np.asarray(UCB(0.0)(own, rows)) for own in posteriors])
 
 
 def draw_targets(
     posteriors: Sequence[Any], rows: ArrayLike, *, key: PRNGKey
-) -> tuple[Drawn, ...]:
-    """Joint draws of every target at some rows."""
+) -> tuple[TargetDraws, ...]:
+    """Joint draws of each target at `rows`."""
     keys = jax.random.split(key, len(posteriors))
     pairs = zip(posteriors, keys, strict=True)
     return tuple(_draw(posterior, rows, own) for posterior, own in pairs)
 
 
 def _draw(posterior, rows, key):
-    key_function, key_chosen = jax.random.split(key)
-    given = draw_function(posterior, rows, key=key_function, num=_DRAWS)
-    return Drawn(given, choose_draws(posterior, given, key=key_chosen, shape=(_DRAWS,)))
+    key_function, key_index = jax.random.split(key)
+    fantasies = sample_function(posterior, rows, key=key_function, num=_NUM_DRAWS)
+    index = sample_draw_index(posterior, fantasies, key=key_index, shape=(_NUM_DRAWS,))
+    return TargetDraws(fantasies, index)
 
 
-def values_of(drawn, num_rows):
-    """Values [z r j] of all targets at the rows that are no padding."""
-    columns = [np.asarray(own.function())[:, :num_rows] for own in drawn]
+def values_at_rows(draws: Sequence[TargetDraws], num_rows: int) -> np.ndarray:
+    """Values [z r j] of all targets at the rows, without padding."""
+    columns = [np.asarray(own.at_rows())[:, :num_rows] for own in draws]
     return np.stack(columns, axis=-1)
 
 
-def laws_of(
-    posteriors: Sequence[Any], drawn: tuple[Drawn, ...] | None, x: Float[Array, "m d"]
-) -> list[Law]:
-    """Law of every target, with an axis of draws z in front: [z s m]."""
-    if drawn is None:
-        laws = [function_law(own, x) for own in posteriors]
-        return [Law(*(field[None] for field in law)) for law in laws]
-    laws = [own.law(post, x) for own, post in zip(drawn, posteriors, strict=True)]
+def marginals_of_targets(
+    posteriors: Sequence[Any],
+    draws: tuple[TargetDraws, ...] | None,
+    x: Float[Array, "m d"],
+) -> list[FunctionMarginals]:
+    """Distribution of each target [z s m], z the draws that it is conditioned on."""
+    if draws is None:
+        each = [function_marginals(own, x) for own in posteriors]
+        return [FunctionMarginals(*(f[None] for f in target)) for target in each]
+    each = [own.marginals(post, x) for own, post in zip(draws, posteriors, strict=True)]
     return [
-        Law(law.mean[:, None], law.variance[:, None], jnp.zeros_like(law.mean[:, None]))
-        for law in laws
+        FunctionMarginals(
+            target.mean[:, None],
+            target.variance[:, None],
+            jnp.zeros_like(target.mean[:, None]),  # draw z has one posterior draw s
+        )
+        for target in each
     ]
 
 
-_DRAWS = 32
+_NUM_DRAWS = 32

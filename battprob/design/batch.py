@@ -1,4 +1,4 @@
-"""Batches one test at a time: each is chosen as if those before it were running."""
+"""Greedy batches: each test is chosen with the ones before it as pending tests."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from battprob._typing import ArrayLike, Float, PRNGKey
-from battprob.design._posterior_view import as_rows, with_running
+from battprob.design._posterior_view import as_rows, with_pending
 from battprob.design.acquisition import AbstractAcquisition
 
 
@@ -21,19 +21,22 @@ def greedy(
     num: int,
     pending: ArrayLike | None = None,
 ) -> Float[np.ndarray, "num d"]:
-    """A batch of `num` rows, each given those before it and all tests still running.
+    """A batch of `num` rows, chosen one after another.
 
-    For a submodular acquisition (an expected improvement, an information) the batch is
-    worth at least 63 % of the best one (Wilson et al. 2018, arXiv:1805.10196, section 3).
+    Each row is chosen with the rows before it, and all pending tests, as pending. For a
+    submodular acquisition (an expected improvement, an information) the value of the
+    batch is at least 63 % of that of the best batch (Wilson et al. 2018,
+    arXiv:1805.10196, section 3).
 
     Args:
-        acquisition: any; it is prepared here.
-        posterior: what is believed now.
-        reference: rows [r d] spread over the space.
-        maximise: finds the row [d] of most worth of a prepared acquisition.
+        acquisition: any acquisition; it is prepared here for each row.
+        posterior: posterior of the target.
+        reference: rows [r d] that cover the space evenly.
+        maximise: function of a prepared acquisition that returns the row [d] with the
+            largest value.
         key: PRNG key.
-        num: how many.
-        pending: rows [p d] of tests that are still running.
+        num: number of rows.
+        pending: rows [p d] of tests that have started but have no result yet.
 
     Example:
         >>> from battprob import Dataset
@@ -48,7 +51,7 @@ def greedy(
     """
     chosen = as_rows(reference)[:0]
     for own in jax.random.split(key, num):
-        running = with_running(chosen, pending)
-        ready = acquisition.prepare(posterior, reference, key=own, pending=running)
+        together = with_pending(chosen, pending)
+        ready = acquisition.prepare(posterior, reference, key=own, pending=together)
         chosen = np.concatenate([chosen, np.asarray(maximise(ready))[None]])
     return chosen

@@ -1,7 +1,8 @@
-"""Batches valued as a whole: several tests that start together, x [m q d] -> [m].
+"""Batch acquisitions: the joint value of several tests, x [m q d] -> [m].
 
-By quasi-Monte Carlo over the joint law of the q values, with base samples that all
-batches share. Sequential greedy batches (`greedy`) are nearly as good and much cheaper.
+They use quasi-Monte Carlo over the joint distribution of the q values, with base samples
+that all batches share (in BoTorch, the acquisitions that begin with q). Greedy batches
+(`greedy`) are nearly as good and much cheaper.
 """
 
 from abc import abstractmethod
@@ -20,31 +21,40 @@ from battprob._numerics.linear_algebra import default_jitter
 from battprob._padding import bucket, pad_rows
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
 from battprob.design._fantasies import (
-    Given,
-    after,
-    draw_running,
-    ready,
-    run_tests,
+    Fantasies,
+    condition_on,
+    draw_fantasies,
+    mean_fantasies,
+    prepare_points,
     sobol,
 )
 from battprob.design._posterior_view import (
     as_rows,
-    lean,
-    noise_variance,
-    require_gaussian,
-    tested,
-    with_running,
+    expected_noise_variance,
+    for_prediction,
+    observed_rows,
+    require_function_moments,
+    with_pending,
 )
 from battprob.design.acquisition import prepared
-from battprob.design.improvement import likeliest
+from battprob.design.improvement import likely_best
 
 
-class AbstractJointAcquisition(eqx.Module):
-    """Worth of a batch of tests: called on a posterior and batches, larger is better."""
+class AbstractBatchAcquisition(eqx.Module):
+    """Joint value of a batch of tests, given a posterior; larger values are better.
+
+    To write one, follow the steps of `AbstractAcquisition`; only the shape of `x`
+    differs. Rows have the columns and units of `Space.encode`, and the posterior is on
+    the scale of the model.
+    """
 
     @abstractmethod
     def values(self, posterior: Any, x: Float[Array, "m q d"]) -> Float[Array, " m"]:
-        """Worth of every batch, differentiable; batches and posterior may be tracers."""
+        """Value of each batch of q rows, differentiable in `x`.
+
+        This method runs inside of compiled programs: posterior and batches may be
+        tracers, and nothing is checked.
+        """
 
     @abstractmethod
     def prepare(
@@ -54,11 +64,18 @@ class AbstractJointAcquisition(eqx.Module):
         *,
         key: PRNGKey,
         pending: ArrayLike | None = None,
-    ) -> "AbstractJointAcquisition":
-        """As of `AbstractAcquisition`."""
+    ) -> "AbstractBatchAcquisition":
+        """A copy with all quantities that depend on the data.
+
+        Args:
+            posterior: posterior of the target.
+            reference: rows [r d] that cover the space evenly.
+            key: PRNG key of the base samples, which all batches share.
+            pending: rows [p d] of tests that have started but have no result yet.
+        """
 
     def __call__(self, posterior: Any, x: ArrayLike) -> Float[Array, " m"]:
-        """Worth of every batch of `x` [m q d]; compiled as single rows are."""
+        """Value of each batch of `x` [m q d]; compiled as `AbstractAcquisition` is."""
         if any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves((posterior, x))):
             return self.values(posterior, jnp.asarray(x))
         batches = np.asarray(x, jnp.result_type(float))
@@ -68,7 +85,7 @@ class AbstractJointAcquisition(eqx.Module):
                 f"{batches.shape}"
             )
         padded = pad_rows(jnp.asarray(batches), bucket(len(batches)))
-        return _values(self, lean(posterior), padded)[: len(batches)]
+        return _values(self, for_prediction(posterior), padded)[: len(batches)]
 
 
 @eqx.filter_jit
@@ -76,63 +93,69 @@ def _values(acquisition, posterior, x):
     return acquisition.values(posterior, x)
 
 
-class JointLogNEI(AbstractJointAcquisition):
-    r"""Log expected improvement of the best of a batch, over the best of what is tested.
+class BatchLogNEI(AbstractBatchAcquisition):
+    r"""Log noisy expected improvement of the best test of a batch.
 
-    $\log E(\max_q f(x_q) - \max f_n)_+$ over joint draws, the $f_n$ at the rows tested and
-    at tests still running as in `LogNEI`. The largest of a batch and the positive part are
-    smooth, to a hundredth and a millionth (of the target's standard deviation), so that
-    there is a slope everywhere.
+    $\log E(\max_q f(x_q) - \max f_n)_+$ over joint draws, the $f_n$ at the observed rows
+    and at pending tests as in `LogNEI`. The maximum and the positive part are smoothed,
+    over 1e-2 in logarithm and 1e-6 standard deviations of the target, so that the
+    gradient vanishes nowhere.
 
     Args:
-        best: known best value; default the draws at the rows tested.
+        best: known best value, on the scale of the model; default the largest of each
+            draw at the observed rows.
 
     References:
         Ament et al., arXiv:2310.20708 (2023), eqs 10 and 12.
     """
 
     best: Float[Array, ""] | None
-    given: Given | None
+    fantasies: Fantasies | None
     normals: Float[Array, "z k"] | None
 
     def __init__(
         self,
         best: ArrayLike | None = None,
         *,
-        given: Given | None = None,
+        fantasies: Fantasies | None = None,
         normals: Float[Array, "z k"] | None = None,
     ):
         self.best = None if best is None else jnp.asarray(best, jnp.result_type(float))
-        self.given = given
+        self.fantasies = fantasies
         self.normals = normals
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        require_gaussian(posterior, "JointLogNEI")
+        require_function_moments(posterior, "BatchLogNEI")
         key_rows, key_batch = jax.random.split(key)
         rows = as_rows(reference)[:0]
         if self.best is None:
-            rows = likeliest(posterior, tested(posterior), key=key_rows, most=32)
-        rows = with_running(rows, pending)
-        given = draw_running(posterior, rows, key=key_rows, num=_DRAWS)
-        return JointLogNEI(self.best, given=given, normals=base_normals(key_batch))
+            observed = observed_rows(posterior)
+            rows = likely_best(posterior, observed, key=key_rows, most=_MOST_ROWS)
+        rows = with_pending(rows, pending)
+        fantasies = draw_fantasies(
+            posterior, rows, key=key_rows, num=_NUM_DRAWS, noisy=False
+        )
+        normals = base_normals(key_batch)
+        return BatchLogNEI(self.best, fantasies=fantasies, normals=normals)
 
     def values(self, posterior, x):
         normals = prepared(self.normals, self)
-        mean, spread, log_weight = draw_batches(posterior, self.given, x, normals)
-        least = jnp.asarray(-jnp.inf if self.best is None else self.best, x.dtype)
-        bar = least if self.given is None else jnp.maximum(least, self.given.best())
-        bar = jnp.broadcast_to(bar, spread.shape[1:3])
-        narrow = _NARROW * posterior.scaling.y_scale
-        excess = (mean + spread - bar[None, :, :, None]) / narrow
-        gains = _log_softplus(excess) + jnp.log(narrow)
-        best = _WIDE * logsumexp(gains / _WIDE, axis=3)
-        return logsumexp(best + log_weight[None], axis=(1, 2))
+        draws = draw_batches(posterior, self.fantasies, x, normals)
+        best = jnp.asarray(-jnp.inf if self.best is None else self.best, x.dtype)
+        if self.fantasies is not None:
+            best = jnp.maximum(best, self.fantasies.best())
+        best = jnp.broadcast_to(best, draws.mean.shape[1:3])
+        width = _SOFTPLUS_WIDTH * posterior.scaling.y_scale
+        excess = (draws.mean + draws.deviation - best[None, :, :, None]) / width
+        gains = _log_softplus(excess) + jnp.log(width)
+        largest = _SOFTMAX_WIDTH * logsumexp(gains / _SOFTMAX_WIDTH, axis=3)
+        return logsumexp(largest + draws.log_weight[None], axis=(1, 2))
 
 
-class JointUCB(AbstractJointAcquisition):
+class BatchUCB(AbstractBatchAcquisition):
     r"""Upper confidence bound of a batch, $E\max_q(\mu_q + \kappa\sqrt{\pi/2}\,|\gamma_q|)$.
 
-    γ is a joint draw of the function about its mean; of one row it is `UCB`.
+    γ is a joint draw of the function minus its mean. For one row it equals `UCB`.
 
     Args:
         width: κ.
@@ -142,40 +165,42 @@ class JointUCB(AbstractJointAcquisition):
     """
 
     width: Float[Array, ""]
-    given: Given | None
+    fantasies: Fantasies | None
     normals: Float[Array, "z k"] | None
 
     def __init__(
         self,
         width: ArrayLike = 2.0,
         *,
-        given: Given | None = None,
+        fantasies: Fantasies | None = None,
         normals: Float[Array, "z k"] | None = None,
     ):
         self.width = jnp.asarray(width, jnp.result_type(float))
-        self.given = given
+        self.fantasies = fantasies
         self.normals = normals
 
     def prepare(self, posterior, reference, *, key, pending=None):
         del reference
-        require_gaussian(posterior, "JointUCB")
-        given = run_tests(posterior, pending)
-        return JointUCB(self.width, given=given, normals=base_normals(key))
+        require_function_moments(posterior, "BatchUCB")
+        fantasies = mean_fantasies(posterior, pending)
+        return BatchUCB(self.width, fantasies=fantasies, normals=base_normals(key))
 
     def values(self, posterior, x):
         normals = prepared(self.normals, self)
-        mean, spread, log_weight = draw_batches(posterior, self.given, x, normals)
-        reach = mean + self.width * (0.5 * jnp.pi) ** 0.5 * jnp.abs(spread)
-        # By place: the slope of a maximum is where a value equals it, which rounding spoils.
-        place = jax.lax.stop_gradient(jnp.argmax(reach, axis=3, keepdims=True))
-        largest = jnp.take_along_axis(reach, place, axis=3)[..., 0]
-        return jnp.sum(jnp.exp(log_weight)[None] * largest, axis=(1, 2))
+        draws = draw_batches(posterior, self.fantasies, x, normals)
+        scale = self.width * (0.5 * jnp.pi) ** 0.5
+        bound = draws.mean + scale * jnp.abs(draws.deviation)
+        # The gradient of `max` is spread over equal values, and rounding makes values
+        # equal or not; that of an indexed value is exact.
+        index = jax.lax.stop_gradient(jnp.argmax(bound, axis=3, keepdims=True))
+        largest = jnp.take_along_axis(bound, index, axis=3)[..., 0]
+        return jnp.sum(jnp.exp(draws.log_weight)[None] * largest, axis=(1, 2))
 
 
-class JointIntegratedVariance(AbstractJointAcquisition):
-    r"""Epistemic variance that a batch of tests takes off, averaged over reference rows.
+class BatchIntegratedVariance(AbstractBatchAcquisition):
+    r"""Reduction of the epistemic variance by a batch, averaged over reference rows.
 
-    $\frac1R\sum_r c_r^\top (C + N)^{-1} c_r$, exact; of one row it is
+    $\frac1R\sum_r c_r^\top (C + N)^{-1} c_r$, exact. For one row it equals
     `IntegratedVariance`.
 
     References:
@@ -183,77 +208,91 @@ class JointIntegratedVariance(AbstractJointAcquisition):
         doi:10.1080/00401706.2018.1469433.
     """
 
-    places: Any = None
-    given: Given | None = None
+    points: Any = None
+    fantasies: Fantasies | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
         del key
-        require_gaussian(posterior, "JointIntegratedVariance")
-        given = run_tests(posterior, pending)
-        places, _ = ready(posterior, reference, given)
-        return JointIntegratedVariance(places, given)
+        require_function_moments(posterior, "BatchIntegratedVariance")
+        fantasies = mean_fantasies(posterior, pending)
+        points, _ = prepare_points(posterior, reference, fantasies)
+        return BatchIntegratedVariance(points, fantasies)
 
     def values(self, posterior, x):
-        places, belief = prepared(self.places, self), after(posterior, self.given)
+        points = prepared(self.points, self)
+        conditioned = condition_on(posterior, self.fantasies)
 
-        def one(batch):
-            joint = belief.function_moments(batch, batch)
-            cross = belief.function_moments(batch, places).covariance
-            noise = jnp.diag(noise_variance(posterior, batch))
-            taken = jax.vmap(_explained)(joint.covariance + noise[None], cross)
-            return jnp.exp(joint.log_weight) @ taken / cross.shape[2]
+        def reduction(batch):
+            joint = conditioned.function_moments(batch, batch)
+            cross = conditioned.function_moments(batch, points).covariance
+            noise = jnp.diag(expected_noise_variance(posterior, batch))
+            explained = jax.vmap(_explained)(joint.covariance + noise[None], cross)
+            return jnp.exp(joint.log_weight) @ explained / cross.shape[2]
 
-        return jax.vmap(one)(x)
+        return jax.vmap(reduction)(x)
+
+
+class BatchDraws(eqx.Module):
+    """Joint draws of the function at batches: mean plus deviation, and log weights."""
+
+    mean: Float[Array, "m s z q"]
+    deviation: Float[Array, "m s z q"]
+    log_weight: Float[Array, "s z"]
 
 
 def base_normals(key: PRNGKey) -> Float[Array, "z k"]:
-    """Base samples of up to `_MOST` values."""
-    return jnp.asarray(sobol(key, _DRAWS, _MOST), jnp.result_type(float))
+    """Standard normal base samples for batches of up to 16 rows."""
+    return jnp.asarray(sobol(key, _NUM_DRAWS, _MOST), jnp.result_type(float))
 
 
 def draw_batches(
     posterior: Any,
-    given: Given | None,
+    fantasies: Fantasies | None,
     x: Float[Array, "m q d"],
     normals: Float[Array, "z k"],
-) -> tuple[Float[Array, "m s z q"], Float[Array, "m s z q"], Float[Array, "s z"]]:
-    """Means of the function at every batch, joint draws about these, and log weights.
+) -> BatchDraws:
+    """Joint draws of the function at each batch, conditioned on fantasies.
 
-    Given draws are as many as there are base samples, or one; each gets a sample.
+    There are as many fantasies as base samples, one for each, or a single one.
     """
-    belief, num = after(posterior, given), len(normals)
-    num_given = 1 if given is None else given.alpha.shape[1]
-    # The same test twice has a covariance without an inverse.
-    least = default_jitter(x.dtype) * posterior.scaling.y_scale**2
-    jitter = least * jnp.eye(x.shape[1], dtype=x.dtype)
+    conditioned, num = condition_on(posterior, fantasies), len(normals)
+    num_fantasies = 1 if fantasies is None else fantasies.alpha.shape[1]
+    # A batch that repeats a row has a singular covariance.
+    variance = default_jitter(x.dtype) * posterior.scaling.y_scale**2
+    jitter = variance * jnp.eye(x.shape[1], dtype=x.dtype)
 
-    def one(batch):
-        moments = belief.function_moments(batch, batch)
-        # What is given moves the mean, draw by draw, and the covariance for all alike.
-        root = jnp.linalg.cholesky(moments.covariance[::num_given] + jitter[None])
-        mean = moments.mean.reshape(-1, num_given, len(batch))
-        spread = jnp.einsum("sqp,zp->szq", root, normals[:, : len(batch)])
-        mean = jnp.broadcast_to(mean, spread.shape)
-        weight = logsumexp(moments.log_weight.reshape(-1, num_given), axis=1)
-        return mean, spread, weight
+    def draw(batch):
+        moments = conditioned.function_moments(batch, batch)
+        # All fantasies of a posterior draw have the same covariance, so one Cholesky
+        # factor serves for them.
+        covariance = moments.covariance[::num_fantasies]
+        root = jnp.linalg.cholesky(covariance + jitter[None])
+        mean = moments.mean.reshape(-1, num_fantasies, len(batch))
+        deviation = jnp.einsum("sqp,zp->szq", root, normals[:, : len(batch)])
+        mean = jnp.broadcast_to(mean, deviation.shape)
+        by_draw = moments.log_weight.reshape(-1, num_fantasies)
+        return mean, deviation, logsumexp(by_draw, axis=1)
 
-    mean, spread, weight = jax.vmap(one)(x)
-    weight = jnp.broadcast_to(weight[0][:, None] - np.log(num), spread.shape[1:3])
-    return mean, spread, weight
+    mean, deviation, weight = jax.vmap(draw)(x)
+    # The weights are those of posterior draws, the same for all batches.
+    weight = weight[0][:, None] - np.log(num)
+    return BatchDraws(mean, deviation, jnp.broadcast_to(weight, deviation.shape[1:3]))
 
 
 def _explained(covariance, cross):
-    """Sum over columns of cᵀ C⁻¹ c."""
+    """Sum over the columns c of `cross` of cᵀ C⁻¹ c."""
     root = jnp.linalg.cholesky(covariance)
     return jnp.sum(solve_triangular(root, cross, lower=True) ** 2)
 
 
 def _log_softplus(x):
-    """log log(1 + eˣ); x itself far below zero, where the inner one is lost."""
+    """log log(1 + eˣ), which is x to all digits for x far below zero."""
+    # There 1 + eˣ rounds to one, so the inner logarithm would be zero.
     low = x < -30
     return jnp.where(low, x, jnp.log(jax.nn.softplus(jnp.where(low, 0.0, x))))
 
 
 _MOST = 16
-_DRAWS = 512
-_NARROW, _WIDE = 1e-6, 1e-2  # where the positive part, and the largest, are bent
+_MOST_ROWS = 32
+_NUM_DRAWS = 512
+_SOFTPLUS_WIDTH, _SOFTMAX_WIDTH = 1e-6, 1e-2

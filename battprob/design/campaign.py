@@ -1,9 +1,9 @@
-"""`Campaign`: ask which tests to run, tell what came of them, in any process, at any time."""
+"""`Campaign`: suggests tests, takes their results, and recommends the best point."""
 
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import equinox as eqx
 import jax
@@ -15,46 +15,49 @@ from battprob._files.serialise import as_json, from_json
 from battprob._padding import bucket
 from battprob._typing import ArrayLike, Float, PRNGKey
 from battprob.dataset import Dataset
-from battprob.design import _store
+from battprob.design import _parts, _store
 from battprob.design._advice import Advice, advise
 from battprob.design._history import History, Trial
-from battprob.design._observations import EarlyBias, Scale, rows_of
-from battprob.design._recommend import choose, highest
+from battprob.design._observations import EarlyBias, ModelScale, observations
+from battprob.design._recommend import choose, recommend
+from battprob.design._results import one_per_test, require_domain, require_unit
 from battprob.design.acquisition import AbstractAcquisition
 from battprob.design.defaults import default_model
 from battprob.design.dimensions import Point
 from battprob.design.improvement import LogNEI
 from battprob.design.space import Space
-from battprob.design.suggestions import Suggestions, explained
+from battprob.design.suggestions import Suggestions, with_prediction
 from battprob.models.base import AbstractModel, AbstractPosterior
 from battprob.predictive import Predictive
 from battprob.transforms import AbstractTransform, Identity
 
+Tests = Suggestions | Sequence[int] | Sequence[Point]
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Campaign:
-    """A search for the best point of a space, one batch of tests after another.
+    """A sequence of tests that searches for the best point of a space.
 
-    Immutable: `tell` and its like answer with a new campaign. What `ask` answers depends
-    on the campaign alone, so that a campaign read from its file asks, bit for bit, what
-    it would have asked before. Begin with `Campaign.start`.
+    A campaign is immutable: `tell` and similar methods return a new campaign. The result
+    of `ask` depends on the campaign alone; a campaign that is loaded from its file
+    suggests exactly the same tests. Create one with `Campaign.start`.
 
     Attributes:
-        space: what may be tested.
-        acquisition: what a test is worth.
-        model: what is learned from results.
-        seed: the numbers of the key.
+        space: points that can be tested.
+        acquisition: acquisition of a test.
+        model: model of the results.
+        key: PRNG key.
         maximise: whether large results are good.
-        target, unit: what is measured, and in which unit.
-        transform: scale on which results vary evenly.
-        initial: tests spread evenly over the space before a model is asked.
-        history: all that has happened.
+        target, unit: name and unit of the result.
+        transform: transform of the target.
+        initial: number of initial tests, which cover the space evenly.
+        history: all events so far.
     """
 
     space: Space
     acquisition: AbstractAcquisition
     model: AbstractModel
-    seed: tuple[int, ...]
+    key: PRNGKey
     maximise: bool
     target: str
     unit: str
@@ -79,15 +82,20 @@ class Campaign:
         """A campaign without results.
 
         Args:
-            space: what may be tested.
-            key: PRNG key; the same key and results lead to the same questions.
-            model: what is learned from results; default a Gaussian process.
-            acquisition: what a test is worth; default `LogNEI()`.
-            maximise: False where small results are good.
+            space: points that can be tested.
+            key: PRNG key; the same key and results give the same suggestions.
+            model: model of the results; default `default_model()`.
+            acquisition: acquisition of a test; default `LogNEI()`.
+            maximise: False if the target is to be minimised.
             target, unit: name and unit of the result.
-            transform: scale on which results vary evenly; `transforms.Log()` for lives.
-            initial: tests spread over the space before a model is asked; default twice as
-                many as the model has columns, and two.
+            transform: transform of the target to a scale on which it varies evenly, for
+                example `transforms.Log()` for cycle lives; default none.
+            initial: number of tests that cover the space evenly, before a model suggests
+                tests; default twice the number of columns, plus two.
+
+        Raises:
+            TypeError: `space`, `key`, `model` or `acquisition` is of the wrong kind.
+            DataError: `initial` is below 2.
 
         Example:
             >>> import jax
@@ -99,14 +107,24 @@ class Campaign:
             >>> len(campaign.results)
             3
         """
+        acquisition = LogNEI() if acquisition is None else acquisition
+        model = default_model() if model is None else model
+        _parts.require_space(space)
+        _parts.require_key(key)
+        _parts.require_model(model)
+        _parts.require_acquisition(acquisition)
+        _parts.require_matching_model(model, acquisition)
         initial = 2 * space.num_columns + 2 if initial is None else initial
         if initial < 2:
-            raise DataError("a model needs two results: initial must be 2 or more")
+            raise DataError(
+                f"initial must be 2 or more, because a model needs two results; got "
+                f"{initial}"
+            )
         return cls(
             space=space,
-            acquisition=LogNEI() if acquisition is None else acquisition,
-            model=default_model() if model is None else model,
-            seed=tuple(np.asarray(jax.random.key_data(key)).tolist()),
+            acquisition=acquisition,
+            model=model,
+            key=key,
             maximise=maximise,
             target=target,
             unit=unit,
@@ -115,11 +133,12 @@ class Campaign:
         )
 
     def ask(self, num: int = 1) -> Suggestions:
-        """The next tests, why each was chosen, and what is expected of it.
+        """The next `num` tests, with the prediction of each.
 
-        Until `initial` results, or predictions of them, are told they are spread evenly
-        over the space. Tests that are running (see `running`) are taken into account;
-        asked twice without a word about them, the campaign answers the same twice.
+        Until the campaign has `initial` results or early predictions, the tests cover
+        the space evenly. Afterwards, the acquisition chooses them. Tests that are running
+        (see `running`) are taken into account. The method changes nothing: called again
+        without new events, it returns the same tests.
 
         Raises:
             DataError: all candidates have been tested.
@@ -127,139 +146,134 @@ class Campaign:
         """
         first = self.history.next_id
         ids = tuple(range(first, first + num))
-        if len(self._numbers(lambda trial: trial.says_something)) < self.initial:
+        informative = self._trials_where(lambda trial: trial.is_informative)
+        if len(informative) < self.initial:
             key = self._key(_INITIAL)
+            # One sequence for all initial tests, however many are asked for at a time.
             rows = self.space.sample(first - 1 + num, key=key)[first - 1 :]
-            if len(rows) < num:  # fewer candidates than that
+            if len(rows) < num:  # the list of candidates is shorter
                 rows = self.space.sample(num, key=jax.random.fold_in(key, first))
-            return Suggestions(
-                ids, tuple(self.space.decode(rows)), self.target, self.unit
-            )
-        posterior = self.posterior
+            points = tuple(self.space.decode(rows))
+            return Suggestions(ids, points, self.target, self.unit)
+        # Failed tests are pending for ever: the same point is not suggested again.
+        pending = self._rows_where(
+            lambda trial: trial.y is None and trial.early is None
+        )
         rows, values = choose(
             self.acquisition,
-            posterior,
+            self.posterior,
             self.space,
             num=num,
             key=self._key(_CHOICE),
-            pending=self._encoded(
-                lambda trial: trial.y is None and trial.early is None
-            ),
-            excluded=None if self.space.repeats else self._encoded(lambda _: True),
+            pending=pending,
+            excluded=None if self.space.repeats else self._rows_where(lambda _: True),
         )
-        return self._suggestions(ids, rows, values)
+        return self._predicted_suggestions(ids, rows, values)
 
     def running(self, suggestions: Suggestions) -> "Campaign":
-        """The campaign with these tests under way: the next ones take them into account."""
+        """The campaign with these tests recorded as running.
+
+        Later calls of `ask` take them into account as pending tests.
+        """
         return self._with(self.history.ask(suggestions.records()))
 
     def tell(
         self,
-        tests: "Suggestions | Sequence[int] | Sequence[Point]",
+        tests: Tests,
         y: ArrayLike,
         *,
         noise_variance: ArrayLike | None = None,
         unit: str | None = None,
     ) -> "Campaign":
-        """The campaign with the results of these tests.
+        """The campaign with the results of tests.
 
         Args:
-            tests: what `ask` answered, or numbers of tests that are running, or points
-                that were tested without being asked for.
-            y: result of each.
-            noise_variance: known variance of each result's own error, on the scale of
-                `transform`; for models whose noise is `Known() + ...`.
-            unit: of `y`; refused where it is not the campaign's.
+            tests: suggestions of `ask`, or numbers of running tests, or points of tests
+                that were not suggested.
+            y: result of each test.
+            noise_variance: known variance of the error of each result, on the scale of
+                `transform`; for models with the noise `Known() + ...`.
+            unit: unit of `y`; an error is raised if it is not that of the campaign.
 
         Raises:
-            DataError: a point is not the one asked for or outside of the space, a result
-                is not finite, told before, or in another unit; the campaign is as it was.
+            DataError: a point differs from the suggested one or is outside of the space;
+                a result is not finite, exists already, or has another unit. The campaign
+                does not change.
         """
-        self._require_unit(unit)
-        history, ids = self._known(tests)
+        require_unit(unit, self.unit, self.target)
+        history, ids = self._identified(tests)
         variances = [None] * len(ids)
         if noise_variance is not None:
             self._require_known_noise()
-            variances = _each(noise_variance, ids, "noise_variance")
-        results = [
-            {"id": i, "y": value, "noise_variance": variance}
-            for i, value, variance in zip(
-                ids, _each(y, ids, "y"), variances, strict=True
-            )
-        ]
-        for result in results:
-            self._require_domain(result)
-        return self._with(history.tell(results))
+            variances = one_per_test(noise_variance, ids, "noise_variance")
+        results = zip(ids, one_per_test(y, ids, "y"), variances, strict=True)
+        records = [{"id": i, "y": y, "noise_variance": v} for i, y, v in results]
+        for record in records:
+            require_domain(record["y"], record["id"], self.transform)
+        return self._with(history.tell(records))
 
-    def tell_early(
-        self,
-        tests: "Suggestions | Sequence[int] | Sequence[Point]",
-        predicted: Predictive,
-    ) -> "Campaign":
-        """The campaign with results predicted while the tests are running, or instead.
+    def tell_early(self, tests: Tests, predicted: Predictive) -> "Campaign":
+        """The campaign with early predictions of results.
 
-        Each enters as an observation with the variance of its prediction, until `tell`
-        brings the result itself. By how much such predictions are off on the whole is
-        learned from tests that have both (`early_bias`).
+        Each is an observation with the variance of the prediction, until `tell` adds the
+        result. The common bias of early predictions is estimated from the tests that
+        have both (`early_bias`).
 
         Args:
             tests: as in `tell`.
-            predicted: of each, for example a life model's answer.
+            predicted: early prediction of each result, for example of a life model.
 
         Raises:
-            DataError: as `tell`; or the model's noise has no place for known variances, or
-                `predicted` is on another scale than the campaign.
+            DataError: as in `tell`; or the noise model of the campaign has no part for
+                known variances; or `predicted` has another transform than the campaign.
         """
         self._require_known_noise()
-        history, ids = self._known(tests)
-        location, variance = self._scale.moments(predicted)
-        return self._with(
-            history.tell_early(
-                [
-                    {"id": i, "early": mean, "early_variance": own}
-                    for i, mean, own in zip(
-                        ids,
-                        _each(location, ids, "predicted"),
-                        _each(variance, ids, "predicted"),
-                        strict=True,
-                    )
-                ]
-            )
+        history, ids = self._identified(tests)
+        mean, variance = (
+            one_per_test(moment, ids, "predicted")
+            for moment in self._scale.moments(predicted)
         )
+        records = [
+            {"id": i, "early": m, "early_variance": v}
+            for i, m, v in zip(ids, mean, variance, strict=True)
+        ]
+        return self._with(history.tell_early(records))
 
-    def fail(
-        self, tests: "Suggestions | Sequence[int] | Sequence[Point]", reason: str
-    ) -> "Campaign":
-        """The campaign with these tests failed: no result is expected of them any more.
+    def fail(self, tests: Tests, reason: str) -> "Campaign":
+        """The campaign with these tests recorded as failed.
 
-        Nothing is learned from them, but the same points are not asked for again: to the
-        acquisition they stay tests whose result is still to come.
+        The model is not fitted to them. They remain pending for the acquisition, so that
+        the same points are not suggested again.
+
+        Args:
+            tests: as in `tell`.
+            reason: why there is no result.
         """
-        history, ids = self._known(tests)
+        history, ids = self._identified(tests)
         return self._with(history.fail(ids, reason))
 
     def recommend(self, acquisition: AbstractAcquisition | None = None) -> Suggestions:
-        """The point that the model takes for the best, which is seldom the luckiest one.
+        """The point with the best posterior mean, which need not have the best result.
 
         Args:
-            acquisition: what makes a point good; default its posterior mean. A prudent
-                one, of the mean less a multiple of the noise, gives a reliable point.
+            acquisition: criterion of a good point; default the posterior mean,
+                `UCB(0.0)`. `RiskAverse(UCB(0.0))` gives a point with reliable results.
 
         Raises:
-            DataError: fewer than two results have been told.
+            DataError: the campaign has fewer than two results.
         """
-        row, value = highest(
+        row, value = recommend(
             acquisition, self.posterior, self.space, key=self._key(_RECOMMENDED)
         )
-        return self._suggestions((0,), row[None], [value])
+        return self._predicted_suggestions((0,), row[None], [value])
 
     def advice(self, epsilon: float, *, num_draws: int = 512) -> Advice:
-        """Whether to go on: the chance that the recommended point is good enough.
+        """Whether to stop: the probability that the recommended point is good enough.
 
         Args:
-            epsilon: what is close enough to the best, in units of the target (of its
-                transform, where there is one).
-            num_draws: joint draws of the function.
+            epsilon: difference from the best point that is good enough, in units of the
+                target (on the scale of `transform`, if there is one).
+            num_draws: number of joint draws of the function.
         """
         row = self.space.encode(self.recommend().points)
         return advise(
@@ -273,86 +287,96 @@ class Campaign:
 
     @functools.cached_property
     def posterior(self) -> AbstractPosterior:
-        """What is believed of the target, made large where it is to be small.
+        """Posterior of the model given all results, on the scale that is maximised.
 
         Raises:
-            DataError: fewer than two results have been told.
+            DataError: the campaign has fewer than two results.
         """
-        return self.model.fit(self._dataset(_LEAST_ROWS), key=self._key(_FIT))
+        return _parts.fit_for(
+            self.acquisition,
+            self.model,
+            self._dataset(_LEAST_ROWS),
+            key=self._key(_FIT),
+        )
 
     @property
     def dataset(self) -> Dataset:
-        """Results, and early predictions of those that are not in, as a model takes them."""
+        """Results and early predictions, on the scale that is maximised."""
         return self._dataset(None)
 
     @property
     def early_bias(self) -> EarlyBias:
-        """By how much early predictions exceed results, on the scale of `transform`."""
+        """Common bias of early predictions relative to results, on `transform`'s scale."""
         return EarlyBias.of(list(self.history.trials.values()), self._scale)
 
     @property
     def results(self) -> list[Trial]:
-        """Tests whose result has been told."""
-        return self._numbers(lambda trial: trial.y is not None)
+        """Tests with a result."""
+        return self._trials_where(lambda trial: trial.y is not None)
 
     @property
     def best_result(self) -> Trial:
-        """The test with the best result, by luck or merit: see `recommend`."""
+        """The test with the best result; it may be a lucky one, see `recommend`."""
         sign = self._scale.sign
         return max(self.results, key=lambda trial: sign * (trial.y or 0.0))
 
     @property
     def open_tests(self) -> list[Trial]:
-        """Tests asked for whose result has not been told, nor their failure."""
-        return self._numbers(lambda trial: trial.is_open)
+        """Tests with neither a result nor a failure."""
+        return self._trials_where(lambda trial: trial.is_open)
 
     def predict(self, points: Sequence[Point]) -> Predictive:
-        """What is expected of tests at `points`, in the target's own unit and sign."""
-        return self._scale.back(self.posterior.predict(self.space.encode(points)))
+        """Predictive distribution of the result of a test at each point."""
+        return self._scale.to_target(self.posterior.predict(self.space.encode(points)))
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the campaign to one readable file; `Campaign.load` reads it back.
+        """Write the campaign to a readable file, which `Campaign.load` reads.
 
-        The file is replaced as a whole: a process killed at any moment leaves the old one
-        or the new one.
+        The file is replaced atomically: a process that is killed leaves either the old
+        file or the new one. Kernels, noise models, acquisitions and functions of your
+        own must be decorated with `battprob.register`.
 
         Raises:
-            DataError: the file is another campaign, or somebody else has told it something
-                since it was read: load it again, and tell it again.
+            DataError: the file holds another campaign, or events that another process
+                added after this campaign was loaded; or a part of the campaign is not
+                registered.
         """
         _store.write(path, self._spec(), self.history.events)
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Campaign":
-        """Read what `save` wrote.
+        """Read a campaign that `save` wrote.
 
         Raises:
-            DataError: the file is no campaign, or of a version this one cannot read.
+            DataError: the file is not a campaign or has another format version; or it
+                holds a class that this process has not imported.
         """
         document = _store.read(path)
         spec = {name: from_json(tree) for name, tree in document["spec"].items()}
         return cls(**spec, history=History(tuple(document["events"])))
 
     def _dataset(self, least):
-        """Rows for a model, padded to their bucket where that is to be `least` or more."""
+        """Data set of the model; padded to a bucket of `least` rows or more, if given."""
         trials = list(self.history.trials.values())
-        used, z, variance = rows_of(trials, self._scale, self.early_bias)
-        num = len(used)
+        data = observations(trials, self._scale, self.early_bias)
+        num = len(data.trials)
         if num < 2:
             raise DataError(f"a model needs two results; the campaign has {num}")
         length = num if least is None else bucket(max(num, least))
-        # Padded in NumPy before JAX sees it, to which every new length is a new program.
-        place = np.minimum(np.arange(length), num - 1)
-        data = Dataset(
-            self.space.encode([trial.point for trial in used])[place],
-            z[place],
-            noise_variance=variance[place] if self._uses_known() else None,
+        # Padded in NumPy: JAX would compile its operations for each new length.
+        index = np.minimum(np.arange(length), num - 1)
+        points = [trial.point for trial in data.trials]
+        known = data.known_variance[index] if self._uses_known_noise() else None
+        padded = Dataset(
+            self.space.encode(points)[index],
+            data.z[index],
+            noise_variance=known,
             feature_names=self.space.columns,
             target_name=self.target,
             target_unit=self.unit,
         )
         mask = jnp.asarray(np.arange(length) < num)
-        return eqx.tree_at(lambda own: own.mask, data, mask)
+        return eqx.tree_at(lambda dataset: dataset.mask, padded, mask)
 
     def _spec(self):
         names = [f.name for f in dataclasses.fields(self) if f.name != "history"]
@@ -362,93 +386,66 @@ class Campaign:
         return dataclasses.replace(self, history=history)
 
     def _key(self, purpose):
-        """A key for one purpose, which changes with every event."""
-        key = jax.random.wrap_key_data(jnp.asarray(self.seed, jnp.uint32))
+        """The key for one purpose; except for initial tests, each event changes it."""
         count = 0 if purpose == _INITIAL else len(self.history.events)
-        return jax.random.fold_in(jax.random.fold_in(key, purpose), count)
+        return jax.random.fold_in(jax.random.fold_in(self.key, purpose), count)
 
-    def _numbers(self, wanted):
-        return [trial for trial in self.history.trials.values() if wanted(trial)]
+    def _trials_where(self, condition: Callable[[Trial], bool]) -> list[Trial]:
+        return [trial for trial in self.history.trials.values() if condition(trial)]
 
-    def _encoded(self, wanted) -> Float[np.ndarray, "p d"]:
-        points = [trial.point for trial in self._numbers(wanted)]
+    def _rows_where(self, condition) -> Float[np.ndarray, "p d"]:
+        points = [trial.point for trial in self._trials_where(condition)]
         return self.space.encode(points)
 
-    def _suggestions(self, ids, rows, values):
+    def _predicted_suggestions(self, ids, rows, values):
         points = tuple(self.space.decode(rows))
         plain = Suggestions(ids, points, self.target, self.unit)
-        return explained(plain, self.predict(points), values)
+        return with_prediction(plain, self.predict(points), values)
 
-    def _known(self, tests):
-        """The history in which these tests have been asked, and their numbers."""
+    def _identified(self, tests):
+        """The history that contains these tests, and their numbers."""
         if isinstance(tests, Suggestions):
-            return self._agreed(tests), list(tests.ids)
+            return self._with_suggestions(tests), list(tests.ids)
         if all(isinstance(test, int | np.integer) for test in tests):
             return self.history, [int(test) for test in tests]
         rows = self.space.encode(tests)
-        first = self.history.next_id
-        points = enumerate(self.space.decode(rows), first)
+        points = enumerate(self.space.decode(rows), self.history.next_id)
         records = [{"id": i, "point": point} for i, point in points]
         return self.history.ask(records), [record["id"] for record in records]
 
-    def _agreed(self, suggestions):
-        """The history with suggestions that it knows, at their points, or now adds."""
+    def _with_suggestions(self, suggestions):
+        """The history with suggestions added, unless it already contains them."""
         rows = self.space.encode(suggestions.points)
         new = []
-        for i, row, record in zip(
-            suggestions.ids, rows, suggestions.records(), strict=True
-        ):
-            known = self.history.trials.get(i)
+        for row, record in zip(rows, suggestions.records(), strict=True):
+            known = self.history.trials.get(record["id"])
             if known is None:
                 new.append(record)
             elif not np.array_equal(self.space.encode([known.point])[0], row):
                 raise DataError(
-                    f"test {i} was asked at {dict(known.point)}, not at "
-                    f"{dict(record['point'])}: tell a test of your own by its point"
+                    f"test {record['id']} was suggested at {dict(known.point)}; got the "
+                    f"point {record['point']}: add a test at another point by passing "
+                    "that point instead of a suggestion"
                 )
         return self.history.ask(new) if new else self.history
 
     @functools.cached_property
     def _scale(self):
-        return Scale(self.transform, self.maximise)
+        return ModelScale(self.transform, self.maximise)
 
-    def _uses_known(self):
-        noise = getattr(self.model, "noise", None)
-        return noise is not None and noise.uses_known()
+    def _uses_known_noise(self):
+        return self.model.uses("noise_variance")
 
     def _require_known_noise(self):
-        if not self._uses_known():
+        if not self._uses_known_noise():
             raise DataError(
-                "the campaign's model has no place for known variances: start it with "
-                "noise=noise.Known() + noise.Constant(), or leave them out"
+                "the model of the campaign does not use known variances: start the "
+                "campaign with model=default_model(known_noise=True), or with the noise "
+                "Known() + Constant()"
             )
-
-    def _require_unit(self, unit):
-        if unit is not None and unit != self.unit:
-            raise DataError(
-                f"{self.target} of this campaign is in {self.unit or 'no unit'}; got "
-                f"{unit or 'no unit'}: convert it first"
-            )
-
-    def _require_domain(self, result):
-        z = float(self.transform.inverse(jnp.asarray(result["y"])))
-        if np.isfinite(result["y"]) and not np.isfinite(z):
-            raise DataError(
-                f"y of test {result['id']} is {result['y']:g}, outside the domain of "
-                f"{type(self.transform).__name__}"
-            )
-
-
-def _each(values, ids, name):
-    """One number for each test."""
-    array = np.asarray(values, float)
-    array = array[None] if array.ndim == 0 else array
-    if array.shape != (len(ids),):
-        raise DataError(
-            f"{name} must have one number for each of {len(ids)} tests; got {array.shape}"
-        )
-    return array.tolist()
 
 
 _INITIAL, _FIT, _CHOICE, _RECOMMENDED, _ADVICE = range(5)
-_LEAST_ROWS = 128  # compiling for fewer would cost more than all its asks save
+_LEAST_ROWS = (
+    128  # fewer rows save less time in all calls than compiling for them costs
+)

@@ -1,4 +1,4 @@
-"""Any number of targets: the one that is worst off, weighed, is to be made large."""
+"""Any number of targets: expected improvement of the smallest scaled target."""
 
 import jax
 import jax.numpy as jnp
@@ -9,27 +9,29 @@ from battprob._modules import replace
 from battprob._random import generator
 from battprob._typing import Array, ArrayLike, Float
 from battprob.design._targets import (
-    Drawn,
+    TargetDraws,
     draw_targets,
-    laws_of,
-    means_at_tested,
+    marginals_of_targets,
+    means_at_observed,
     require_targets,
-    values_of,
+    values_at_rows,
 )
-from battprob.design.acquisition import AbstractLogAcquisition, prepared
+from battprob.design.acquisition import AbstractMultiTargetAcquisition, prepared
 
 
-class LogChebyshevEI(AbstractLogAcquisition):
-    r"""Log expected improvement of the target that is worst off, for any number of them.
+class LogChebyshevEI(AbstractMultiTargetAcquisition):
+    r"""Log expected improvement of the smallest scaled target, for any number of targets.
 
-    Of $g(x) = \min_j (f_j(x) - w_j)/s_j$ with scales s: since targets are independent,
+    The function is $g(x) = \min_j (f_j(x) - w_j)/s_j$ with scales s (Chebyshev
+    scalarisation). Since targets are independent,
     $E(g - g^\star)_+ = \int_{g^\star}^\infty \prod_j P(f_j > w_j + s_j t)\,dt$ is one
-    integral, by 64 nodes. Scales drawn anew for every test lead along the whole front.
+    integral, computed with 64 nodes. With new random scales for each test, the tests
+    cover the whole Pareto front.
 
     Args:
-        worst: values w [j] from which targets count.
-        scale: s [j], what one target is worth in another; default a random direction,
-            times the range of each target above `worst` among the rows tested.
+        worst: reference value w [j] of each target.
+        scale: s [j], one scale for each target; default a random direction, times the
+            range of each target above `worst` among the observed rows.
 
     References:
         Knowles, IEEE Trans. Evol. Comput. 10 (2006) 50, eq. 2,
@@ -39,69 +41,73 @@ class LogChebyshevEI(AbstractLogAcquisition):
     worst: Float[Array, " j"]
     scale: Float[Array, " j"] | None
     best: Float[Array, " z"] | None
-    drawn: tuple[Drawn, ...] | None
+    draws: tuple[TargetDraws, ...] | None
 
     def __init__(self, worst: ArrayLike, scale: ArrayLike | None = None):
         dtype = jnp.result_type(float)
         self.worst = jnp.asarray(worst, dtype)
         self.scale = None if scale is None else jnp.asarray(scale, dtype)
-        self.best = self.drawn = None
+        self.best = self.draws = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
         del reference
         require_targets(posterior, self.worst)
-        means, scale = means_at_tested(posterior), self.scale
+        means, scale = means_at_observed(posterior), self.scale
         if scale is None:
-            reach = np.maximum(means.max(0) - np.asarray(self.worst), _LEAST_REACH)
-            direction = generator(key).dirichlet(np.ones(len(reach)))
-            scale = jnp.asarray(reach * direction, self.worst.dtype)
+            extent = np.maximum(means.max(0) - np.asarray(self.worst), _LEAST_EXTENT)
+            direction = generator(key).dirichlet(np.ones(len(extent)))
+            scale = jnp.asarray(extent * direction, self.worst.dtype)
         values = means[None]
-        drawn = None
+        draws = None
         if pending is not None and np.size(pending):
-            drawn = draw_targets(posterior, pending, key=key)
-            running = values_of(drawn, len(np.asarray(pending)))
-            fixed = np.broadcast_to(means, (len(running), *means.shape))
-            values = np.concatenate([fixed, running], axis=1)
-        worst_off = np.min((values - np.asarray(self.worst)) / np.asarray(scale), -1)
-        best = jnp.asarray(worst_off.max(1), self.worst.dtype)
-        return replace(self, scale=scale, best=best, drawn=drawn)
+            draws = draw_targets(posterior, pending, key=key)
+            drawn = values_at_rows(draws, len(np.asarray(pending)))
+            observed = np.broadcast_to(means, (len(drawn), *means.shape))
+            values = np.concatenate([observed, drawn], axis=1)
+        smallest = np.min((values - np.asarray(self.worst)) / np.asarray(scale), -1)
+        best = jnp.asarray(smallest.max(1), self.worst.dtype)
+        return replace(self, scale=scale, best=best, draws=draws)
 
     def values(self, posterior, x):
         best, scale = prepared(self.best, self), prepared(self.scale, self)
-        laws = laws_of(posterior, self.drawn, x)
-        return _log_gain_of_least(laws, self.worst, scale, best)
+        marginals = marginals_of_targets(posterior, self.draws, x)
+        return _log_improvement_of_smallest(marginals, self.worst, scale, best)
 
 
-def _log_gain_of_least(laws, worst, scale, best):
-    """Log of the integral, from `best` [z] to where the first target hardly reaches."""
-    node, weight = np.polynomial.legendre.leggauss(_NODES)
+def _log_improvement_of_smallest(marginals, worst, scale, best):
+    """Log of the integral, from `best` [z] to where one survival function vanishes."""
+    node, weight = np.polynomial.legendre.leggauss(_NUM_NODES)
     node, weight = (
         jnp.asarray(a, scale.dtype) for a in (0.5 * node + 0.5, 0.5 * weight)
     )
-    ends = [_reach(law, worst[j], scale[j], best) for j, law in enumerate(laws)]
-    end = jax.lax.stop_gradient(jnp.min(jnp.stack(ends), axis=0))
-    t = best[:, None, None] + end[:, None] * node[None, :, None]
+    lengths = [
+        _length(target, worst[j], scale[j], best) for j, target in enumerate(marginals)
+    ]
+    # The integrand vanishes at the end, so the end contributes nothing to the gradient.
+    length = jax.lax.stop_gradient(jnp.min(jnp.stack(lengths), axis=0))
+    t = best[:, None, None] + length[:, None] * node[None, :, None]
     log_survival = sum(
-        _log_survival(law, worst[j] + scale[j] * t) for j, law in enumerate(laws)
+        _log_survival(target, worst[j] + scale[j] * t)
+        for j, target in enumerate(marginals)
     )
-    terms = log_survival + jnp.log(weight)[None, :, None] + jnp.log(end)[:, None]
+    terms = log_survival + jnp.log(weight)[None, :, None] + jnp.log(length)[:, None]
     return logsumexp(terms, axis=(0, 1)) - np.log(len(best))
 
 
-def _reach(law, worst, scale, best):
-    """How far above `best` the target may reach, in units of g: to 1e-18 or so."""
-    sd = jnp.sqrt(law.variance)
-    z = (law.mean - worst - scale * best[:, None, None]) / sd
-    # Far below the bar, what exceeds it does so by an exponential of scale sd / |z|.
-    reach = jnp.where(z > -5, z + 9, 40 / jnp.maximum(-z, 5.0))
-    return jnp.max(sd * reach, axis=1) / scale
+def _length(target, worst, scale, best):
+    """Length of the interval above `best`, in units of g; beyond it, P < 1e-18."""
+    sd = jnp.sqrt(target.variance)
+    z = (target.mean - worst - scale * best[:, None, None]) / sd
+    # Far in the tail, the excess over the bound is exponential with scale sd / |z|.
+    length = jnp.where(z > -5, z + 9, 40 / jnp.maximum(-z, 5.0))
+    return jnp.max(sd * length, axis=1) / scale
 
 
-def _log_survival(law, bar):
-    """Log P(f > bar) [z t m]."""
-    z = (law.mean[:, None] - bar[:, :, None]) / jnp.sqrt(law.variance)[:, None]
-    return logsumexp(law.log_weight[:, None] + log_ndtr(z), axis=2)
+def _log_survival(target, bound):
+    """Log P(f > bound) [z t m]."""
+    z = (target.mean[:, None] - bound[:, :, None]) / jnp.sqrt(target.variance)[:, None]
+    return logsumexp(target.log_weight[:, None] + log_ndtr(z), axis=2)
 
 
-_NODES = 64
-_LEAST_REACH = 1e-12
+_NUM_NODES = 64
+_LEAST_EXTENT = 1e-12  # a target that exceeds `worst` nowhere still needs a scale

@@ -1,4 +1,4 @@
-"""Acquisitions weighed by the probability that a test is allowed, and by what it costs."""
+"""Acquisitions that are multiplied by the probability of feasibility or divided by cost."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,25 +10,27 @@ from jax.scipy.special import log_ndtr, logsumexp
 from battprob._errors import DataError
 from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Float
-from battprob.design._posterior_view import keeping, lean
+from battprob.design._posterior_view import for_prediction, with_observed
 from battprob.design.acquisition import AbstractLogAcquisition
 from battprob.predictive import ClassPredictive, Predictive
 
 
 class Constrained(AbstractLogAcquisition):
-    r"""An acquisition times the probability that the outcome of the test is allowed.
+    r"""An acquisition times the probability that the outcome of the test is feasible.
 
-    $\log a(x) + \log P(l \le y_c(x) \le u)$, with $y_c$ another quantity of the same test
-    (a peak temperature, a gas volume) that has a posterior of its own; its noise counts,
-    for it is this test that must be safe. Of a classifier it is the probability of outcome
-    1. Several limits are wrapped one around another.
+    $\log a(x) + \log P(l \le y_c(x) \le u)$. Here $y_c$ is another quantity of the same
+    test (a peak temperature, a gas volume) with its own posterior; its noise counts,
+    because the single test must stay within the limits. For a classifier, the
+    probability is that of class 1. For several limits, nest one `Constrained` in
+    another.
 
-    What is to be improved on is the best of the rows that are likelier allowed than not.
+    The incumbent of the acquisition is chosen among the observed rows that are feasible
+    with a probability of at least one half.
 
     Args:
-        acquisition: in log space.
-        posterior: of the quantity that has limits.
-        lower, upper: limits on it, in its unit.
+        acquisition: an acquisition whose value is a logarithm.
+        posterior: posterior of the quantity that has limits.
+        lower, upper: limits, in the unit of the quantity.
 
     References:
         Gelbart, Snoek and Adams, UAI (2014), arXiv:1403.5607, eq. 4.
@@ -49,17 +51,17 @@ class Constrained(AbstractLogAcquisition):
     ):
         require_log(acquisition, "Constrained")
         self.acquisition = acquisition
-        self.posterior = lean(posterior)
+        self.posterior = for_prediction(posterior)
         self.lower = jnp.asarray(lower, jnp.result_type(float))
         self.upper = jnp.asarray(upper, jnp.result_type(float))
 
     def prepare(self, posterior, reference, *, key, pending=None):
         rows = posterior.dataset.x
-        log_chance = np.asarray(self._log_probability(rows))
-        # Where none is likely allowed, the likeliest has to do.
-        allowed = log_chance >= min(np.log(0.5), log_chance.max())
-        kept = keeping(posterior, allowed)
-        inner = self.acquisition.prepare(kept, reference, key=key, pending=pending)
+        log_probability = np.asarray(self._log_probability(rows))
+        # If no observed row is likely to be feasible, use the most likely one.
+        threshold = min(np.log(0.5), log_probability.max())
+        feasible = with_observed(posterior, log_probability >= threshold)
+        inner = self.acquisition.prepare(feasible, reference, key=key, pending=pending)
         return replace(self, acquisition=inner)
 
     def values(self, posterior, x):
@@ -73,17 +75,17 @@ class Constrained(AbstractLogAcquisition):
 
 
 class PerCost(AbstractLogAcquisition):
-    r"""An acquisition per unit of cost: a long test must promise more than a short one.
+    r"""An acquisition per unit of cost, $\log a(x) - p \log c(x)$.
 
-    $\log a(x) - p \log c(x)$.
+    An expensive test is chosen only if its acquisition value is larger in proportion.
 
     Args:
-        acquisition: in log space.
-        cost: positive cost of every row, of rows [m d], in JAX operations; such as
-            `lambda x: posterior.predict(x).mean` where a posterior knows how long a test
-            takes.
-        power: p; between 0 (cost plays no part) and 1, to be raised as the budget is
-            spent.
+        acquisition: an acquisition whose value is a logarithm.
+        cost: function of rows [m d] that returns the positive cost of each, in JAX
+            operations, for example `lambda x: posterior.predict(x).mean` with a posterior
+            of the duration of a test. To save a campaign with it, use a function defined
+            with `def` at the top of a module and decorated with `battprob.register`.
+        power: p, between 0 (cost is ignored) and 1; it may grow as the budget is spent.
 
     References:
         Snoek, Larochelle and Adams, NeurIPS 25 (2012), section 3.2; Lee et al.,
@@ -111,32 +113,32 @@ class PerCost(AbstractLogAcquisition):
         return replace(self, acquisition=inner)
 
     def values(self, posterior, x):
-        return self.acquisition.values(posterior, x) - self.power * jnp.log(
-            self.cost(x)
-        )
+        value = self.acquisition.values(posterior, x)
+        return value - self.power * jnp.log(self.cost(x))
 
 
 def require_log(acquisition: Any, wrapper: str) -> None:
-    """Raise a DataError unless the value is the log of something positive."""
+    """Raise a DataError unless the value is the logarithm of a positive quantity."""
     if not isinstance(acquisition, AbstractLogAcquisition):
         raise DataError(
-            f"{wrapper} weighs the log of something positive (LogEI, LogNEI, LogPI, "
-            f"AugmentedEI, KnowledgeGradient, LogEHVI); {type(acquisition).__name__} is "
-            "not: wrap one of these"
+            f"{wrapper} needs an acquisition whose value is a logarithm (LogEI, LogNEI, "
+            f"LogPI, AugmentedEI, KnowledgeGradient, LogEHVI); "
+            f"{type(acquisition).__name__} is not: pass one of these"
         )
 
 
 def log_probability_between(
     pred: Predictive, lower: Float[Array, ""], upper: Float[Array, ""]
 ) -> Float[Array, " m"]:
-    """log P(lower <= y <= upper) of the next outcome, exact far outside as well."""
+    """log P(lower <= y <= upper) of one outcome, accurate in both tails."""
     least = jnp.finfo(pred.location.dtype).tiny ** 0.5
     scale = jnp.sqrt(jnp.maximum(pred.noise_variance + pred.function_variance, least))
     below, above = (
-        _standard(pred.transform.inverse(limit), end, pred.location, scale)
-        for limit, end in ((lower, -_FAR), (upper, _FAR))
+        _standardised(pred.transform.inverse(limit), end, pred.location, scale)
+        for limit, end in ((lower, -_UNBOUNDED), (upper, _UNBOUNDED))
     )
-    # In the tail where both are small, so that their difference is not lost.
+    # Φ(b) - Φ(a) cancels in the upper tail, where both are near one: use the mirrored
+    # interval in the lower tail instead.
     mirror = below + above > 0
     a, b = jnp.where(mirror, -above, below), jnp.where(mirror, -below, above)
     log_a, log_b = log_ndtr(a), log_ndtr(b)
@@ -144,11 +146,11 @@ def log_probability_between(
     return logsumexp(pred.log_weight + log_b + jnp.log1p(-jnp.exp(gap)), axis=(0, 1))
 
 
-def _standard(limit, end, location, scale):
-    """Limit in deviations from the location; `end` where there is none."""
-    there = jnp.isfinite(limit)
-    z = jnp.clip((jnp.where(there, limit, 0.0) - location) / scale, -_FAR, _FAR)
-    return jnp.where(there, z, end)
+def _standardised(limit, end, location, scale):
+    """Distance of the limit from the location, in scales; `end` if it is infinite."""
+    finite = jnp.isfinite(limit)
+    z = (jnp.where(finite, limit, 0.0) - location) / scale
+    return jnp.where(finite, jnp.clip(z, -_UNBOUNDED, _UNBOUNDED), end)
 
 
-_FAR = 1e6
+_UNBOUNDED = 1e6  # standard deviations: log Φ(-1e6) = -5e11 is still finite

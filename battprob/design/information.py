@@ -1,4 +1,4 @@
-"""What a test would tell, in nats: of the largest value, of the function, of a protocol."""
+"""Information that a test gives, in nats: about the maximum, the function, the component."""
 
 from typing import Any
 
@@ -9,29 +9,34 @@ from jax.scipy.stats import norm
 
 from battprob._numerics.normal import normal_nodes
 from battprob._typing import Array, Float
-from battprob.design._fantasies import Given, after, draw_function, run_tests
+from battprob.design._fantasies import (
+    Fantasies,
+    condition_on,
+    mean_fantasies,
+    sample_function,
+)
 from battprob.design._posterior_view import (
     as_rows,
-    function_law,
-    noise_variance,
-    require_gaussian,
-    tested,
+    expected_noise_variance,
+    function_marginals,
+    observed_rows,
+    require_function_moments,
 )
 from battprob.design.acquisition import AbstractAcquisition, prepared
 from battprob.predictive import ClassPredictive, Predictive
 
 
 class MaxValueEntropy(AbstractAcquisition):
-    r"""Information that a noisy test at x gives about the largest value f*, in nats.
+    r"""Information that a noisy test at x gives about the maximum f*, in nats.
 
-    With f* drawn jointly over the reference and tested rows, γ = (f* - μ)/σ and
-    ρ² = σ²/(σ² + noise), the mean over draws of
+    f* is drawn jointly over the reference rows and the observed rows. With
+    γ = (f* - μ)/σ and ρ² = σ²/(σ² + noise), the value is the mean over draws of
 
         -½ log(1 - ρ² r (γ + r)),   r = φ(γ)/Φ(γ)
 
-    the least information that the moments of y given f <= f* allow. Without noise it is a
-    little below the γ r/2 - log Φ(γ) of Wang and Jegelka (arXiv:1703.01968, eq. 6), which
-    does not see noise. Tests still running count as done.
+    which is the least information that is consistent with the first two moments of y
+    given f <= f*. Without noise it is slightly below γ r/2 - log Φ(γ) of Wang and Jegelka
+    (arXiv:1703.01968, eq. 6), which ignores noise. Pending tests count as complete.
 
     References:
         Moss, Leslie, Gonzalez and Rayson, J. Mach. Learn. Res. 22 (2021) 235,
@@ -39,80 +44,82 @@ class MaxValueEntropy(AbstractAcquisition):
     """
 
     largest: Float[Array, "s z"] | None = None
-    given: Given | None = None
+    fantasies: Fantasies | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        require_gaussian(posterior, "MaxValueEntropy")
-        rows = np.unique(
-            np.concatenate([tested(posterior), as_rows(reference)]), axis=0
-        )
-        drawn = draw_function(posterior, rows, key=key, num=_DRAWS)
-        return MaxValueEntropy(drawn.best(), run_tests(posterior, pending))
+        require_function_moments(posterior, "MaxValueEntropy")
+        rows = np.concatenate([observed_rows(posterior), as_rows(reference)])
+        rows = np.unique(rows, axis=0)
+        drawn = sample_function(posterior, rows, key=key, num=_NUM_DRAWS)
+        return MaxValueEntropy(drawn.best(), mean_fantasies(posterior, pending))
 
     def values(self, posterior, x):
         largest = prepared(self.largest, self)
-        law = function_law(after(posterior, self.given), x)
-        share = law.variance / (law.variance + noise_variance(posterior, x)[None])
-        scale = jnp.sqrt(law.variance)
-        gamma = (largest[:, :, None] - law.mean[:, None]) / scale[:, None]
+        marginals = function_marginals(condition_on(posterior, self.fantasies), x)
+        noise = expected_noise_variance(posterior, x)
+        fraction = marginals.variance / (marginals.variance + noise[None])
+        scale = jnp.sqrt(marginals.variance)
+        gamma = (largest[:, :, None] - marginals.mean[:, None]) / scale[:, None]
         ratio = jnp.exp(norm.logpdf(gamma) - log_ndtr(gamma))
-        # Variance left of f when it is at most f*, as a part of what it was.
-        left = jnp.clip(1 - ratio * (gamma + ratio), _LEAST_LEFT, 1.0)
-        told = -0.5 * jnp.log1p(-share[:, None] * (1 - left))
-        return jnp.sum(jnp.exp(law.log_weight) * told.mean(1), axis=0)
+        # Variance of f truncated at f*, relative to its variance before; rounding may
+        # take it out of (0, 1], where the logarithm below is not finite.
+        remaining = jnp.clip(1 - ratio * (gamma + ratio), _LEAST_REMAINING, 1.0)
+        information = -0.5 * jnp.log1p(-fraction[:, None] * (1 - remaining))
+        return jnp.sum(jnp.exp(marginals.log_weight) * information.mean(1), axis=0)
 
 
 class InformationGain(AbstractAcquisition):
-    r"""Information that a test gives about all that more tests would settle, in nats.
+    r"""Information that a test gives about the function and the parameters, in nats.
 
-    $I(y; f, \theta) = H(y) - E_{f,\theta} H(y \mid f, \theta)$: of a classifier the mutual
-    information of outcome and probability (BALD); of a Gaussian process near
-    ½ log(1 + epistemic/aleatoric). The noise of the instrument tells nothing. Of a mixture
-    of components with functions of their own, H(y | f, θ) is that with these at their
-    means. Tests still running count as done.
+    $I(y; f, \theta) = H(y) - E_{f,\theta} H(y \mid f, \theta)$. For a classifier this is
+    the mutual information of outcome and probability (BALD); for a Gaussian process it
+    is about ½ log(1 + epistemic/aleatoric). Noise gives no information. For a mixture
+    whose components have functions of their own, H(y | f, θ) is evaluated with these
+    functions at their means. Pending tests count as complete.
 
     References:
         Houlsby et al., arXiv:1112.5745 (2011), eq. 2; Lindley, Ann. Math. Stat. 27 (1956)
         986, doi:10.1214/aoms/1177728069.
     """
 
-    given: Given | None = None
+    fantasies: Fantasies | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
         del reference, key
-        return InformationGain(run_tests(posterior, pending))
+        return InformationGain(mean_fantasies(posterior, pending))
 
     def values(self, posterior, x):
-        pred = after(posterior, self.given).predict(x)
+        pred = condition_on(posterior, self.fantasies).predict(x)
         if isinstance(pred, ClassPredictive):
-            # At a certain outcome entropies have no slope.
-            tiny = jnp.finfo(pred.probability.dtype).eps
-            probability = jnp.clip(pred.probability, tiny, 1 - tiny)
+            # The gradient of an entropy is infinite at probabilities of zero and one.
+            eps = jnp.finfo(pred.probability.dtype).eps
+            probability = jnp.clip(pred.probability, eps, 1 - eps)
             return ClassPredictive(probability, pred.log_weight).mutual_information
-        everything = _entropy(
-            *_flat(pred, pred.noise_variance + pred.function_variance)
-        )
+        total = _entropy(*_flat(pred, pred.noise_variance + pred.function_variance))
         draw = logsumexp(pred.log_weight, axis=1)
-        inside = pred.log_weight - draw[:, None]
-        known = _entropy(
+        component = pred.log_weight - draw[:, None]
+        noise = _entropy(
             *(
                 jnp.moveaxis(field, 1, 0)
-                for field in (pred.location, _positive(pred.noise_variance), inside)
+                for field in (pred.location, _positive(pred.noise_variance), component)
             )
         )
-        return everything - jnp.sum(jnp.exp(draw) * known, axis=0)
+        return total - jnp.sum(jnp.exp(draw) * noise, axis=0)
 
 
 class ComponentInformation(AbstractAcquisition):
-    r"""Information that a test gives about which component a cell is of, in nats.
+    r"""Information that a test gives about the component of a cell, in nats.
 
     $I(y; k) = E \log p(y \mid k)/p(y)$ over the components (latent protocols, batches) of
-    the predictive mixture: the test that tells one protocol from another is where their
-    predictions differ by more than their spread. Nought for one component.
+    the predictive mixture. It is largest where the predictions of the components differ
+    by more than their standard deviations, and zero for a single component. Pending
+    tests are ignored.
 
     References:
         Lindley, Ann. Math. Stat. 27 (1956) 986, doi:10.1214/aoms/1177728069.
     """
+
+    needs_function_moments = False
 
     def prepare(self, posterior, reference, *, key, pending=None):
         del posterior, reference, key, pending
@@ -120,17 +127,16 @@ class ComponentInformation(AbstractAcquisition):
 
     def values(self, posterior, x):
         pred = posterior.predict(x)
-        total = pred.noise_variance + pred.function_variance
+        variance = pred.noise_variance + pred.function_variance
         component = logsumexp(pred.log_weight, axis=0)
-        within = pred.log_weight - component[None]
-        alone = _entropy(pred.location, _positive(total), within)
-        return _entropy(*_flat(pred, total)) - jnp.sum(
-            jnp.exp(component) * alone, axis=0
-        )
+        draw = pred.log_weight - component[None]
+        within = _entropy(pred.location, _positive(variance), draw)
+        total = _entropy(*_flat(pred, variance))
+        return total - jnp.sum(jnp.exp(component) * within, axis=0)
 
 
 def _flat(pred: Predictive, variance: Float[Array, "s k m"]) -> Any:
-    """A mixture over draws and components on one axis."""
+    """Location, variance and log weight with draws and components on one axis."""
     fields = (pred.location, _positive(variance), pred.log_weight)
     return (field.reshape(-1, field.shape[-1]) for field in fields)
 
@@ -140,24 +146,26 @@ def _entropy(
     variance: Float[Array, "j *b"],
     log_weight: Float[Array, "j *b"],
 ) -> Float[Array, "*b"]:
-    """Entropy of mixtures of Gaussians, by Gauss-Hermite nodes of every component."""
-    node, log_share = normal_nodes(_NODES)
-    shape = (_NODES, *(1,) * location.ndim)
-    node, share = (
-        jnp.asarray(a, location.dtype).reshape(shape) for a in (node, np.exp(log_share))
+    """Entropy of Gaussian mixtures of j parts, by Gauss-Hermite nodes of each part."""
+    node, log_node_weight = normal_nodes(_NUM_NODES)
+    shape = (_NUM_NODES, *(1,) * location.ndim)
+    node, node_weight = (
+        jnp.asarray(a, location.dtype).reshape(shape)
+        for a in (node, np.exp(log_node_weight))
     )
     scale = jnp.sqrt(variance)
     y = location[None] + scale[None] * node
-    # [node, made by j, seen by i, ...]
+    # Axes: node, part that y is drawn from, part whose density is evaluated, batch.
     log_density = norm.logpdf(y[:, :, None], location[None, None], scale[None, None])
     log_density = logsumexp(log_density + log_weight[None, None], axis=2)
-    return -jnp.sum(share * jnp.exp(log_weight)[None] * log_density, axis=(0, 1))
+    weight = node_weight * jnp.exp(log_weight)[None]
+    return -jnp.sum(weight * log_density, axis=(0, 1))
 
 
 def _positive(variance):
     return jnp.maximum(variance, jnp.finfo(variance.dtype).tiny ** 0.5)
 
 
-_DRAWS = 64
-_NODES = 24
-_LEAST_LEFT = 1e-9
+_NUM_DRAWS = 64
+_NUM_NODES = 24
+_LEAST_REMAINING = 1e-9

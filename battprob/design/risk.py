@@ -1,4 +1,4 @@
-"""Risk: what a row is good for when its noise is priced."""
+"""Risk-averse acquisitions: a row loses value in proportion to its noise."""
 
 from typing import Any
 
@@ -7,7 +7,10 @@ from jax.scipy.special import logsumexp
 
 from battprob._numerics.linear_algebra import safe_sqrt
 from battprob._typing import Array, ArrayLike, Float
-from battprob.design._posterior_view import AbstractBelief, require_gaussian
+from battprob.design._posterior_view import (
+    AbstractPosteriorView,
+    require_function_moments,
+)
 from battprob.design.acquisition import AbstractAcquisition
 from battprob.models.base import FunctionMoments
 from battprob.predictive import Predictive
@@ -16,20 +19,20 @@ from battprob.predictive import Predictive
 class RiskAverse(AbstractAcquisition):
     r"""Any acquisition, of the utility $u(x) = f(x) - \lambda\,\sigma(x)$ instead of f.
 
-    σ is the *aleatoric* standard deviation, what no further test removes: a row is worth
-    what it gives in a bad case. That σ(x) is itself not known makes u uncertain where
-    the noise is, and the acquisition goes and sees. The noise model matters most here:
-    `noise.LogLinear`, `noise.LatentGP`.
+    σ is the *aleatoric* standard deviation, which more tests do not reduce. Where σ(x) is
+    uncertain, u is uncertain too, and the acquisition explores. Use a noise model that
+    depends on x: `noise.LogLinear`, `noise.LatentGP`.
 
-    For Gaussian noise $f - \lambda\sigma$ is the quantile of y of level Φ(-λ), given f: its
-    value at risk (`RiskAverse.value_at_risk`).
+    For Gaussian noise $f - \lambda\sigma$ is the quantile of y at probability Φ(-λ), given
+    f: its value at risk (see `RiskAverse.value_at_risk`).
 
     Args:
-        acquisition: what is asked of u; the outermost wrapper is this one.
+        acquisition: acquisition of u. Other wrappers go inside of this one.
         weight: λ.
 
     References:
-        Makarova et al., NeurIPS (2021), arXiv:2111.03637, eq. 2 (there with the variance).
+        Makarova et al., NeurIPS (2021), arXiv:2111.03637, eq. 2 (with the variance in
+        place of the standard deviation).
     """
 
     acquisition: AbstractAcquisition
@@ -43,10 +46,14 @@ class RiskAverse(AbstractAcquisition):
     def value_at_risk(
         cls, acquisition: AbstractAcquisition, level: float
     ) -> "RiskAverse":
-        """Of the quantile of y at `level` (0.05: what 19 outcomes of 20 exceed).
+        """The acquisition of a quantile of y.
+
+        Args:
+            acquisition: acquisition of the quantile.
+            level: probability of the quantile; 19 of 20 outcomes exceed that at 0.05.
 
         Raises:
-            ValueError: `level` is no probability.
+            ValueError: `level` is not between 0 and 1.
         """
         from scipy.special import ndtri
 
@@ -55,19 +62,22 @@ class RiskAverse(AbstractAcquisition):
         return cls(acquisition, -float(ndtri(level)))
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        utility = Utility(posterior, self.weight)
+        utility = UtilityPosterior(posterior, self.weight)
         inner = self.acquisition.prepare(utility, reference, key=key, pending=pending)
         return RiskAverse(inner, self.weight)
 
     def values(self, posterior, x):
-        return self.acquisition.values(Utility(posterior, self.weight), x)
+        utility = UtilityPosterior(posterior, self.weight)
+        return self.acquisition.values(utility, x)
 
 
-class Utility(AbstractBelief):
-    r"""A posterior whose function is $f - \lambda\sigma$; what it predicts is y less that.
+class UtilityPosterior(AbstractPosteriorView):
+    r"""Posterior of the utility $f - \lambda\sigma$; it predicts $y - \lambda\sigma$.
+
+    σ differs between the draws of a prediction, so each of them is a draw of the utility.
 
     Args:
-        posterior: one with joint moments of its function.
+        posterior: posterior with joint moments of its function.
         weight: λ.
     """
 
@@ -75,7 +85,7 @@ class Utility(AbstractBelief):
     weight: Float[Array, ""]
 
     def __init__(self, posterior: Any, weight: ArrayLike = 1.0):
-        require_gaussian(posterior, "the utility of a mean less a deviation")
+        require_function_moments(posterior, "RiskAverse")
         self.posterior = posterior
         self.weight = jnp.asarray(weight, jnp.result_type(float))
 
@@ -87,11 +97,15 @@ class Utility(AbstractBelief):
     def scaling(self):
         return self.posterior.scaling
 
+    @property
+    def function_draws(self):
+        return jnp.arange(len(self.posterior.function_draws))
+
     def predict(self, x):
         pred = self.posterior.predict(x)
-        price = self.weight * safe_sqrt(pred.noise_variance)
+        penalty = self.weight * safe_sqrt(pred.noise_variance)
         return Predictive(
-            pred.location - price,
+            pred.location - penalty,
             pred.noise_variance,
             pred.function_variance,
             pred.log_weight,
@@ -101,14 +115,14 @@ class Utility(AbstractBelief):
     def reference_points(self, rows):
         return self.posterior.reference_points(rows)
 
-    def function_moments(self, x, at):
-        moments = self.posterior.function_moments(x, at)
+    def function_moments(self, x, reference):
+        moments = self.posterior.function_moments(x, reference)
         pred = self.posterior.predict(x)
-        # The predictive has several levels of the noise to every draw of the function.
-        levels = len(pred.location) // len(moments.mean)
+        # A prediction has several values of the noise for each draw of the function.
         mean, variance, covariance = (
-            jnp.repeat(field, levels, axis=0) for field in moments[:3]
+            jnp.take(field, self.posterior.function_draws, axis=0)
+            for field in (moments.mean, moments.variance, moments.covariance)
         )
-        price = self.weight * safe_sqrt(pred.noise_variance[:, 0])
+        penalty = self.weight * safe_sqrt(pred.noise_variance[:, 0])
         log_weight = logsumexp(pred.log_weight[:, :, 0], axis=1)
-        return FunctionMoments(mean - price, variance, covariance, log_weight)
+        return FunctionMoments(mean - penalty, variance, covariance, log_weight)

@@ -1,4 +1,4 @@
-"""`Space`: what may be tested, and its columns as models see them."""
+"""`Space`: the points that can be tested, and their columns in a model."""
 
 import dataclasses
 import functools
@@ -12,7 +12,13 @@ import numpy as np
 from battprob._errors import DataError
 from battprob._random import generator
 from battprob._typing import ArrayLike, Float, PRNGKey
-from battprob.design._polytope import Box, Linear, Polytope, drawn_inside, polytope
+from battprob.design._polytope import (
+    Box,
+    LinearSystem,
+    Polytope,
+    move_inside,
+    polytope,
+)
 from battprob.design.dimensions import (
     Categorical,
     Dimension,
@@ -20,23 +26,24 @@ from battprob.design.dimensions import (
     Point,
     Real,
     Simplex,
-    own_columns,
+    column_slices,
 )
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """The product of its dimensions, less what constraints or a list of candidates exclude.
+    """All points that can be tested: a product of dimensions, with constraints.
 
     Args:
-        dimensions: of which a point has all names.
-        constraints: linear ones, on `Real` dimensions and parts of a `Simplex`.
-        candidates: the points that can be tested, where these are a list; any table of
-            columns, or one dictionary a point. None: all points of the space.
+        dimensions: dimensions; a point has the names of all of them.
+        constraints: linear constraints on `Real` dimensions and parts of a `Simplex`.
+        candidates: the only points that can be tested, as a table of columns or one
+            dictionary for each point; None for all points of the space.
         repeats: whether a candidate may be tested again.
 
     Raises:
-        DataError: names repeat, a constraint cannot be met, or a candidate lies outside.
+        DataError: names repeat, the constraints cannot be satisfied, or a candidate is
+            outside of the space.
 
     Example:
         >>> space = Space(Real("c1", 3.6, 8.0), Categorical("additive", ["VC", "FEC"]))
@@ -61,7 +68,7 @@ class Space:
         object.__setattr__(self, "candidates", None)
         object.__setattr__(self, "repeats", repeats)
         _require_names(self)
-        _ = self.shape  # refuses what cannot be met
+        _ = self.feasible  # raises if the constraints cannot be satisfied
         if candidates is not None:
             rows = self._listed(_points(candidates))
             object.__setattr__(self, "candidates", rows)
@@ -74,11 +81,13 @@ class Space:
         units: Mapping[str, str] | None = None,
         repeats: bool = True,
     ) -> "Space":
-        """The space of a table: numbers between their least and largest, and categories.
+        """The space of a table: each column of text is `Categorical`, others are `Real`.
+
+        The bounds of a number are its smallest and largest value in the table.
 
         Args:
-            candidates: a table of columns, or one dictionary a point.
-            units: of the columns that have one.
+            candidates: table of columns, or one dictionary for each point.
+            units: unit of each column that has one.
             repeats: whether a candidate may be tested again.
 
         Example:
@@ -104,43 +113,43 @@ class Space:
 
     @property
     def units(self) -> dict[str, str]:
-        """Unit of every name that has one."""
+        """Unit of each dimension that has one."""
         return {own.name: own.unit for own in self.dimensions if own.unit}
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the model's columns."""
+        """Names of the columns of a row."""
         return tuple(itertools.chain(*(own.columns for own in self.dimensions)))
 
     @property
     def num_columns(self) -> int:
-        """How many columns a model sees."""
+        """Number of columns of a row."""
         return len(self.columns)
 
     @functools.cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest value of every column."""
+        """Smallest and largest value of each column."""
         low, high = zip(*(own.bounds for own in self.dimensions), strict=True)
         return np.concatenate(low), np.concatenate(high)
 
     @functools.cached_property
     def continuous(self) -> np.ndarray:
-        """Positions of the columns that vary continuously."""
+        """Indices of the continuous columns."""
         flags = [[own.continuous] * len(own.columns) for own in self.dimensions]
         return np.flatnonzero(np.concatenate(flags))
 
     @functools.cached_property
-    def shape(self) -> Box | Polytope:
-        """The continuous columns as the image of unconstrained vectors."""
+    def feasible(self) -> Box | Polytope:
+        """Feasible set of the continuous columns, with its map from free vectors."""
         low, high = (end[self.continuous] for end in self.bounds)
-        linear = self._linear()
-        if len(linear.equal) == len(linear.below) == 0:
+        system = self._linear_system()
+        if len(system.equal) == len(system.below) == 0:
             return Box(jnp.asarray(low), jnp.asarray(high - low))
-        return polytope(low, high, linear)
+        return polytope(low, high, system)
 
     @functools.cached_property
     def candidate_rows(self) -> np.ndarray | None:
-        """The listed candidates, encoded [candidates, columns]; None without a list."""
+        """Rows of the candidates [candidates, columns]; None without candidates."""
         if self.candidates is None:
             return None
         return self.encode(
@@ -148,18 +157,21 @@ class Space:
         )
 
     def encode(self, points: Sequence[Point]) -> Float[np.ndarray, "n d"]:
-        """Rows for a model.
+        """Rows of points, the features of a model.
+
+        Args:
+            points: one dictionary for each point.
 
         Raises:
-            DataError: a name is missing or unknown, or a value is outside the space; the
-                message says which point, counting from 0.
+            DataError: a name is missing or unknown, or a value is outside of the space;
+                the message gives the index of the point.
         """
         return np.array(
             [self._row(i, point) for i, point in enumerate(points)]
         ).reshape(len(points), self.num_columns)
 
     def decode(self, x: ArrayLike) -> list[dict[str, Any]]:
-        """Points of rows."""
+        """Points of rows, the inverse of `encode`."""
         return [
             {
                 name: value
@@ -170,10 +182,14 @@ class Space:
         ]
 
     def sample(self, num: int, *, key: PRNGKey) -> Float[np.ndarray, "num d"]:
-        """Rows spread evenly over the space: a scrambled Sobol sequence.
+        """Rows that cover the space evenly, from a scrambled Sobol sequence.
 
-        Of candidates, `num` different ones (or all) in random order. Where constraints cut
-        the space, what would fall outside is drawn inwards to a random depth.
+        From a list of candidates, `num` different ones (or all) in random order. With
+        constraints, rows outside of them are moved inside, to a random depth.
+
+        Args:
+            num: number of rows.
+            key: PRNG key.
         """
         rng = generator(key)
         if self.candidate_rows is not None:
@@ -182,29 +198,33 @@ class Space:
         widths = [own.num_uniform for own in self.dimensions]
         uniform = _sobol(num, sum(widths), rng)
         parts = np.split(uniform, np.cumsum(widths)[:-1], axis=1)
-        return self._inside(
-            np.concatenate(
-                [own.spread(u) for own, u in zip(self.dimensions, parts, strict=True)],
-                axis=1,
-            ),
-            rng,
-        )
+        columns = [
+            own.from_uniform(u) for own, u in zip(self.dimensions, parts, strict=True)
+        ]
+        return self._moved_inside(np.concatenate(columns, axis=1), rng)
 
     def near(
         self, x: Float[np.ndarray, "m d"], num: int, *, key: PRNGKey
     ) -> Float[np.ndarray, "num d"]:
-        """Rows scattered around those of `x`, continuous columns by a few per cent."""
+        """Rows at random small distances from rows of `x`, in the continuous columns.
+
+        Args:
+            x: rows [m d].
+            num: number of rows.
+            key: PRNG key.
+        """
         rng = generator(key)
         low, high = self.bounds
         rows = x[rng.integers(len(x), size=num)].copy()
-        moves = _NEAR * rng.standard_t(_TAILS, size=rows.shape) * (high - low)
+        # Heavy tails: most rows are very near, a few far enough to leave a local maximum.
+        steps = _NEAR * rng.standard_t(_DEGREES, size=rows.shape) * (high - low)
         columns = self.continuous
-        moved = np.clip(rows + moves, low, high)
+        moved = np.clip(rows + steps, low, high)
         rows[:, columns] = moved[:, columns]
-        return self._inside(rows, rng)
+        return self._moved_inside(rows, rng)
 
     def neighbours(self, row: Float[np.ndarray, " d"]) -> Float[np.ndarray, "m d"]:
-        """Rows that differ in one category, or by one in one whole number."""
+        """Rows that differ in one category, or by one in one integer."""
         rows = []
         for own, columns in self._columns_of_each:
             for other in own.neighbours(row[columns]):
@@ -214,68 +234,70 @@ class Space:
 
     @functools.cached_property
     def _columns_of_each(self):
-        return list(zip(self.dimensions, own_columns(self.dimensions), strict=True))
+        return list(zip(self.dimensions, column_slices(self.dimensions), strict=True))
 
-    def _row(self, place, point):
+    def _row(self, index, point):
         if set(point) != set(self.names):
             raise DataError(
-                f"point {place} has the names {sorted(point)}; expected {sorted(self.names)}"
+                f"point {index} must have the names {sorted(self.names)}; got "
+                f"{sorted(point)}"
             )
         try:
             row = list(itertools.chain(*(own.encode(point) for own in self.dimensions)))
         except DataError as error:
-            raise DataError(f"point {place}: {error}") from None
-        broken = [text for own in self.constraints if (text := own.broken_by(point))]
-        if broken:
-            raise DataError(f"point {place} breaks a constraint: {broken[0]}")
+            raise DataError(f"point {index}: {error}") from None
+        for constraint in self.constraints:
+            if violation := constraint.violation(point):
+                raise DataError(f"point {index} violates a constraint: {violation}")
         return row
 
     def _listed(self, points):
-        self.encode(points)
+        self.encode(points)  # validates them
         if len(points) == 0:
-            raise DataError("candidates must not be empty")
+            raise DataError("candidates must have at least one point; got none")
         return tuple(tuple(_plain(point[n]) for n in self.names) for point in points)
 
-    def _inside(self, rows, rng):
-        if isinstance(self.shape, Polytope):
-            inside = drawn_inside(self.shape, rows[:, self.continuous], rng)
+    def _moved_inside(self, rows, rng):
+        if isinstance(self.feasible, Polytope):
+            inside = move_inside(self.feasible, rows[:, self.continuous], rng)
             rows[:, self.continuous] = inside
         return rows
 
-    def _linear(self):
-        """All that is said of continuous columns beyond their bounds."""
+    def _linear_system(self):
+        """Constraints of the continuous columns, apart from their bounds."""
         position = {column: i for i, column in enumerate(self.continuous)}
         num = len(position)
-        where, equal, below = {}, [], []
+        affine, equal, below = {}, [], []
         for own, columns in self._columns_of_each:
-            place = [position.get(i, -1) for i in range(columns.start, columns.stop)]
+            index = [position.get(i, -1) for i in range(columns.start, columns.stop)]
             for name, (weights, constant) in own.affine().items():
                 row = np.zeros(num)
-                row[place] = weights
-                where[name] = (row, constant)
+                row[index] = weights
+                affine[name] = (row, constant)
             if isinstance(own, Simplex) and len(own.parts) > 2:
-                equal.append((sum(where[part][0] for part in own.parts), 1.0))
+                equal.append((sum(affine[part][0] for part in own.parts), 1.0))
         for constraint in self.constraints:
-            row, constant = _summed(constraint, where)
+            row, constant = _weighted_sum(constraint, affine)
             if constraint.equal_to is not None:
                 equal.append((row, constraint.equal_to - constant))
             if constraint.at_most is not None:
                 below.append((row, constraint.at_most - constant))
             if constraint.at_least is not None:
                 below.append((-row, constant - constraint.at_least))
-        return Linear(*_stacked(equal, num), *_stacked(below, num))
+        return LinearSystem(*_stacked(equal, num), *_stacked(below, num))
 
 
-def _summed(constraint, where):
-    """A constraint's weighted sum as weights of the columns, and a constant."""
-    unknown = [name for name in constraint.names if name not in where]
+def _weighted_sum(constraint, affine):
+    """The sum of a constraint, as weights of the columns and a constant."""
+    unknown = [name for name in constraint.names if name not in affine]
     if unknown:
         raise DataError(
-            f"a constraint names {unknown[0]!r}: constraints are on numbers (Real, without "
-            f"log) and parts, here {sorted(where)}; for others list the candidates"
+            f"a constraint names {unknown[0]!r}, which it cannot use: constraints use "
+            f"Real dimensions without log and parts of a Simplex, here {sorted(affine)}; "
+            "for other restrictions pass the feasible points as candidates"
         )
     pairs = [
-        (weight, where[name])
+        (weight, affine[name])
         for name, weight in zip(constraint.names, constraint.weights, strict=True)
     ]
     row = sum(weight * own for weight, (own, _) in pairs)
@@ -292,13 +314,13 @@ def _stacked(rows, num):
 def _sobol(num, width, rng):
     from scipy.stats import qmc
 
-    # Balanced in powers of two: more are made than are asked for.
+    # Only a power of two of Sobol points is balanced: draw that many, use the first.
     power = max(num - 1, 1).bit_length()
     return qmc.Sobol(width, rng=rng).random_base2(power)[:num]
 
 
 def _points(table):
-    """One dictionary a row of any table."""
+    """One dictionary for each row of a table of any kind."""
     if isinstance(table, Sequence):
         return [dict(point) for point in table]
     names = list(table.columns) if hasattr(table, "columns") else list(table)
@@ -307,19 +329,22 @@ def _points(table):
 
 
 def _plain(value):
-    """Python's own number or text, so that it reads back the same from JSON."""
+    """A Python number or text, which JSON stores exactly."""
     return value.item() if isinstance(value, np.generic) else value
 
 
 def _require_names(space):
     names = space.names
     repeated = [name for name in names if names.count(name) > 1]
-    if not names or repeated:
+    if not names:
+        raise DataError("a space needs at least one dimension; got none")
+    if repeated:
         raise DataError(
-            f"a space needs dimensions of different names; {repeated[:1]} repeats"
-            if repeated
-            else "a space needs at least one dimension"
+            f"dimensions of a space need different names; {repeated[0]!r} repeats"
         )
 
 
-_NEAR, _TAILS = 0.03, 3  # scale as a share of the range, degrees of freedom
+_NEAR, _DEGREES = (
+    0.03,
+    3,
+)  # scale relative to the range, degrees of freedom of Student's t

@@ -7,13 +7,20 @@ from battprob._errors import DataError
 from battprob._modules import replace
 from battprob._typing import PRNGKey
 from battprob.dataset import Dataset
-from battprob.design._observations import Scale
+from battprob.design._observations import ModelScale
+from battprob.design._parts import (
+    fit_for,
+    require_acquisition,
+    require_key,
+    require_matching_model,
+    require_model,
+)
 from battprob.design._recommend import choose
 from battprob.design.acquisition import AbstractAcquisition
 from battprob.design.defaults import default_model
 from battprob.design.improvement import LogNEI
 from battprob.design.space import Space
-from battprob.design.suggestions import Suggestions, explained
+from battprob.design.suggestions import Suggestions, with_prediction
 from battprob.models.base import AbstractModel
 from battprob.transforms import Identity
 
@@ -28,19 +35,21 @@ def suggest(
     model: AbstractModel | None = None,
     maximise: bool = True,
 ) -> Suggestions:
-    """The next `num` tests, given results; nothing is kept between calls.
+    """The next `num` tests, given a data set of results; nothing is stored.
 
     Args:
-        dataset: results, whose features are `space.columns` (as of `space.encode`).
-        space: what may be tested.
+        dataset: results; its features are the columns of `space`, `x` is
+            `space.encode(points)`.
+        space: points that can be tested.
         key: PRNG key.
-        num: how many tests.
-        acquisition: what a test is worth; default `LogNEI()`.
-        model: default a Gaussian process.
-        maximise: False where small results are good.
+        num: number of tests.
+        acquisition: acquisition of a test; default `LogNEI()`.
+        model: model of the results; default `default_model()`.
+        maximise: False if the target is to be minimised.
 
     Raises:
-        DataError: features of `dataset` are not the columns of `space`.
+        DataError: the features of `dataset` are not the columns of `space`.
+        TypeError: `key`, `model` or `acquisition` is of the wrong kind.
 
     Example:
         >>> import jax, numpy as np
@@ -54,16 +63,23 @@ def suggest(
     """
     if dataset.feature_names != space.columns:
         raise DataError(
-            f"the dataset has features {list(dataset.feature_names)}, the space has columns "
-            f"{list(space.columns)}: make x by space.encode(points)"
+            f"the dataset has the features {list(dataset.feature_names)}, the space the "
+            f"columns {list(space.columns)}: make x with space.encode(points) and pass "
+            "feature_names=space.columns"
         )
-    scale = Scale(dataset.transform, maximise)
+    require_key(key)
+    scale = ModelScale(dataset.transform, maximise)
     known = dataset.noise_variance is not None
     model = default_model(known_noise=known) if model is None else model
+    acquisition = LogNEI() if acquisition is None else acquisition
+    require_model(model)
+    require_acquisition(acquisition)
+    require_matching_model(model, acquisition)
     key_fit, key_choice = jax.random.split(key)
-    posterior = model.fit(_to_be_large(dataset, scale), key=key_fit)
+    data = _on_model_scale(dataset, scale)
+    posterior = fit_for(acquisition, model, data, key=key_fit)
     rows, values = choose(
-        LogNEI() if acquisition is None else acquisition,
+        acquisition,
         posterior,
         space,
         num=num,
@@ -72,14 +88,13 @@ def suggest(
         excluded=None if space.repeats else np.asarray(dataset.x),
     )
     ids = tuple(range(1, num + 1))
-    plain = Suggestions(
-        ids, tuple(space.decode(rows)), dataset.target_name, dataset.target_unit
-    )
-    return explained(plain, scale.back(posterior.predict(rows)), values)
+    points = tuple(space.decode(rows))
+    plain = Suggestions(ids, points, dataset.target_name, dataset.target_unit)
+    return with_prediction(plain, scale.to_target(posterior.predict(rows)), values)
 
 
-def _to_be_large(dataset, scale):
-    """The dataset on the model's scale, where large is good."""
+def _on_model_scale(dataset, scale):
+    """The data set with its target on the scale of the model, where it is maximised."""
     padded = dataset.padded()
-    y = jax.numpy.asarray(scale.inverse(padded.y))
+    y = jax.numpy.asarray(scale.from_target(padded.y))
     return replace(padded, y=y, transform=Identity())

@@ -1,4 +1,4 @@
-"""`Suggestions`: tests to run, and why."""
+"""`Suggestions`: points to test, with their predictions."""
 
 import csv
 import dataclasses
@@ -16,16 +16,16 @@ from battprob.predictive import Predictive
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Suggestions:
-    """Tests that a campaign asks for, or the point that it recommends.
+    """Tests that a campaign suggests, or the point that it recommends.
 
     Attributes:
-        ids: number of each test in its campaign.
-        points: what to test.
-        target, unit: what is measured, and in which unit.
-        mean: what is expected of each; None for tests spread over the space.
-        aleatoric, epistemic: variance of a test's own noise, and of what is not known of
-            the target's mean there.
-        value: of the acquisition; in a batch, given the tests before.
+        ids: number of each test in its campaign; 0 for a recommendation.
+        points: points to test.
+        target, unit: name and unit of the result.
+        mean: predicted mean of each result; None for initial tests.
+        aleatoric, epistemic: variance of the noise of one test, and variance of the
+            predicted mean.
+        value: value of the acquisition; in a batch, with the tests before it as pending.
     """
 
     ids: tuple[int, ...]
@@ -40,10 +40,9 @@ class Suggestions:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def take(self, places: Any) -> "Suggestions":
-        """Those at `reference_points`, in that order: of tests that end one by one."""
-        chosen = np.arange(len(self))[places]
-        chosen = np.atleast_1d(chosen)
+    def take(self, index: Any) -> "Suggestions":
+        """The tests at `index` (an integer, a slice or an array), in this order."""
+        chosen = np.atleast_1d(np.arange(len(self))[index])
         columns = {
             name: None if (column := getattr(self, name)) is None else column[chosen]
             for name in ("mean", "aleatoric", "epistemic", "value")
@@ -56,7 +55,7 @@ class Suggestions:
         )
 
     def records(self) -> list[dict[str, Any]]:
-        """One dictionary a test, of plain numbers."""
+        """One dictionary for each test; standard deviations in place of variances."""
         columns = {
             "mean": self.mean,
             "aleatoric_sd": None if self.aleatoric is None else self.aleatoric**0.5,
@@ -70,7 +69,7 @@ class Suggestions:
         ]
 
     def write_csv(self, path: str | os.PathLike) -> None:
-        """A table to fill in: the column of the target is empty."""
+        """Write a table whose last column, for the results, is empty."""
         header = ["id", *self.points[0], _title(self.target, self.unit)]
         with Path(path).open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
@@ -79,29 +78,33 @@ class Suggestions:
                 writer.writerow([number, *point.values(), ""])
 
     def __str__(self) -> str:
-        """A table: the points, and where they come from a model, why."""
+        """Table of the points and, if they come from a model, their predictions."""
         names = list(self.points[0])
-        numbered = ["test"] if any(self.ids) else []  # a recommendation is no test
-        why = []
+        is_test = any(self.ids)
+        header = ["test", *names] if is_test else names
+        lines = [
+            ([str(record["id"])] if is_test else [])
+            + [_short(record["point"][name]) for name in names]
+            for record in self.records()
+        ]
         if self.mean is not None:
-            why = [_title("mean", self.unit), "± aleatoric", "± epistemic", "value"]
-        lines = [[*numbered, *names, *why]]
-        for record in self.records():
-            line = [str(record["id"])] if numbered else []
-            line += [_short(record["point"][name]) for name in names]
-            if why:
-                spread = [record["aleatoric_sd"], record["epistemic_sd"]]
+            header = [*header, _title(f"mean {self.target}", self.unit)]
+            header += ["aleatoric sd", "epistemic sd"]
+            # The value of a recommendation is its mean, with the sign of the search.
+            header += ["acquisition"] if is_test else []
+            for line, record in zip(lines, self.records(), strict=True):
                 line.append(_short(record["mean"]))
-                line += [_short(sd, digits=3) for sd in spread]
-                line.append(_short(record["value"]))
-            lines.append(line)
-        return "\n".join(aligned(lines))
+                line.append(_short(record["aleatoric_sd"], digits=3))
+                line.append(_short(record["epistemic_sd"], digits=3))
+                if is_test:
+                    line.append(_short(record["value"]))
+        return "\n".join(aligned([header, *lines]))
 
 
-def explained(
+def with_prediction(
     suggestions: Suggestions, pred: Predictive, values: Sequence[float]
 ) -> Suggestions:
-    """Suggestions with what is expected of each, and its value."""
+    """Suggestions with the prediction and the acquisition value of each."""
     return dataclasses.replace(
         suggestions,
         mean=np.asarray(pred.mean),
@@ -111,15 +114,15 @@ def explained(
     )
 
 
-def _title(target, unit):
-    return f"{target} ({unit})" if unit else target
+def _title(name, unit):
+    return f"{name} ({unit})" if unit else name
 
 
-def _number(column, place):
-    """A number that JSON knows."""
-    if column is None or not math.isfinite(column[place]):
+def _number(column, index):
+    """A number that JSON can hold; None for what is not finite."""
+    if column is None or not math.isfinite(column[index]):
         return None
-    return float(column[place])
+    return float(column[index])
 
 
 def _short(value, digits=5):

@@ -1,4 +1,4 @@
-"""Every acquisition is finite, smooth, the same compiled or not, and row by row."""
+"""Contract of acquisitions: finite values, exact gradients, no dependence between rows."""
 
 import functools
 from typing import Any, NamedTuple
@@ -16,18 +16,19 @@ NAMES = ("rate", "temperature")
 
 
 class Case(NamedTuple):
-    """An acquisition, the posterior it is for, and what running tests make of a row.
+    """An acquisition, the name of its posterior, and the effect of pending tests.
 
-    "less" worth where one is running, "other" (not always less), the "same", or "refused".
+    The effect on the value at a pending row is "less" (it decreases), "other" (it
+    changes), "same" (it does not change), or "refused" (an error).
     """
 
     acquisition: Any
     posterior: str = "gp"
-    running: str = "less"
+    pending: str = "less"
 
 
 class TwoProtocols(eqx.Module):
-    """A mixture of two curves, seven parts to three."""
+    """A mixture of two curves with weights 0.7 and 0.3."""
 
     slope: jax.Array
 
@@ -39,7 +40,7 @@ class TwoProtocols(eqx.Module):
 
 @functools.cache
 def posterior(name):
-    """Of 12 noisy tests on the unit square."""
+    """The posterior of this name, given 12 noisy tests on the unit square."""
     if name in ("two", "three"):
         return tuple(posterior(own) for own in ("gp", "second", "gp"))[
             : 2 + (name == "three")
@@ -58,13 +59,13 @@ def posterior(name):
 
 
 def duration(x):
-    """Hours that a test takes, at least two."""
+    """Duration of a test in hours, at least two."""
     return 2 + jax.nn.softplus(x[:, 0])
 
 
 @functools.cache
 def cases():
-    """Made when first asked for: some hold a posterior of what is limited."""
+    """All cases; made once, because some hold a fitted posterior."""
     second = posterior("second")
     return {
         "LogEI": Case(design.LogEI()),
@@ -75,17 +76,17 @@ def cases():
         "UCB": Case(design.UCB()),
         "UCB_total": Case(design.UCB(1.0, total=True)),
         "Epistemic": Case(design.Epistemic()),
-        "Thompson": Case(design.Thompson(), running="same"),
+        "Thompson": Case(design.Thompson(), pending="same"),
         "MaxValueEntropy": Case(design.MaxValueEntropy()),
         "InformationGain": Case(design.InformationGain()),
         "InformationGain_classes": Case(
-            design.InformationGain(), "classes", running="refused"
+            design.InformationGain(), "classes", pending="refused"
         ),
         "ComponentInformation": Case(
-            design.ComponentInformation(), "protocols", running="same"
+            design.ComponentInformation(), "protocols", pending="same"
         ),
         "IntegratedVariance": Case(design.IntegratedVariance()),
-        "KnowledgeGradient": Case(design.KnowledgeGradient(), running="other"),
+        "KnowledgeGradient": Case(design.KnowledgeGradient(), pending="other"),
         "RiskAverse": Case(design.RiskAverse(design.LogNEI())),
         "RiskAverse_UCB": Case(design.RiskAverse.value_at_risk(design.UCB(), 0.1)),
         "Constrained": Case(design.Constrained(design.LogEI(), second, upper=0.2)),
@@ -143,52 +144,52 @@ def prepared(name, *, pending=False):
 
 @functools.cache
 def program(name):
-    """Values and slopes, compiled, of the acquisition after `prepare`."""
+    """Compiled values and gradients of the prepared acquisition."""
     acquisition, case = prepared(name), cases()[name]
 
     @eqx.filter_jit
     def run(acquisition, own, x):
-        values, pull = jax.vjp(lambda x: acquisition(own, x), x)
-        return values, pull(jnp.ones_like(values))[0]
+        values, vjp = jax.vjp(lambda x: acquisition(own, x), x)
+        return values, vjp(jnp.ones_like(values))[0]
 
     return lambda x: run(acquisition, posterior(case.posterior), jnp.asarray(x))
 
 
-def test_no_case_is_left_out():
+def test_the_list_of_names_is_complete():
     assert list(cases()) == NAMES_OF_CASES
 
 
 @each_case
-def test_values_and_slopes_are_finite_everywhere(name):
-    tested = np.asarray(posterior("gp").dataset.x)[:8]
-    for x in (CANDIDATES, tested, 1e4 * CANDIDATES):
-        values, slopes = program(name)(x)
+def test_values_and_gradients_are_finite(name):
+    observed = np.asarray(posterior("gp").dataset.x)[:8]
+    for x in (CANDIDATES, observed, 1e4 * CANDIDATES):
+        values, gradients = program(name)(x)
         assert values.shape == (8,)
         assert np.all(np.isfinite(values))
-        assert np.all(np.isfinite(slopes))
+        assert np.all(np.isfinite(gradients))
 
 
 @each_case
-def test_slopes_are_those_of_finite_differences(name):
+def test_gradients_equal_finite_differences(name):
     step = 1e-5 * np.random.default_rng(4).normal(size=CANDIDATES.shape)
     up, down = (program(name)(CANDIDATES + sign * step)[0] for sign in (1, -1))
-    expected = np.sum(program(name)(CANDIDATES)[1] * step, axis=1)
+    change = np.sum(program(name)(CANDIDATES)[1] * step, axis=1)
     size = np.abs(up) + 1
-    np.testing.assert_allclose(expected / size, (up - down) / 2 / size, atol=2e-9)
+    np.testing.assert_allclose(change / size, (up - down) / 2 / size, atol=2e-9)
 
 
 @each_case
-def test_compiled_inside_or_outside_rows_are_worth_the_same(name):
+def test_values_do_not_depend_on_compilation_or_other_rows(name):
     own = posterior(cases()[name].posterior)
     values = prepared(name)(own, CANDIDATES)
     np.testing.assert_allclose(values, program(name)(CANDIDATES)[0], rtol=1e-9)
     order = np.array([3, 1, 0, 2, 7])
-    some = prepared(name)(own, CANDIDATES[order])
-    np.testing.assert_allclose(some, np.asarray(values)[order], rtol=1e-9)
+    subset = prepared(name)(own, CANDIDATES[order])
+    np.testing.assert_allclose(subset, np.asarray(values)[order], rtol=1e-9)
 
 
 @each_case
-def test_same_key_same_values(name):
+def test_the_same_key_gives_the_same_values(name):
     case = cases()[name]
     own = posterior(case.posterior)
     again = case.acquisition.prepare(own, REFERENCE, key=jax.random.key(3))
@@ -197,18 +198,18 @@ def test_same_key_same_values(name):
 
 
 @each_case
-def test_tests_that_are_running_are_heeded(name):
+def test_pending_tests_change_the_value(name):
     case = cases()[name]
     own = posterior(case.posterior)
-    if case.running == "refused":
-        with pytest.raises(DataError, match="still running"):
+    if case.pending == "refused":
+        with pytest.raises(DataError, match="pending tests"):
             prepared(name, pending=True)
         return
     before = prepared(name)(own, PENDING)
     after = prepared(name, pending=True)(own, PENDING)
-    if case.running == "less":
+    if case.pending == "less":
         assert np.all(after < before)
-    elif case.running == "other":
+    elif case.pending == "other":
         assert np.all(np.abs(after - before) > 0.1)
     else:
         np.testing.assert_array_equal(after, before)

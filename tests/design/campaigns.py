@@ -1,4 +1,4 @@
-"""One space, one model and one acquisition for all tests of campaigns: one set of programs."""
+"""One space, model and acquisition for all tests of campaigns, which share programs."""
 
 import jax
 import numpy as np
@@ -15,15 +15,15 @@ MODEL = GaussianProcess(
 
 
 def life(point):
-    """Best at a rate of 4.3 in salt y: 1000."""
+    """Life of a cell; the largest is 1000, at a rate of 4.3 with salt y."""
     return 1000 - 30 * (point["rate"] - 4.3) ** 2 - 80 * (point["salt"] == "x")
 
 
-def told(points):
+def lives(points):
     return np.array([life(point) for point in points])
 
 
-def started(seed=0, **settings):
+def new_campaign(seed=0, **settings):
     settings = {"maximise": True, "target": "life", "unit": "cycles"} | settings
     return Campaign.start(
         SPACE,
@@ -35,8 +35,8 @@ def started(seed=0, **settings):
     )
 
 
-def going(seed=0, **settings):
-    """After the first tests."""
-    campaign = started(seed, **settings)
+def campaign_with_results(seed=0, **settings):
+    """A campaign with the results of its six initial tests."""
+    campaign = new_campaign(seed, **settings)
     suggestions = campaign.ask(6)
-    return campaign.tell(suggestions, told(suggestions.points))
+    return campaign.tell(suggestions, lives(suggestions.points))

@@ -1,4 +1,4 @@
-"""Spaces of every kind, for what must hold in all of them."""
+"""Spaces of each kind, for properties that hold in all of them."""
 
 from battprob.design import (
     Categorical,

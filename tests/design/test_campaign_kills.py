@@ -1,7 +1,7 @@
-"""A process killed at any moment of telling and saving leaves a whole campaign behind.
+"""A campaign file stays complete when a process that saves it is killed at any moment.
 
-One process imports everything and starts no device; each of its forks tells and saves
-until it is killed, so that 200 kills cost minutes and not an hour.
+One parent process imports everything but starts no device. Each of its forks adds results
+and saves until it is killed, so that 200 kills take minutes instead of an hour.
 """
 
 import os
@@ -14,9 +14,9 @@ import time
 import pytest
 
 from battprob.design import Campaign
-from tests.design.campaigns import started
+from tests.design.campaigns import new_campaign
 
-NURSERY = """
+PARENT = """
 import os, sys
 import jax
 jax.config.update("jax_enable_x64", True)
@@ -37,35 +37,35 @@ for line in sys.stdin:
 """
 
 
-def _kill(nursery, delay):
-    """Let a fork tell and save for `delay` seconds, then kill it."""
-    nursery.stdin.write("go\n")
-    nursery.stdin.flush()
-    number = int(nursery.stdout.readline())
+def _kill_a_fork(parent, delay):
+    """Let a fork add results and save for `delay` seconds, then kill it."""
+    parent.stdin.write("go\n")
+    parent.stdin.flush()
+    number = int(parent.stdout.readline())
     time.sleep(delay)
     os.kill(number, signal.SIGKILL)
-    assert nursery.stdout.readline() == "ended\n"
+    assert parent.stdout.readline() == "ended\n"
 
 
 @pytest.mark.slow
-def test_200_kills_lose_nothing_that_was_saved(tmp_path):
-    """Assert that each kill leaves the old or the new state, and the loop goes on from it."""
+def test_200_kills_lose_no_saved_result(tmp_path):
+    """Assert that each kill leaves the old or the new state, and the next fork continues."""
     path = tmp_path / "c.json"
-    started().save(path)
+    new_campaign().save(path)
     rng, before = random.Random(0), ()
-    command = [sys.executable, "-W", "ignore", "-c", NURSERY, str(path)]
-    nursery = subprocess.Popen(
+    command = [sys.executable, "-W", "ignore", "-c", PARENT, str(path)]
+    parent = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    grew = 0
-    with nursery:
+    longer = 0
+    with parent:
         for _ in range(200):
-            _kill(nursery, rng.uniform(0, 0.3))
+            _kill_a_fork(parent, rng.uniform(0, 0.3))
             campaign = Campaign.load(path)
             events = campaign.history.events
             assert events[: len(before)] == before
             assert [t.y for t in campaign.results] == [t.id for t in campaign.results]
-            grew += len(events) > len(before)
+            longer += len(events) > len(before)
             before = events
-        nursery.stdin.close()
-    assert grew > 50, "too few of the forks came to save anything"
+        parent.stdin.close()
+    assert longer > 50, "too few of the forks saved anything"

@@ -1,21 +1,21 @@
-"""A campaign that grows asks with the programs it has."""
+"""A campaign that grows reuses its compiled programs."""
 
 import equinox as eqx
 import pytest
 
 from battprob.design import optimise
 from battprob.inference import map as inference_map
-from tests.design.campaigns import going, told
+from tests.design.campaigns import campaign_with_results, lives
 
-PROGRAMS = [(optimise, "_climbs"), (inference_map, "_best_of_starts")]
+PROGRAMS = [(optimise, "_optimise"), (inference_map, "_best_of_starts")]
 
 
 @pytest.mark.parametrize(("module", "name"), PROGRAMS)
-def test_more_results_find_the_same_program(module, name, monkeypatch):
+def test_more_results_use_the_same_program(module, name, monkeypatch):
     inside = getattr(module, name).__wrapped__
     guarded = eqx.filter_jit(eqx.debug.assert_max_traces(max_traces=1)(inside))
     monkeypatch.setattr(module, name, guarded)
-    campaign = going()
+    campaign = campaign_with_results()
     for num in (1, 5, 14):
         suggestions = campaign.ask()
         points = [
@@ -23,6 +23,6 @@ def test_more_results_find_the_same_program(module, name, monkeypatch):
             for i in range(num)
             for point in suggestions.points
         ]
-        campaign = campaign.tell(points, told(points))
+        campaign = campaign.tell(points, lives(points))
     assert len(campaign.results) == 26
     campaign.ask()

@@ -1,4 +1,4 @@
-"""Bounds, uncertainty, draws, and what tests still running leave of them."""
+"""Confidence bounds, epistemic variance and Thompson sampling, with pending tests."""
 
 import functools
 
@@ -20,7 +20,7 @@ def posterior():
     return GaussianProcess(noise=noise.LogLinear()).fit(Dataset(X, y), key=KEY)
 
 
-def test_bounds_are_mean_and_deviations():
+def test_bounds_are_mean_plus_multiples_of_the_standard_deviation():
     pred = posterior().predict(NEW)
     for width, total, variance in (
         (1.5, False, pred.epistemic),
@@ -31,22 +31,23 @@ def test_bounds_are_mean_and_deviations():
         np.testing.assert_allclose(values, expected, rtol=1e-9)
 
 
-def test_running_tests_narrow_as_taking_them_in_does():
-    """Against the posterior with the same rows, whatever their outcomes."""
-    running = NEW[[2, 5]]
+def test_pending_tests_reduce_the_variance_as_conditioning_does():
+    """Reference: the posterior conditioned on the same rows, with any outcomes."""
+    pending = NEW[[2, 5]]
     data = posterior().dataset
     known = Dataset(X, data.y, noise_variance=np.full(10, 0.04))
     own = GaussianProcess(noise=noise.Known()).fit(known, key=KEY)
-    y = np.asarray(own.predict(running).mean)
-    # Noise that is measured is not foreseen: what is running counts as exact.
-    after = own.condition(Dataset(running, y, noise_variance=[0.0, 0.0])).predict(NEW)
+    y = np.asarray(own.predict(pending).mean)
+    # The variance of a future measurement is unknown: pending tests count as exact.
+    exact = Dataset(pending, y, noise_variance=[0.0, 0.0])
+    conditioned = own.condition(exact).predict(NEW)
     for acquisition, expected in (
-        (design.Epistemic(), after.epistemic),
-        (design.UCB(2.0), after.mean + 2 * np.sqrt(after.epistemic)),
+        (design.Epistemic(), conditioned.epistemic),
+        (design.UCB(2.0), conditioned.mean + 2 * np.sqrt(conditioned.epistemic)),
     ):
-        prepared = acquisition.prepare(own, NEW, key=KEY, pending=running)
+        prepared = acquisition.prepare(own, NEW, key=KEY, pending=pending)
         values = np.asarray(prepared(own, NEW))
-        # At the running rows nothing is left but rounding, of which this is the root.
+        # At pending rows the variance is rounding error, and this is its root.
         np.testing.assert_allclose(
             values[[2, 5]], expected[np.array([2, 5])], atol=1e-4
         )
@@ -56,20 +57,19 @@ def test_running_tests_narrow_as_taking_them_in_does():
         )
 
 
-def test_running_tests_are_as_noisy_as_they_are():
-    own, running = posterior(), NEW[[2, 2, 5]]
-    prior = own.function_moments(jnp.asarray(NEW), jnp.asarray(running))
-    joint = own.function_moments(*(2 * [jnp.asarray(running)])).covariance[0]
-    pred = own.predict(running)
-    outcome = joint + np.diag(pred.aleatoric)
+def test_pending_tests_have_the_noise_of_their_rows():
+    own, pending = posterior(), NEW[[2, 2, 5]]
+    prior = own.function_moments(jnp.asarray(NEW), jnp.asarray(pending))
+    joint = own.function_moments(*(2 * [jnp.asarray(pending)])).covariance[0]
+    outcome = joint + np.diag(own.predict(pending).aleatoric)
     cross = np.asarray(prior.covariance[0])
     expected = np.asarray(prior.variance[0])
     expected = expected - np.sum(cross * np.linalg.solve(outcome, cross.T).T, axis=1)
-    prepared = design.Epistemic().prepare(own, NEW, key=KEY, pending=running)
+    prepared = design.Epistemic().prepare(own, NEW, key=KEY, pending=pending)
     np.testing.assert_allclose(prepared(own, NEW), expected, rtol=1e-8)
 
 
-def test_thompson_draws_have_the_joint_law_of_the_function():
+def test_thompson_draws_have_the_joint_distribution_of_the_function():
     keys = jax.random.split(KEY, 400)
     drawn = [
         design.Thompson().prepare(posterior(), NEW, key=k)(posterior(), NEW)
@@ -84,10 +84,10 @@ def test_thompson_draws_have_the_joint_law_of_the_function():
     assert np.all(np.abs(correlation) < 0.25)
 
 
-def test_thompson_is_one_function_also_between_reference_rows():
+def test_a_thompson_draw_is_one_continuous_function():
     acquisition = design.Thompson().prepare(posterior(), NEW, key=KEY)
-    both = acquisition(posterior(), NEW)
-    some = acquisition(posterior(), NEW[3:5])
-    np.testing.assert_allclose(some, both[3:5], rtol=1e-9)
+    values = acquisition(posterior(), NEW)
+    subset = acquisition(posterior(), NEW[3:5])
+    np.testing.assert_allclose(subset, values[3:5], rtol=1e-9)
     near = acquisition(posterior(), NEW[3:4] + 1e-6)
-    np.testing.assert_allclose(near, both[3:4], atol=1e-4)
+    np.testing.assert_allclose(near, values[3:4], atol=1e-4)

@@ -1,4 +1,4 @@
-"""Limits and costs: log probabilities against SciPy, deep into the tails."""
+"""Constraints and costs: log probabilities agree with SciPy, far into the tails."""
 
 import functools
 import types
@@ -27,72 +27,72 @@ def posterior(slope):
 @pytest.mark.parametrize(
     ("low", "high"), [(-1.0, 2.0), (30.0, 31.0), (-31.0, -30.0), (-np.inf, -50.0)]
 )
-def test_probability_between_limits_is_that_of_the_normal_law(low, high):
+def test_probability_between_limits_agrees_with_scipy(low, high):
     pred = Predictive.gaussian([0.5], 0.64, [0.36])
-    found = log_probability_between(pred, jnp.asarray(low), jnp.asarray(high))
+    value = log_probability_between(pred, jnp.asarray(low), jnp.asarray(high))
     a, b = low - 0.5, high - 0.5
     if a > 0:
         a, b = -b, -a
     expected = norm.logcdf(b) + np.log1p(-np.exp(norm.logcdf(a) - norm.logcdf(b)))
-    np.testing.assert_allclose(found, expected, rtol=1e-10)
+    np.testing.assert_allclose(value, expected, rtol=1e-10)
 
 
 def test_limits_of_a_transformed_target_are_in_its_unit():
     pred = Predictive.gaussian([1.0], 0.3, [0.2], transforms.Log())
-    found = log_probability_between(pred, jnp.asarray(2.0), jnp.asarray(5.0))
+    value = log_probability_between(pred, jnp.asarray(2.0), jnp.asarray(5.0))
     expected = np.log(pred.cdf(jnp.asarray(5.0)) - pred.cdf(jnp.asarray(2.0)))
-    np.testing.assert_allclose(found, expected, rtol=1e-9)
-    none = log_probability_between(pred, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
-    np.testing.assert_allclose(none, 0.0, atol=1e-12)
+    np.testing.assert_allclose(value, expected, rtol=1e-9)
+    one = log_probability_between(pred, jnp.asarray(-jnp.inf), jnp.asarray(jnp.inf))
+    np.testing.assert_allclose(one, 0.0, atol=1e-12)
 
 
-def test_a_constraint_adds_the_log_of_its_probability():
+def test_a_constraint_adds_its_log_probability():
     own, limited = posterior(1.0), posterior(2.0)
     acquisition = design.Constrained(design.LogEI(0.5), limited, lower=0.3, upper=1.0)
     pred = limited.predict(NEW)
-    chance = np.log(pred.cdf(jnp.full(8, 1.0)) - pred.cdf(jnp.full(8, 0.3)))
-    alone = design.LogEI(0.5)(own, NEW)
-    np.testing.assert_allclose(acquisition(own, NEW), alone + chance, rtol=1e-6)
+    probability = pred.cdf(jnp.full(8, 1.0)) - pred.cdf(jnp.full(8, 0.3))
+    expected = design.LogEI(0.5)(own, NEW) + np.log(probability)
+    np.testing.assert_allclose(acquisition(own, NEW), expected, rtol=1e-6)
 
 
-def test_of_a_classifier_it_is_the_probability_of_a_yes():
+def test_a_classifier_adds_the_log_probability_of_class_1():
     classes = types.SimpleNamespace(predict=lambda x: ClassPredictive([[0.2], [0.4]]))
-    law = types.SimpleNamespace(
+    target = types.SimpleNamespace(
         predict=lambda x: Predictive.gaussian([1.0], 0.0, [1.0])
     )
     x = jnp.zeros((1, 1))
-    found = design.Constrained(design.LogEI(0.5), classes).values(law, x)
-    expected = design.LogEI(0.5).values(law, x) + np.log(0.3)
-    np.testing.assert_allclose(found, expected, rtol=1e-12)
+    value = design.Constrained(design.LogEI(0.5), classes).values(target, x)
+    expected = design.LogEI(0.5).values(target, x) + np.log(0.3)
+    np.testing.assert_allclose(value, expected, rtol=1e-12)
 
 
-def test_the_best_row_that_is_allowed_is_to_be_improved_on():
+def test_the_incumbent_is_the_best_feasible_row():
     own = posterior(1.0)
     acquisition = design.Constrained(design.LogEI(), posterior(2.0), upper=1.0)
     ready = acquisition.prepare(own, NEW, key=KEY)
-    inside = np.asarray(posterior(2.0).predict(X).mean) <= 1.0
-    assert 3 < inside.sum() < 8
-    best = np.asarray(own.predict(X).mean)[inside].max()
+    feasible = np.asarray(posterior(2.0).predict(X).mean) <= 1.0
+    assert 3 < feasible.sum() < 8
+    best = np.asarray(own.predict(X).mean)[feasible].max()
     np.testing.assert_allclose(ready.acquisition.best, best, rtol=1e-9)
-    nowhere = design.Constrained(design.LogEI(), posterior(2.0), upper=-5.0)
-    assert np.isfinite(nowhere.prepare(own, NEW, key=KEY).acquisition.best)
+    infeasible = design.Constrained(design.LogEI(), posterior(2.0), upper=-5.0)
+    assert np.isfinite(infeasible.prepare(own, NEW, key=KEY).acquisition.best)
 
 
-def test_cost_is_taken_off_and_may_turn_the_choice_around():
+def test_cost_is_subtracted_and_may_change_the_choice():
     own = posterior(1.0)
 
     def cost(x):
         return jnp.exp(20 * x[:, 0])
 
-    alone = design.LogEI(0.5)(own, NEW)
+    free = design.LogEI(0.5)(own, NEW)
     for power in (1.0, 0.5):
-        found = design.PerCost(design.LogEI(0.5), cost, power=power)(own, NEW)
-        expected = alone - power * 20 * NEW[:, 0]
-        np.testing.assert_allclose(found, expected, rtol=1e-9)
-    dear = design.PerCost(design.LogEI(0.5), cost)(own, NEW)
-    assert np.argmax(dear) < np.argmax(alone)
+        values = design.PerCost(design.LogEI(0.5), cost, power=power)(own, NEW)
+        expected = free - power * 20 * NEW[:, 0]
+        np.testing.assert_allclose(values, expected, rtol=1e-9)
+    values = design.PerCost(design.LogEI(0.5), cost)(own, NEW)
+    assert np.argmax(values) < np.argmax(free)
 
 
-def test_what_is_no_log_cannot_be_weighed():
-    with pytest.raises(DataError, match="UCB is not"):
+def test_an_acquisition_that_is_not_a_logarithm_is_refused():
+    with pytest.raises(DataError, match=r"PerCost needs .* a logarithm .*; UCB is not"):
         require_log(design.UCB(), "PerCost")

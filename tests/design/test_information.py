@@ -1,4 +1,4 @@
-"""Nats against closed forms and brute-force quadrature."""
+"""Information in nats agrees with closed forms and numerical quadrature."""
 
 import types
 
@@ -17,7 +17,8 @@ Y = np.linspace(-40, 40, 200_001)
 ROW = jnp.zeros((1, 1))
 
 
-def of(pred):
+def fake(pred):
+    """A posterior with this prediction at any row."""
     return types.SimpleNamespace(predict=lambda x: pred)
 
 
@@ -29,72 +30,73 @@ def entropy(location, variance, weight):
     return np.trapezoid(-density * np.log(np.where(density > 0, density, 1)), Y)
 
 
-def test_of_one_gaussian_it_is_the_log_of_a_ratio_of_variances():
+def test_for_one_gaussian_it_is_the_log_of_a_variance_ratio():
     value = design.InformationGain().values(
-        of(Predictive.gaussian([3.0], 0.5, [2])), ROW
+        fake(Predictive.gaussian([3.0], 0.5, [2])), ROW
     )
     np.testing.assert_allclose(value, 0.5 * np.log(1 + 2 / 0.5), rtol=1e-10)
 
 
-def test_draws_that_disagree_are_told_apart():
+def test_a_test_distinguishes_posterior_draws():
     location, noise = np.array([0.0, 1.5, 4.0]), np.array([1.0, 0.3, 2.0])
     weight = np.array([0.5, 0.3, 0.2])
     pred = Predictive(
         *(jnp.asarray(a)[:, None, None] for a in (location, noise, 0 * noise)),
         jnp.log(weight)[:, None, None],
     )
-    known = 0.5 * np.log(2 * np.pi * np.e * noise) @ weight
-    expected = entropy(location, noise, weight) - known
-    value = design.InformationGain().values(of(pred), ROW)
+    conditional = 0.5 * np.log(2 * np.pi * np.e * noise) @ weight
+    expected = entropy(location, noise, weight) - conditional
+    value = design.InformationGain().values(fake(pred), ROW)
     np.testing.assert_allclose(value, expected, rtol=3e-3)
 
 
-def test_of_a_classifier_it_is_mutual_information():
+def test_for_a_classifier_it_is_the_mutual_information():
     pred = ClassPredictive([[0.1], [0.8]])
-    value = design.InformationGain().values(of(pred), ROW)
+    value = design.InformationGain().values(fake(pred), ROW)
     np.testing.assert_allclose(value, pred.mutual_information, rtol=1e-12)
 
 
-def protocols(gap, spread):
+def two_protocols(gap, variance):
+    """Predictions of two protocols whose means differ by `gap`."""
     location = jnp.array([0.0, gap])[None, :, None]
     weight = jnp.log(jnp.array([0.6, 0.4]))[None, :, None]
-    return of(Predictive(location, 0.6 * spread, 0.4 * spread, weight))
+    return fake(Predictive(location, 0.6 * variance, 0.4 * variance, weight))
 
 
-def test_the_test_that_tells_protocols_apart():
+def test_information_about_the_protocol():
     weight = np.array([0.6, 0.4])
     expected = entropy([0.0, 2.0], [1.0, 1.0], weight) - 0.5 * np.log(2 * np.pi * np.e)
-    value = design.ComponentInformation().values(protocols(2.0, 1.0), ROW)
+    value = design.ComponentInformation().values(two_protocols(2.0, 1.0), ROW)
     np.testing.assert_allclose(value, expected, rtol=1e-3)
-    far = design.ComponentInformation().values(protocols(30.0, 1.0), ROW)
-    np.testing.assert_allclose(far, -np.log(weight) @ weight, rtol=1e-9)
-    alike = design.ComponentInformation().values(protocols(0.0, 1.0), ROW)
-    np.testing.assert_allclose(alike, 0.0, atol=1e-12)
+    distinct = design.ComponentInformation().values(two_protocols(30.0, 1.0), ROW)
+    np.testing.assert_allclose(distinct, -np.log(weight) @ weight, rtol=1e-9)
+    equal = design.ComponentInformation().values(two_protocols(0.0, 1.0), ROW)
+    np.testing.assert_allclose(equal, 0.0, atol=1e-12)
 
 
-def test_disagreement_of_draws_tells_nothing_of_the_protocol():
+def test_differences_between_draws_give_no_information_about_the_protocol():
     pred = Predictive(jnp.array([0.0, 5.0])[:, None, None], 1.0, 0.1, 0.0)
-    value = design.ComponentInformation().values(of(pred), ROW)
+    value = design.ComponentInformation().values(fake(pred), ROW)
     np.testing.assert_allclose(value, 0.0, atol=1e-12)
 
 
 def exact_information(mean, variance, noise, largest):
-    """I(y; f*) where f is at most f*: entropies of y, numerically."""
+    """I(y; f <= f*) from numerical entropies of y, averaged over values of f*."""
     total = variance + noise
     y = np.linspace(mean - 12 * np.sqrt(total), mean + 12 * np.sqrt(total), 40_001)
-    told = []
+    information = []
     for bound in largest:
         f_mean = mean + variance / total * (y - mean)
         f_sd = np.sqrt(variance * noise / total)
         density = norm.pdf(y, mean, np.sqrt(total)) * norm.cdf((bound - f_mean) / f_sd)
         density /= norm.cdf((bound - mean) / np.sqrt(variance))
         safe = np.where(density > 0, density, 1)
-        left = np.trapezoid(-density * np.log(safe), y)
-        told.append(0.5 * np.log(2 * np.pi * np.e * total) - left)
-    return np.mean(told)
+        conditional = np.trapezoid(-density * np.log(safe), y)
+        information.append(0.5 * np.log(2 * np.pi * np.e * total) - conditional)
+    return np.mean(information)
 
 
-def test_information_about_the_largest_value_is_just_below_the_exact_one():
+def test_information_about_the_maximum_is_slightly_below_the_exact_one():
     y = np.sin(6 * X[:, 0]) + 0.2 * np.random.default_rng(1).normal(size=10)
     own = GaussianProcess().fit(Dataset(X, y), key=KEY)
     acquisition = design.MaxValueEntropy().prepare(own, NEW, key=KEY)

@@ -1,4 +1,4 @@
-"""To repeat or not: the acquisitions that see the noise of the next outcome."""
+"""Repetition of tests: acquisitions that depend on the noise of one test."""
 
 import functools
 
@@ -22,54 +22,55 @@ def posterior(sd):
     return GaussianProcess(noise=noise.LogLinear()).fit(Dataset(x, y), key=KEY)
 
 
-def noisy_right(x):
+def increasing_noise(x):
     return 0.02 + 0.4 * x
 
 
-def quiet(x):
+def small_noise(x):
     return 0.01 + 0 * x
 
 
 def test_augmented_improvement_is_the_closed_form():
-    own = posterior(noisy_right)
+    own = posterior(increasing_noise)
     acquisition = design.AugmentedEI().prepare(own, NEW, key=KEY)
-    at, pred = own.predict(X), own.predict(NEW)
-    best = at.mean[np.argmax(at.mean - np.sqrt(at.epistemic))]
+    observed, pred = own.predict(X), own.predict(NEW)
+    safest = np.argmax(observed.mean - np.sqrt(observed.epistemic))
+    best = observed.mean[safest]
     sd = np.sqrt(pred.epistemic)
     z = np.asarray(pred.mean - best) / sd
     gain = sd * (norm.pdf(z) + z * norm.cdf(z))
-    told = 1 - np.sqrt(pred.aleatoric / pred.variance)
+    factor = 1 - np.sqrt(pred.aleatoric / pred.variance)
     np.testing.assert_allclose(
-        acquisition(own, NEW), np.log(gain * told), rtol=1e-7, atol=1e-9
+        acquisition(own, NEW), np.log(gain * factor), rtol=1e-7, atol=1e-9
     )
 
 
-def test_noise_makes_a_test_worth_less():
-    """The same function and improvement; only the next outcome is noisier to the right."""
-    own = posterior(noisy_right)
-    told = design.AugmentedEI(0.5)(own, NEW) - design.LogEI(0.5)(own, NEW)
-    assert np.all(np.diff(told) < 0)
+def test_noise_reduces_the_value_of_a_test():
+    """Assert that the ratio to the improvement decreases where the noise increases."""
+    own = posterior(increasing_noise)
+    log_factor = design.AugmentedEI(0.5)(own, NEW) - design.LogEI(0.5)(own, NEW)
+    assert np.all(np.diff(log_factor) < 0)
 
 
-def test_the_noisier_the_more_is_repeating_worth_beside_something_new():
-    everywhere = np.linspace(0, 1, 50)[:, None]
+def test_more_noise_increases_the_relative_value_of_a_repetition():
+    reference = np.linspace(0, 1, 50)[:, None]
     between = 0.5 * (X[1:] + X[:-1])
 
-    def share(sd):
+    def ratio(sd):
         own = posterior(sd)
-        acquisition = design.IntegratedVariance().prepare(own, everywhere, key=KEY)
+        acquisition = design.IntegratedVariance().prepare(own, reference, key=KEY)
         return acquisition(own, X).max() / acquisition(own, between).max()
 
-    assert share(quiet) < share(noisy_right)
+    assert ratio(small_noise) < ratio(increasing_noise)
 
 
-def test_the_row_of_most_worth_is_taken_tested_or_not():
-    own, worth = posterior(noisy_right), design.Epistemic()
+def test_the_row_with_the_largest_value_is_new_or_a_repetition():
+    own, acquisition = posterior(increasing_noise), design.Epistemic()
     far, near = np.array([[3.0]]), 0.5 * (X[5:6] + X[6:7])
-    row, repeats = design.repeat_or_new(worth, own, np.concatenate([near, far]))
+    row, repeats = design.repeat_or_new(acquisition, own, np.concatenate([near, far]))
     assert row == far
     assert not repeats
-    row, repeats = design.repeat_or_new(worth, own, near)
-    values = np.asarray(worth(own, X))
+    row, repeats = design.repeat_or_new(acquisition, own, near)
+    values = np.asarray(acquisition(own, X))
     assert repeats
     assert row == X[np.argmax(values)]

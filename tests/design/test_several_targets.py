@@ -1,4 +1,4 @@
-"""Hypervolumes and worst cases against geometry and Monte Carlo."""
+"""Acquisitions of several targets agree with geometry and Monte Carlo."""
 
 import functools
 import types
@@ -11,6 +11,8 @@ from scipy.integrate import quad
 from scipy.stats import norm
 
 from battprob import DataError, Dataset, Predictive, design
+from battprob._modules import replace
+from battprob.design import _targets
 from battprob.design._box_decomposition import improving_boxes, nondominated
 from battprob.models import GaussianProcess
 
@@ -21,7 +23,7 @@ ROW = jnp.zeros((1, 1))
 
 
 def gain_by_counting(front, worst, point, cells=60):
-    """Volume that `point` adds, on a grid fine enough for fronts of whole tenths."""
+    """Volume that `point` adds, counted on a grid that resolves tenths exactly."""
     axes = [np.arange(0, 1, 1 / cells) + 0.5 / cells] * len(worst)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(worst))
     own = np.all((grid <= point) & (grid > worst), axis=1)
@@ -31,7 +33,7 @@ def gain_by_counting(front, worst, point, cells=60):
 
 
 @pytest.mark.parametrize("num_targets", [2, 3])
-def test_boxes_fill_what_improves_and_nothing_twice(num_targets):
+def test_boxes_partition_the_region_above_the_front(num_targets):
     rng = np.random.default_rng(1)
     worst = np.full(num_targets, 0.2)
     points = rng.integers(1, 10, size=(12, num_targets)) / 10
@@ -43,7 +45,7 @@ def test_boxes_fill_what_improves_and_nothing_twice(num_targets):
         np.testing.assert_allclose(np.prod(sides, axis=1).sum(), expected, atol=1e-9)
 
 
-def test_no_front_leaves_one_box():
+def test_without_a_front_there_is_one_box():
     lower, upper = improving_boxes(np.zeros((0, 2)), np.zeros(2))
     np.testing.assert_array_equal(lower, [[0.0, 0.0]])
     assert np.all(np.isinf(upper))
@@ -61,7 +63,7 @@ def posteriors(num):
 
 
 def mean_gain(front, worst, means, sds, num=40_000):
-    """Monte Carlo of the hypervolume gained, through the boxes tested above."""
+    """Monte Carlo estimate of the hypervolume improvement, and its standard error."""
     lower, upper = improving_boxes(front[nondominated(front)], worst)
     drawn = means + sds * np.random.default_rng(3).normal(size=(num, len(worst)))
     sides = np.clip(np.minimum(drawn[:, None], upper) - lower, 0, None)
@@ -70,7 +72,7 @@ def mean_gain(front, worst, means, sds, num=40_000):
 
 
 @pytest.mark.parametrize("num_targets", [2, 3])
-def test_expected_gain_is_that_of_draws(num_targets):
+def test_hypervolume_improvement_agrees_with_draws(num_targets):
     own, worst = posteriors(num_targets), np.full(num_targets, -0.5)
     acquisition = design.LogEHVI(worst).prepare(own, NEW, key=KEY)
     front = np.column_stack([np.asarray(one.predict(X).mean) for one in own])
@@ -84,10 +86,8 @@ def test_expected_gain_is_that_of_draws(num_targets):
         assert abs(values[row] - gain) < 4 * error + 1e-9
 
 
-def test_gain_over_a_front_that_is_not_known(monkeypatch):
-    from battprob.design import _targets
-
-    monkeypatch.setattr(_targets, "_DRAWS", 1024)
+def test_improvement_over_an_uncertain_front(monkeypatch):
+    monkeypatch.setattr(_targets, "_NUM_DRAWS", 1024)
     own, worst, row = posteriors(2), np.array([-0.5, -0.5]), NEW[[3]]
     acquisition = design.LogNEHVI(worst).prepare(own, NEW, key=KEY)
     keys = jax.random.split(KEY, 2)
@@ -106,11 +106,12 @@ def test_gain_over_a_front_that_is_not_known(monkeypatch):
         sides = np.clip(np.minimum(values[-1], upper) - lower, 0, None)
         gains.append(np.prod(sides, axis=1).sum())
     error = np.std(gains) / np.sqrt(len(gains))
-    found = np.exp(acquisition(own, row)[0])
-    assert abs(found - np.mean(gains)) < 4 * error + 0.03 * found
+    value = np.exp(acquisition(own, row)[0])
+    assert abs(value - np.mean(gains)) < 4 * error + 0.03 * value
 
 
-def laws(*moments):
+def fake_posteriors(*moments):
+    """Posteriors with these means and variances at any row."""
     return tuple(
         types.SimpleNamespace(
             predict=lambda x, m=m, v=v: Predictive.gaussian([m], 0.1, [v])
@@ -120,11 +121,9 @@ def laws(*moments):
 
 
 @pytest.mark.parametrize("best", [-3.0, 0.2, 1.5, 8.0])
-def test_gain_of_the_worst_off_target_is_the_integral(best):
+def test_improvement_of_the_smallest_target_is_the_integral(best):
     moments, worst, scale = [(0.5, 1.0), (1.0, 0.25)], [-1.0, 0.0], [2.0, 1.0]
     acquisition = design.LogChebyshevEI(worst, scale)
-    from battprob._modules import replace
-
     acquisition = replace(acquisition, best=jnp.asarray([best]))
 
     def survival(t):
@@ -136,11 +135,11 @@ def test_gain_of_the_worst_off_target_is_the_integral(best):
         )
 
     expected = quad(survival, best, best + 12, epsabs=0, epsrel=1e-10, limit=200)[0]
-    found = np.exp(acquisition.values(laws(*moments), ROW)[0])
-    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    value = np.exp(acquisition.values(fake_posteriors(*moments), ROW)[0])
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
 
 
-def test_directions_differ_by_key_and_the_bar_is_the_best_worst_case():
+def test_scales_depend_on_the_key_and_the_incumbent_on_the_scales():
     own = posteriors(3)
     acquisition = design.LogChebyshevEI([-2.0, -2.0, -2.0])
     one, other = (
@@ -152,8 +151,8 @@ def test_directions_differ_by_key_and_the_bar_is_the_best_worst_case():
     np.testing.assert_allclose(one.best, [expected], rtol=1e-9)
 
 
-def test_numbers_of_targets_must_agree():
-    with pytest.raises(DataError, match="as many posteriors"):
+def test_the_number_of_posteriors_must_be_that_of_targets():
+    with pytest.raises(DataError, match=r"worst has 2 targets.*got 3 posteriors"):
         design.LogEHVI([0.0, 0.0]).prepare(posteriors(3), NEW, key=KEY)
     with pytest.raises(DataError, match="LogChebyshevEI"):
         design.LogEHVI(np.zeros(4)).prepare(posteriors(4), NEW, key=KEY)

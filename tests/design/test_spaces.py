@@ -1,4 +1,4 @@
-"""Points of a space and rows of a model are the same thing twice; both stay inside."""
+"""Points and rows convert into each other, and both stay inside of the space."""
 
 import jax
 import numpy as np
@@ -21,7 +21,7 @@ def test_samples_are_points_of_the_space(name, key):
 
 
 @pytest.mark.parametrize("name", SPACES)
-def test_more_samples_begin_with_the_fewer(name, key):
+def test_more_samples_begin_with_fewer_samples(name, key):
     space = SPACES[name]
     np.testing.assert_array_equal(
         space.sample(5, key=key), space.sample(20, key=key)[:5]
@@ -29,7 +29,7 @@ def test_more_samples_begin_with_the_fewer(name, key):
 
 
 @pytest.mark.parametrize("name", [n for n in SPACES if n != "table"])
-def test_rows_near_good_ones_stay_inside(name, key):
+def test_rows_near_others_stay_inside(name, key):
     space = SPACES[name]
     good = space.sample(4, key=key)
     near = space.near(good, 200, key=jax.random.key(1))
@@ -38,7 +38,7 @@ def test_rows_near_good_ones_stay_inside(name, key):
 
 
 def test_samples_cover_the_space(key):
-    """Assert that halves of the box, all levels and both ends of a simplex are met."""
+    """Assert that all levels, both halves of a range and both ends of a simplex occur."""
     rows = SPACES["mixed"].sample(256, key=key)
     points = SPACES["mixed"].decode(rows)
     assert {p["additive"] for p in points} == {"VC", "FEC"}
@@ -50,7 +50,7 @@ def test_samples_cover_the_space(key):
     assert parts.max() > 0.85
 
 
-def test_simplex_samples_are_even(key):
+def test_simplex_samples_are_uniform(key):
     """Assert that means and variances of parts are those of the uniform distribution."""
     space = Space(Simplex("s", ["a", "b", "c"]))
     rows = space.sample(1024, key=key)
@@ -58,7 +58,7 @@ def test_simplex_samples_are_even(key):
     np.testing.assert_allclose(rows.var(0), 1 / 18, rtol=0.05)
 
 
-def test_neighbours_differ_in_one_choice():
+def test_neighbours_differ_in_one_dimension():
     space = SPACES["mixed"]
     point = {"c1": 5.0, "LiPF6": 0.4, "LiFSI": 0.6, "additive": "VC", "layers": 1}
     near = space.decode(space.neighbours(space.encode([point])[0]))
@@ -72,13 +72,16 @@ GOOD = {"c1": 5.0, "c2": 4.5, "EC": 0.4, "DMC": 0.5, "EMC": 0.1}
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"c1": 9.0}, "point 1: c1 is 9, outside of 3.6 to 8"),
-        ({"c1": float("nan")}, "point 1: c1 is not finite"),
+        ({"c1": 9.0}, "point 1: c1 must lie between 3.6 and 8; got 9"),
+        ({"c1": float("nan")}, "point 1: c1 must be finite"),
         ({"c1": "fast"}, "c1 must be a number; got 'fast'"),
-        ({"EC": 0.5}, "parts of solvent sum to one"),
-        ({"c1": 6.0}, "breaks a constraint: 1 c1 . 1 c2 is 10.5, above 10"),
-        ({"EC": 0.0, "DMC": 0.9}, "breaks a constraint.*below 0.6"),
-        ({"c3": 1.0}, "point 1 has the names"),
+        ({"EC": 0.5}, "parts of solvent must sum to one"),
+        (
+            {"c1": 6.0},
+            "violates a constraint: 1 c1 . 1 c2 must be at most 10; got 10.5",
+        ),
+        ({"EC": 0.0, "DMC": 0.9}, "violates a constraint.*at least 0.6"),
+        ({"c3": 1.0}, "point 1 must have the names"),
     ],
 )
 def test_points_outside_are_refused(change, message):
@@ -91,16 +94,16 @@ def test_points_outside_are_refused(change, message):
     [
         (Space, "at least one dimension"),
         (lambda: Space(Real("a", 0, 1), Real("a", 0, 2)), "different names"),
-        (lambda: Real("a", 1, 1), "low below high"),
+        (lambda: Real("a", 1, 1), "low < high; got low = 1, high = 1"),
         (lambda: Real("a", 0, 1, log=True), "above 0"),
         (lambda: Categorical("a", ["x"]), "two or more different levels"),
-        (lambda: Simplex("s", ["a", "b"], low=0.6), "room for a sum of one"),
+        (lambda: Simplex("s", ["a", "b"], low=0.6), "allow a sum of one"),
         (lambda: LinearConstraint({"a": 1}), "at_least or at_most"),
         (
             lambda: Space(
                 Real("a", 0, 1), constraints=[LinearConstraint({"a": 1}, at_least=2)]
             ),
-            "leave no room",
+            "leave no interior",
         ),
         (
             lambda: Space(
@@ -110,6 +113,6 @@ def test_points_outside_are_refused(change, message):
         ),
     ],
 )
-def test_spaces_that_cannot_be_are_refused(make, message):
+def test_invalid_spaces_are_refused(make, message):
     with pytest.raises(DataError, match=message):
         make()

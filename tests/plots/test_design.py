@@ -1,11 +1,11 @@
-"""`closed_loop` and `regret` draw results, the best so far, and medians."""
+"""`closed_loop` and `regret` show results, the best so far, and medians."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from battprob import plots
-from battprob.design import Trial
+from battprob.design._history import Trial
 
 TRIALS = [
     Trial(1, {}, y=5.0),
@@ -21,28 +21,28 @@ def _close():
 
 
 def _line(ax, label):
-    (line,) = [own for own in ax.lines if str(own.get_label()).startswith(label)]
+    (line,) = [line for line in ax.lines if str(line.get_label()).startswith(label)]
     return line.get_ydata()
 
 
 @pytest.mark.parametrize(("maximise", "best"), [(True, [5, 5, 7]), (False, [5, 4, 4])])
-def test_the_best_so_far_and_the_split(maximise, best):
-    top, bottom = plots.closed_loop(TRIALS, maximise=maximise, unit="h")
-    np.testing.assert_allclose(_line(top, "best"), best)
-    np.testing.assert_allclose(_line(bottom, "aleatoric"), [np.nan, 1, 1])
-    np.testing.assert_allclose(_line(bottom, "epistemic"), [np.nan, 2, 0.5])
+def test_the_best_result_so_far_and_both_standard_deviations_are_shown(maximise, best):
+    upper, lower = plots.closed_loop(TRIALS, maximise=maximise, unit="h")
+    np.testing.assert_allclose(_line(upper, "best"), best)
+    np.testing.assert_allclose(_line(lower, "aleatoric"), [np.nan, 1, 1])
+    np.testing.assert_allclose(_line(lower, "epistemic"), [np.nan, 2, 0.5])
 
 
-def test_tests_are_whole_numbers_and_first_ones_are_said_to_lack_a_model():
-    _, bottom = plots.closed_loop(TRIALS)
-    assert all(tick == round(tick) for tick in bottom.get_xticks())
-    assert bottom.get_legend() is not None
-    assert not bottom.get_title()
-    _, bottom = plots.closed_loop(TRIALS[:1])
-    assert bottom.get_legend() is None
-    assert "no test yet" in bottom.get_title()
+def test_ticks_are_integers_and_a_title_marks_campaigns_without_predictions():
+    _, lower = plots.closed_loop(TRIALS)
+    assert all(tick == round(tick) for tick in lower.get_xticks())
+    assert lower.get_legend() is not None
+    assert not lower.get_title()
+    _, lower = plots.closed_loop(TRIALS[:1])
+    assert lower.get_legend() is None
+    assert "no test has been proposed by a model" in lower.get_title()
 
 
-def test_medians_of_regret():
+def test_regret_shows_medians():
     ax = plots.regret({"ours": [[3, 2], [5, 1], [9, 0]]}, unit="h")
     np.testing.assert_allclose(_line(ax, "ours"), [5, 1])

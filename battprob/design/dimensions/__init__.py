@@ -1,15 +1,18 @@
-"""What an experiment may vary: numbers, whole numbers, categories, parts of a whole.
+"""Dimensions of a space: numbers, integers, categories, parts of a whole.
 
 A dimension has one or more *names* (keys of a point such as `{"c1": 5.2, "salt": "LiFSI"}`)
-and one or more *columns* (numbers that a model sees). Distances between columns are what a
-kernel goes by, so categories get a column each (equally far from each other) and parts of
-a whole stand for themselves.
+and one or more *columns* (numbers in the rows that a model is fitted to). Kernels use
+distances between columns. Therefore each category has a column of its own (all are
+equally far from each other), and parts of a whole are used as they are.
 
-Every kind says the same of itself: its `names`, `columns` and `unit`; the `bounds` of its
-columns, and whether they are `continuous`; how values of a point are `encode`d as columns
-and `decode`d; which columns `num_uniform` uniform numbers `spread` to; which rows are
-`neighbours` where it varies by steps; and, for constraints, which names are `affine` in
-its columns.
+Each kind of dimension has the same attributes:
+
+- `names`, `columns` and `unit`;
+- `bounds` of its columns, and whether they are `continuous`;
+- `encode(point)`, the values of its columns, and `decode(row)`, the inverse;
+- `from_uniform(u)`, columns from `num_uniform` uniform random numbers;
+- `neighbours(row)`, values of its columns one step away; none if it is continuous;
+- `affine()`, the names that are affine functions of its columns, for constraints.
 """
 
 import itertools
@@ -31,13 +34,13 @@ __all__ = [
     "Point",
     "Real",
     "Simplex",
-    "own_columns",
+    "column_slices",
 ]
 
 Dimension = Real | Integer | Categorical | Simplex
 
 
-def own_columns(dimensions: Sequence[Dimension]) -> list[slice]:
-    """Where each dimension's columns stand in a row."""
+def column_slices(dimensions: Sequence[Dimension]) -> list[slice]:
+    """The columns of each dimension in a row."""
     ends = np.cumsum([0, *(len(dimension.columns) for dimension in dimensions)])
     return [slice(*map(int, pair)) for pair in itertools.pairwise(ends)]

@@ -1,4 +1,4 @@
-"""Values of a point, checked: every error names the key and what was expected."""
+"""Validation of values of a point; errors name the key and what was expected."""
 
 import math
 from collections.abc import Mapping
@@ -8,37 +8,37 @@ from battprob._errors import DataError
 
 Point = Mapping[str, Any]
 
-ROUNDING = 1e-6  # of a range: what a value loses when it is printed and typed again
-BELOW_ONE = 1 - 1e-12  # a uniform number may be one after rounding
+ROUNDING = 1e-6  # of a range: error of a value that was printed and typed again
+BELOW_ONE = 1 - 1e-12  # factor for uniform numbers, which may round to one
 
 
 def number(name: str, value: Any) -> float:
-    """The value as a number, and finite."""
+    """The value as a finite number."""
     try:
-        given = float(value)
+        result = float(value)
     except (TypeError, ValueError):
         raise DataError(f"{name} must be a number; got {value!r}") from None
-    if not math.isfinite(given):
-        raise DataError(f"{name} is not finite")
-    return given
+    if not math.isfinite(result):
+        raise DataError(f"{name} must be finite; got {value!r}")
+    return result
 
 
 def inside(
     name: str, value: float, low: float | int, high: float | int, unit: str
 ) -> float:
-    """The value, put back onto a bound that rounding alone took it over."""
-    slack = ROUNDING * (high - low)
-    if not low - slack <= value <= high + slack:
+    """The value, moved onto a bound that it exceeds by no more than rounding."""
+    tolerance = ROUNDING * (high - low)
+    if not low - tolerance <= value <= high + tolerance:
+        unit = f" {unit}" if unit else ""
         raise DataError(
-            f"{name} is {value:g}, outside of {low:g} to {high:g}"
-            + (f" {unit}" if unit else "")
+            f"{name} must lie between {low:g} and {high:g}{unit}; got {value:g}"
         )
     return float(min(max(value, low), high))
 
 
 def require_bounds(name: str, low: float | int, high: float | int) -> None:
-    """Refuse bounds between which there is nothing."""
+    """Refuse bounds that are not finite or not in order."""
     if not (math.isfinite(low) and math.isfinite(high) and low < high):
         raise DataError(
-            f"{name} needs finite bounds, low below high; got {low}, {high}"
+            f"{name} needs finite bounds with low < high; got low = {low}, high = {high}"
         )

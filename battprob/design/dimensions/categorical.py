@@ -1,4 +1,4 @@
-"""One of several levels: a column each, so that all are equally far from each other."""
+"""A choice between several levels, with one column for each level."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,7 +11,12 @@ from battprob.design.dimensions._values import BELOW_ONE
 
 @dataclasses.dataclass(frozen=True)
 class Categorical:
-    """One of several names, none nearer to one than to another."""
+    """A choice between several levels without an order.
+
+    Args:
+        name: key of a point.
+        levels: names of the levels.
+    """
 
     name: str
     levels: Sequence[str]
@@ -19,7 +24,9 @@ class Categorical:
     def __post_init__(self):
         object.__setattr__(self, "levels", tuple(self.levels))
         if len(self.levels) < 2 or len(set(self.levels)) != len(self.levels):
-            raise DataError(f"{self.name} needs two or more different levels")
+            raise DataError(
+                f"{self.name} needs two or more different levels; got {self.levels}"
+            )
 
     @property
     def unit(self):
@@ -31,7 +38,7 @@ class Categorical:
 
     @property
     def columns(self):
-        # Of two levels one column tells all.
+        # With two levels, one column determines the other.
         shown = self.levels[1:] if len(self.levels) == 2 else self.levels
         return tuple(f"{self.name}={level}" for level in shown)
 
@@ -45,30 +52,32 @@ class Categorical:
     def encode(self, point):
         level = point[self.name]
         if level not in self.levels:
-            raise DataError(f"{self.name} is one of {list(self.levels)}; got {level!r}")
+            raise DataError(
+                f"{self.name} must be one of {list(self.levels)}; got {level!r}"
+            )
         return self._row(self.levels.index(level))
 
     def decode(self, row):
-        return {self.name: self.levels[self._place(row)]}
+        return {self.name: self.levels[self._index(row)]}
 
-    def spread(self, uniform):
-        places = np.floor(len(self.levels) * uniform[:, 0] * BELOW_ONE).astype(int)
-        return np.array([self._row(place) for place in places])
+    def from_uniform(self, uniform):
+        indices = np.floor(len(self.levels) * uniform[:, 0] * BELOW_ONE).astype(int)
+        return np.array([self._row(index) for index in indices])
 
     def affine(self):
         return {}
 
     def neighbours(self, row):
-        """Rows of the other levels."""
-        own = self._place(row)
+        """Columns of the other levels."""
+        own = self._index(row)
         return [self._row(i) for i in range(len(self.levels)) if i != own]
 
-    def _row(self, place):
+    def _row(self, index):
         if len(self.levels) == 2:
-            return [float(place)]
-        return [float(place == i) for i in range(len(self.levels))]
+            return [float(index)]
+        return [float(index == i) for i in range(len(self.levels))]
 
-    def _place(self, row):
+    def _index(self, row):
         if len(self.levels) == 2:
             return int(float(row[0]) > 0.5)
         return int(np.argmax(np.asarray(row)))

@@ -1,4 +1,4 @@
-"""What numbers and parts must satisfy together, whichever dimensions they are of."""
+"""Linear constraints on the numbers and parts of a point."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ class LinearConstraint:
     """Bounds on a weighted sum of numbers or parts, or its exact value.
 
     Args:
-        weights: of each name in the sum.
-        at_least, at_most: bounds; None is none.
-        equal_to: the value, instead of bounds.
+        weights: weight of each name in the sum.
+        at_least, at_most: bounds of the sum; None for no bound.
+        equal_to: value of the sum, instead of bounds.
 
     Example:
         >>> LinearConstraint({"c1": 1.0, "c2": 1.0}, at_most=12.0).names
@@ -38,7 +38,7 @@ class LinearConstraint:
         bounds = at_least is not None or at_most is not None
         if bounds == (equal_to is not None):
             raise DataError(
-                "a constraint has at_least or at_most (or both), or equal_to"
+                "a constraint needs either at_least or at_most (or both), or equal_to"
             )
         for name, value in (
             ("names", tuple(weights)),
@@ -49,19 +49,16 @@ class LinearConstraint:
         ):
             object.__setattr__(self, name, value)
 
-    def broken_by(self, point: Point) -> str | None:
-        """What is wrong with a point, or None."""
-        total = sum(w * point[n] for n, w in zip(self.names, self.weights, strict=True))
-        size = ROUNDING * sum(
-            abs(w * point[n]) for n, w in zip(self.names, self.weights, strict=True)
-        )
-        text = " + ".join(
-            f"{w:g} {n}" for n, w in zip(self.names, self.weights, strict=True)
-        )
-        if self.equal_to is not None and abs(total - self.equal_to) > size:
-            return f"{text} is {total:g}, not {self.equal_to:g}"
-        if self.at_least is not None and total < self.at_least - size:
-            return f"{text} is {total:g}, below {self.at_least:g}"
-        if self.at_most is not None and total > self.at_most + size:
-            return f"{text} is {total:g}, above {self.at_most:g}"
+    def violation(self, point: Point) -> str | None:
+        """Description of how the point violates the constraint, or None."""
+        pairs = list(zip(self.names, self.weights, strict=True))
+        total = sum(w * point[n] for n, w in pairs)
+        tolerance = ROUNDING * sum(abs(w * point[n]) for n, w in pairs)
+        text = " + ".join(f"{w:g} {n}" for n, w in pairs)
+        if self.equal_to is not None and abs(total - self.equal_to) > tolerance:
+            return f"{text} must be {self.equal_to:g}; got {total:g}"
+        if self.at_least is not None and total < self.at_least - tolerance:
+            return f"{text} must be at least {self.at_least:g}; got {total:g}"
+        if self.at_most is not None and total > self.at_most + tolerance:
+            return f"{text} must be at most {self.at_most:g}; got {total:g}"
         return None

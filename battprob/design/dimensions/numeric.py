@@ -1,4 +1,4 @@
-"""Numbers and whole numbers between two bounds: a name and a column each."""
+"""Real numbers and integers between two bounds, with one column each."""
 
 import dataclasses
 import math
@@ -16,13 +16,14 @@ from battprob.design.dimensions._values import (
 
 @dataclasses.dataclass(frozen=True)
 class Real:
-    """A number between two bounds.
+    """A real number between two bounds.
 
     Args:
-        name: key of a point and column of the model.
-        low, high: bounds, both allowed.
-        unit: for tables.
-        log: vary the logarithm evenly (concentrations, currents over decades).
+        name: key of a point, and name of the column.
+        low, high: bounds; both are allowed values.
+        unit: unit, for tables and messages.
+        log: use the base-10 logarithm as the column (for concentrations, or currents
+            over several decades).
 
     Example:
         >>> Real("c1", 3.6, 8.0, unit="1/h").columns
@@ -39,7 +40,9 @@ class Real:
     def __post_init__(self):
         require_bounds(self.name, self.low, self.high)
         if self.log and self.low <= 0:
-            raise DataError(f"{self.name} varies by its logarithm: low must be above 0")
+            raise DataError(
+                f"{self.name} has log=True, so low must be above 0; got low = {self.low}"
+            )
 
     @property
     def names(self):
@@ -67,23 +70,29 @@ class Real:
         value = 10.0 ** float(row[0]) if self.log else float(row[0])
         return {self.name: min(max(value, float(self.low)), float(self.high))}
 
-    def spread(self, uniform):
+    def from_uniform(self, uniform):
         low, high = (ends[0] for ends in self.bounds)
         return low + (high - low) * uniform
 
     def neighbours(self, row):
-        """None: it varies continuously."""
+        """None: the dimension is continuous."""
         del row
         return []
 
     def affine(self):
-        """Value of each name as (weights of the columns, constant)."""
+        """For each name, the weights of the columns and the constant."""
         return {} if self.log else {self.name: ([1.0], 0.0)}
 
 
 @dataclasses.dataclass(frozen=True)
 class Integer:
-    """A whole number between two bounds, both allowed."""
+    """An integer between two bounds.
+
+    Args:
+        name: key of a point, and name of the column.
+        low, high: bounds; both are allowed values.
+        unit: unit, for tables and messages.
+    """
 
     name: str
     low: int
@@ -94,7 +103,10 @@ class Integer:
     def __post_init__(self):
         require_bounds(self.name, self.low, self.high)
         if self.low != int(self.low) or self.high != int(self.high):
-            raise DataError(f"{self.name} needs whole numbers as bounds")
+            raise DataError(
+                f"{self.name} needs integers as bounds; got low = {self.low}, high = "
+                f"{self.high}"
+            )
 
     @property
     def names(self):
@@ -114,20 +126,20 @@ class Integer:
     def encode(self, point):
         value = number(self.name, point[self.name])
         if value != round(value):
-            raise DataError(f"{self.name} is a whole number; got {value:g}")
+            raise DataError(f"{self.name} must be an integer; got {value:g}")
         return [inside(self.name, value, self.low, self.high, self.unit)]
 
     def decode(self, row):
         return {self.name: int(np.clip(round(float(row[0])), self.low, self.high))}
 
-    def spread(self, uniform):
+    def from_uniform(self, uniform):
         return np.floor(self.low + (self.high - self.low + 1) * uniform * BELOW_ONE)
 
     def affine(self):
         return {}
 
     def neighbours(self, row):
-        """Rows of this dimension one step away."""
+        """Columns of the integers one below and one above."""
         value = round(float(row[0]))
         return [
             [float(v)] for v in (value - 1, value + 1) if self.low <= v <= self.high

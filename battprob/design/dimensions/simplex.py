@@ -1,6 +1,6 @@
-"""Parts of a whole: a column each for themselves, of two parts one.
+"""Parts of a whole, with one column each; one column for two parts.
 
-Log ratios would send a part that is zero to infinity.
+The columns are the fractions themselves: log ratios are infinite for a part of zero.
 """
 
 import dataclasses
@@ -17,9 +17,9 @@ class Simplex:
     """Parts of a whole: fractions that sum to one.
 
     Args:
-        name: of the whole, for messages; the parts are the keys of a point.
-        parts: their names.
-        low, high: bounds of all parts, or of each.
+        name: name of the whole, for messages; the keys of a point are the parts.
+        parts: names of the parts.
+        low, high: bounds of all parts, or one bound for each part.
 
     Example:
         >>> Simplex("solvent", ["EC", "DMC", "EMC"], low=[0.2, 0.0, 0.0]).names
@@ -36,25 +36,32 @@ class Simplex:
         num = len(self.parts)
         object.__setattr__(self, "parts", tuple(self.parts))
         for end in ("low", "high"):
-            given = np.asarray(getattr(self, end), float)
-            if given.shape not in {(), (num,)}:
-                raise DataError(f"{self.name}: {end} needs one number, or {num}")
-            each = tuple(np.broadcast_to(given, num).tolist())
+            bound = np.asarray(getattr(self, end), float)
+            if bound.shape not in {(), (num,)}:
+                raise DataError(
+                    f"{self.name}: {end} must be one number or {num} numbers; got shape "
+                    f"{bound.shape}"
+                )
+            each = tuple(np.broadcast_to(bound, num).tolist())
             object.__setattr__(self, end, each)
         if num < 2 or len(set(self.parts)) != num:
-            raise DataError(f"{self.name} needs two or more parts of different names")
-        room = sum(self._lows) < 1 < sum(self._highs)
-        if not room or any(
+            raise DataError(
+                f"{self.name} needs two or more parts with different names; got "
+                f"{self.parts}"
+            )
+        feasible = sum(self._lows) < 1 < sum(self._highs)
+        if not feasible or any(
             not 0 <= a < b <= 1 for a, b in zip(self._lows, self._highs, strict=True)
         ):
             raise DataError(
-                f"{self.name}: bounds of parts must lie in [0, 1], low below high, and "
-                "leave room for a sum of one"
+                f"{self.name}: bounds of parts must satisfy 0 <= low < high <= 1 and "
+                f"allow a sum of one; got low = {self.low}, high = {self.high}"
             )
 
     @property
     def _lows(self) -> tuple[float, ...]:
-        return self.low  # pyright: ignore[reportReturnType] - one each since __post_init__
+        # `__post_init__` has made one bound for each part.
+        return self.low  # pyright: ignore[reportReturnType]
 
     @property
     def _highs(self) -> tuple[float, ...]:
@@ -74,7 +81,7 @@ class Simplex:
 
     @property
     def bounds(self):
-        if len(self.parts) == 2:  # what the other part leaves bounds this one too
+        if len(self.parts) == 2:  # the bounds of the second part limit the first too
             (low, other_low), (high, other_high) = self._lows, self._highs
             return [max(low, 1 - other_high)], [min(high, 1 - other_low)]
         return list(self._lows), list(self._highs)
@@ -88,9 +95,9 @@ class Simplex:
     def encode(self, point):
         values = [number(part, point[part]) for part in self.parts]
         if abs(sum(values) - 1) > ROUNDING * len(values):
+            parts = dict(zip(self.parts, values, strict=True))
             raise DataError(
-                f"parts of {self.name} sum to one; {dict(zip(self.parts, values, strict=True))} "
-                f"sum to {sum(values):g}"
+                f"parts of {self.name} must sum to one; {parts} sum to {sum(values):g}"
             )
         ends = zip(self.parts, values, self._lows, self._highs, strict=True)
         values = [inside(part, v, low, high, "") for part, v, low, high in ends]
@@ -102,16 +109,17 @@ class Simplex:
         values = np.clip(values, self._lows, self._highs).tolist()
         return dict(zip(self.parts, values, strict=True))
 
-    def spread(self, uniform):
-        """Evenly over the simplex above the lower bounds; upper ones may be exceeded."""
-        gaps = -np.log(np.clip(uniform, 1e-12, 1.0))
-        share = gaps / gaps.sum(1, keepdims=True)
+    def from_uniform(self, uniform):
+        """Uniform over the simplex above the lower bounds; may exceed upper bounds."""
+        # Normalised exponential variables are uniform on the simplex.
+        exponential = -np.log(np.clip(uniform, 1e-12, 1.0))
+        fraction = exponential / exponential.sum(1, keepdims=True)
         low = np.array(self._lows)
-        parts = low + (1 - low.sum()) * share
+        parts = low + (1 - low.sum()) * fraction
         return parts[:, :1] if len(self.parts) == 2 else parts
 
     def neighbours(self, row):
-        """None: it varies continuously."""
+        """None: the dimension is continuous."""
         del row
         return []
 
