@@ -97,7 +97,7 @@ def early(pack, last):
             folds = bp.evaluate.cross_validate(
                 model,
                 rows(columns, train),
-                GroupKFold(6),
+                splits=GroupKFold(6),
                 key=jax.random.key(0),
                 progress=False,
             )

@@ -155,7 +155,7 @@ def batches(options):
         ),
     ):
         for name, split in splits.items():
-            result = bp.evaluate.cross_validate(model, data, split, key=KEY)
+            result = bp.evaluate.cross_validate(model, data, splits=split, key=KEY)
             scores = score_of(result.predictive, np.asarray(result.y))
             results[f"{label}, {name}"] = scores
     return results

@@ -254,7 +254,7 @@ for label, splits in (
     ("whole batches", LeaveOneGroupOut()),
 ):
     scores = bp.evaluate.cross_validate(
-        with_batches, data, splits, key=key, progress=False
+        with_batches, data, splits=splits, key=key, progress=False
     ).scores
     print(
         f"{label:14} RMSE {scores['rmse']:.0f} cycles, coverage {scores['coverage']:.2f}"

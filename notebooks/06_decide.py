@@ -156,13 +156,14 @@ print(bp.evaluate.decide(from_life, **costs, cost_retest=0.05))
 
 # %%
 calibration = number[test] < 26
-conformal = bp.evaluate.ConformalInterval(level=0.9, groups=batch[test][calibration])
 observed_life = np.asarray(lives.y)[test]
-calibrated = conformal.fit(
-    life.take(np.flatnonzero(calibration)), observed_life[calibration]
+calibrated = bp.evaluate.ConformalInterval(level=0.9).fit(
+    life.take(np.flatnonzero(calibration)),
+    observed_life[calibration],
+    groups=batch[test][calibration],
 )
 print(
-    f"intervals widened by a factor of {calibrated.stretch:.2f}, from "
+    f"intervals widened by a factor of {calibrated.factor:.2f}, from "
     f"{calibrated.effective_size:.0f} batches"
 )
 

@@ -115,7 +115,7 @@ for name, model in models.items():
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.5), sharey=True, layout="constrained")
 for ax, num in zip(axes, (32, 128), strict=True):
     fit = models["learned noise"].fit(rows(num, seed=3), key=key)
-    bp.plots.noise_level(grid, fit.predict(grid), feature="x", ax=ax)
+    bp.plots.standard_deviations(grid, fit.predict(grid), feature="x", ax=ax)
     ax.plot(grid, 0.5 + grid, "k:", linewidth=0.8)
     ax.set_title(f"{num} measurements")
     ax.label_outer()
@@ -172,7 +172,7 @@ if path.is_file():
     axes[0].set_ylabel("acceleration (g)")
     axes[0].set_ylim(top=200)  # room for the legend
     axes[0].legend(loc="upper right", frameon=False)
-    bp.plots.noise_level(times, pred, feature="time (ms)", unit="g", ax=axes[1])
+    bp.plots.standard_deviations(times, pred, feature="time (ms)", unit="g", ax=axes[1])
     plt.show()
 else:
     print("Set the environment variable BATTPROB_DATA to the folder with the data.")

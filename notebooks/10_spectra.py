@@ -153,7 +153,7 @@ if path.exists():
     data = dataset(parts, names, rows)
     parts_model = model(names, Constant())
     folds = bp.evaluate.cross_validate(
-        parts_model, data, LeaveOneGroupOut(), key=key, progress=False
+        parts_model, data, splits=LeaveOneGroupOut(), key=key, progress=False
     )
     print(folds.table())
     matern = parts_model.fit(data, key=key).kernel.first.first.second

@@ -1,4 +1,4 @@
-"""A model that says what the test tells it to."""
+"""A model whose predictions are given by a function of the test."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,19 +9,22 @@ from battprob.models.base import AbstractModel
 
 
 class FakePosterior(eqx.Module):
-    """Answers `predict` by calling a function of the features."""
+    """`predict` calls a function of the features and the known noise variances."""
 
-    answer: Callable
+    function: Callable
     uses_groups = False
 
     def predict(self, x, *, noise_variance: Any = None):
-        return self.answer(x, noise_variance)
+        return self.function(x, noise_variance)
 
 
 class FakeModel(AbstractModel):
-    """`fit` calls `learn(dataset, key)`, which gives the posterior's `answer`."""
+    """`fit` calls `learn(dataset, key)`, which returns the function of the posterior."""
 
     learn: Callable = eqx.field(static=True)
+
+    def uses(self, field):
+        return field != "groups"
 
     def fit(self, dataset, *, key):
         return FakePosterior(self.learn(dataset, key))

@@ -1,4 +1,4 @@
-"""What a changed population of cells changes: protocol weights, weights of rows, bias."""
+"""Adapts a model to new cells whose protocols or features have another distribution."""
 
 from typing import NamedTuple
 
@@ -12,10 +12,12 @@ from battprob.predictive import Predictive
 
 
 class ProtocolWeights(NamedTuple):
-    """How often each protocol is met where new cells come from.
+    """Estimated frequencies of the protocols among new cells.
 
-    `error` is the standard error of each weight, from the curvature of the likelihood; a
-    weight whose error is as large as a half is not known.
+    Attributes:
+        weights: frequency of each protocol.
+        error: standard error of each weight, from the curvature of the log likelihood. A
+            weight with an error near 0.5 is undetermined.
     """
 
     weights: Float[np.ndarray, " k"]
@@ -25,13 +27,15 @@ class ProtocolWeights(NamedTuple):
 def protocol_weights(
     probabilities: ArrayLike, training_weights: ArrayLike
 ) -> ProtocolWeights:
-    r"""Protocol weights of new cells, where the mix of protocols changed and nothing else.
+    r"""Estimate how frequent each protocol is among new cells.
 
-    With r_ik the training model's probability of protocol k for cell i, and π those of its
-    training cells, the likelihood of new weights ω is $\prod_i \sum_k r_{ik}\,ω_k/π_k$. Its
-    maximum, under a prior worth one cell of each protocol, which keeps few cells from ruling
-    a protocol out, is found by expectation-maximisation. Unlabelled cells tell of the mix by
-    p(k | x), labelled ones by p(k | x, y) too; both may be stacked.
+    Assumes that only the frequencies of the protocols have changed since training. Let r_ik
+    be the probability of protocol k for cell i under the training model, and π_k the
+    frequency in training. The likelihood of new frequencies ω is
+    $\prod_i \sum_k r_{ik}\,ω_k/π_k$. It is multiplied by a prior worth one cell of each
+    protocol, so that no weight becomes zero because few cells were observed, and maximised
+    by EM. Unlabelled cells enter with p(k | x), labelled cells with p(k | x, y); rows of
+    both kinds may be concatenated.
 
     Args:
         probabilities: `posterior.protocol_probabilities(x)` of unlabelled new cells [m k],
@@ -42,12 +46,12 @@ def protocol_weights(
         Weights for `posterior.predict(x, protocol_weights=...)`, with their errors.
 
     Raises:
-        DataError: shapes do not fit, or every cell is as likely on each protocol as those
-            of training, so that they say nothing: with a constant gate, label some.
+        DataError: shapes do not match, or the probabilities of all cells equal those of
+            training. The cells then contain no information about the frequencies.
 
     Example:
-        >>> sure = np.repeat([[0.98, 0.02], [0.02, 0.98]], [30, 10], axis=0)
-        >>> protocol_weights(sure, [0.5, 0.5]).weights.round(2).tolist()
+        >>> certain = np.repeat([[0.98, 0.02], [0.02, 0.98]], [30, 10], axis=0)
+        >>> protocol_weights(certain, [0.5, 0.5]).weights.round(2).tolist()
         [0.75, 0.25]
 
     References:
@@ -61,54 +65,57 @@ def protocol_weights(
             f"protocol; got {r.shape} and {prior.shape}"
         )
     ratio = r / prior
-    if np.max(np.ptp(ratio, axis=1)) < _NOTHING:
+    if np.max(np.ptp(ratio, axis=1)) < _NO_INFORMATION:
         raise DataError(
-            "the cells say nothing of the protocols: p(protocol | x) is that of training for "
-            "all of them. Use a gate that depends on x, or label some cells"
+            "the cells contain no information about the protocol weights: p(protocol | x) "
+            "equals the training weights in every row. Use a gate that depends on x, or "
+            "label some cells"
         )
     weights = prior / prior.sum()
-    for _ in range(_STEPS):
-        share = ratio * weights
-        rows = (share / share.sum(1, keepdims=True)).sum(0)
-        new = (rows + 1) / (len(r) + len(prior))
-        change = np.max(np.abs(new - weights))
-        weights = new
-        if change < _STILL:
+    for _ in range(_MAX_STEPS):
+        joint = ratio * weights
+        counts = (joint / joint.sum(1, keepdims=True)).sum(0)
+        updated = (counts + 1) / (len(r) + len(prior))
+        change = np.max(np.abs(updated - weights))
+        weights = updated
+        if change < _TOLERANCE:
             break
-    return ProtocolWeights(weights, _errors(ratio, weights))
+    return ProtocolWeights(weights, _standard_errors(ratio, weights))
 
 
 class ImportanceWeights(NamedTuple):
-    """Weights of training rows that make them stand for new ones, of mean one.
+    """Weights with which training rows represent new rows.
 
-    `effective_size` is how many rows of equal weight are worth as much.
+    Attributes:
+        weights: weight of each training row; their mean is one.
+        effective_size: number of equally weighted rows with the same variance of a mean.
     """
 
     weights: Float[np.ndarray, " n"]
     effective_size: float
 
     def average(self, scores: ArrayLike) -> tuple[float, float]:
-        """Weighted mean of one score a row, and its standard error."""
+        """Weighted mean of one score per training row, and its standard error."""
         scores = np.asarray(scores, float)
-        share = self.weights / self.weights.sum()
-        mean = float(share @ scores)
-        return mean, float(np.sqrt(np.sum((share * (scores - mean)) ** 2)))
+        fraction = self.weights / self.weights.sum()
+        mean = float(fraction @ scores)
+        return mean, float(np.sqrt(np.sum((fraction * (scores - mean)) ** 2)))
 
 
 def importance_weights(reference: ArrayLike, new: ArrayLike) -> ImportanceWeights:
-    """Weights of training rows for features that are met in other proportions now.
+    """Weights of training rows for new rows whose features have another distribution.
 
-    The density ratio of a logistic regression that tells new rows from old ones. Use them
-    for what a score of held-out training rows would be on new ones (`average`); only where
-    y given x has not changed.
+    The density ratio of the features is estimated by a logistic regression that separates
+    new rows from training rows. `average` of held-out scores then estimates the score on
+    new rows, provided that the distribution of y given x has not changed.
 
     Args:
         reference: features of training rows [n d].
         new: features of new rows [m d].
 
     Raises:
-        DataError: shapes do not fit; or a handful of rows would bear all the weight (fewer
-            effective rows than ten, or than one in ten): new rows lie outside.
+        DataError: shapes do not match, or the effective size is below 10 or below one
+            tenth of the training rows. The new rows then lie outside the training rows.
 
     Example:
         >>> rows = np.linspace(0, 1, 40)[:, None]
@@ -123,27 +130,26 @@ def importance_weights(reference: ArrayLike, new: ArrayLike) -> ImportanceWeight
 
     rows, num = pooled(reference, new)
     is_new = np.arange(len(rows)) >= num
-    classifier = LogisticRegression(C=_LITTLE_SHRINKAGE, max_iter=1000).fit(
-        rows, is_new
-    )
+    classifier = LogisticRegression(C=_INVERSE_PENALTY, max_iter=1000).fit(rows, is_new)
     log_ratio = classifier.decision_function(rows[:num])
     weights = np.exp(log_ratio - log_ratio.max())
     weights = weights / weights.mean()
     size = float(num / np.mean(weights**2))
-    if size < max(_LEAST_SIZE, _LEAST_SHARE * num):
+    if size < max(_MIN_SIZE, _MIN_FRACTION * num):
         raise DataError(
-            f"of {num} training rows {size:.1f} would bear all the weight: new rows lie "
-            "outside of them, where no weighting of training rows can speak for them"
+            f"the weights of {num} training rows have an effective size of only {size:.1f}: "
+            "the new rows lie outside the training rows, and no weights of training rows "
+            "can represent them. Label some new cells instead"
         )
     return ImportanceWeights(weights, size)
 
 
 class DeploymentBias(NamedTuple):
-    """What the averaged predictor gets wrong where all cells are on one protocol.
+    """Errors of the averaged predictor where all cells have the same protocol.
 
     Attributes:
-        bias: mean of the averaged predictor minus that of the protocol [k m].
-        coverage: probability that the averaged predictor's interval holds there [k m].
+        bias: mean of the averaged predictor minus the mean of each protocol [k m].
+        coverage: coverage of the averaged predictor's interval for each protocol [k m].
     """
 
     bias: Float[np.ndarray, "k m"]
@@ -151,15 +157,15 @@ class DeploymentBias(NamedTuple):
 
 
 def deployment_bias(pred: Predictive, level: float = 0.9) -> DeploymentBias:
-    """How wrong the average over protocols is on each of them.
+    """Bias and coverage of the average over protocols, for each protocol separately.
 
     Args:
-        pred: answer of a mixture, its components the protocols; one that has no weight in
-            any row is left out.
-        level: probability that the averaged predictor's interval states.
+        pred: predictions of a mixture whose components are the protocols. A protocol with
+            zero weight in all rows is omitted.
+        level: nominal probability of the averaged predictor's interval.
 
     Raises:
-        DataError: there is one component only.
+        DataError: there is only one component.
 
     Example:
         >>> pred = Predictive(
@@ -168,38 +174,39 @@ def deployment_bias(pred: Predictive, level: float = 0.9) -> DeploymentBias:
         >>> deployment_bias(pred).bias.tolist()
         [[2.0], [-2.0]]
     """
-    present = np.flatnonzero(
-        np.isfinite(np.asarray(pred.log_weight)).any(axis=(0, *_batch(pred)))
-    )
+    batch_axes = tuple(range(2, pred.location.ndim))
+    has_weight = np.isfinite(np.asarray(pred.log_weight)).any(axis=(0, *batch_axes))
+    present = np.flatnonzero(has_weight)
     if len(present) < 2:
-        raise DataError("the predictive has one component: there is nothing to average")
+        raise DataError(
+            "the predictive has only one component, so there is no average over protocols. "
+            "Pass the predictions of a ProtocolMixture with two or more protocols"
+        )
     low, high = pred.interval(level)
     bias, coverage = [], []
-    for place in present:
-        alone = pred.reweight(jnp.eye(pred.location.shape[1])[place])
-        bias.append(np.asarray(pred.mean - alone.mean))
-        coverage.append(np.asarray(alone.cdf(high) - alone.cdf(low)))
+    for component in present:
+        one_protocol = pred.reweight(jnp.eye(pred.location.shape[1])[component])
+        bias.append(np.asarray(pred.mean - one_protocol.mean))
+        coverage.append(np.asarray(one_protocol.cdf(high) - one_protocol.cdf(low)))
     return DeploymentBias(np.stack(bias), np.stack(coverage))
 
 
-def _batch(pred):
-    return tuple(range(2, pred.location.ndim))
-
-
-def _errors(ratio, weights):
-    """Standard errors from the information of the likelihood, on weights that sum to one."""
+def _standard_errors(ratio, weights):
+    """Standard errors of weights that sum to one, from the observed information."""
     score = ratio / (ratio @ weights)[:, None]
-    others = score[:, :-1] - score[:, -1:]
-    # One cell of each protocol a priori.
+    # The last weight is one minus the others, so the free parameters are the others.
+    free_score = score[:, :-1] - score[:, -1:]
+    # The prior of one cell per protocol adds 1 / weight² for each protocol.
     information = (
-        others.T @ others + np.diag(weights[:-1] ** -2.0) + weights[-1] ** -2.0
+        free_score.T @ free_score + np.diag(weights[:-1] ** -2.0) + weights[-1] ** -2.0
     )
     covariance = np.linalg.pinv(information, hermitian=True)
-    last = covariance.sum()
-    return np.sqrt(np.append(np.diag(covariance), max(last, 0.0)))
+    last_variance = covariance.sum()
+    return np.sqrt(np.append(np.diag(covariance), max(last_variance, 0.0)))
 
 
-_STEPS, _STILL = 10_000, 1e-10
-_NOTHING = 1e-6
-_LITTLE_SHRINKAGE = 100.0  # more would hide that samples lie apart
-_LEAST_SIZE, _LEAST_SHARE = 10, 0.1
+_MAX_STEPS, _TOLERANCE = 10_000, 1e-10
+_NO_INFORMATION = 1e-6
+# A weak penalty: a stronger one would hide that the samples do not overlap.
+_INVERSE_PENALTY = 100.0
+_MIN_SIZE, _MIN_FRACTION = 10, 0.1

@@ -10,11 +10,11 @@ from battprob.predictive import ClassPredictive
 _THRESHOLD = 0.5
 
 
-def outcomes(p: ClassPredictive, y: ArrayLike) -> Bool[np.ndarray, "*b"]:
-    """`y` as flags that `p` can be scored against.
+def checked_outcomes(p: ClassPredictive, y: ArrayLike) -> Bool[np.ndarray, "*b"]:
+    """Return `y` as a boolean array of the shape of `p`.
 
     Raises:
-        DataError: `y` has another shape than `p`, or holds more than 0 and 1.
+        DataError: `y` has another shape than `p`, or contains values other than 0 and 1.
     """
     y = np.asarray(y)
     if y.shape != p.shape:
@@ -24,15 +24,16 @@ def outcomes(p: ClassPredictive, y: ArrayLike) -> Bool[np.ndarray, "*b"]:
     bad = np.argwhere(~np.isin(y, (0, 1)))
     if bad.size:
         raise DataError(
-            f"outcomes are 0 and 1 (or False and True); y at index {bad[0].tolist()} is "
-            f"{y[tuple(bad[0])]!r}. Leave unknown outcomes out with `p.take(...)`"
+            f"outcomes must be 0 or 1 (or False or True); y at index {bad[0].tolist()} is "
+            f"{y[tuple(bad[0])]!r}. Remove unknown outcomes, and their predictions with "
+            "`p.take(...)`"
         )
     return y.astype(bool)
 
 
 def class_columns(p: ClassPredictive, y: ArrayLike) -> dict[str, np.ndarray]:
-    """What the scores are made of, one entry a row."""
-    y = outcomes(p, y)
+    """Columns from which `class_scores` computes the scores, one entry per row."""
+    y = checked_outcomes(p, y)
     return {
         "target": y.astype(float),
         "probability": np.asarray(p.mean),
@@ -43,46 +44,47 @@ def class_columns(p: ClassPredictive, y: ArrayLike) -> dict[str, np.ndarray]:
 def class_scores(columns: dict[str, np.ndarray]) -> dict[str, Score]:
     """Scores of the outcomes in `columns`, which may come from several predictions."""
     y, p = columns["target"].astype(bool), columns["probability"]
-    called = p > _THRESHOLD
-    common = y.mean() >= 0.5
+    positive = p > _THRESHOLD
+    majority = y.mean() >= 0.5
     return {
         "log_loss": mean_of(columns["log_loss"], "nats"),
         "brier": mean_of((p - y) ** 2),
         "auroc": _area_under_roc(y, p),
         "auprc": _average_precision(y, p),
         "prevalence": mean_of(y),
-        "accuracy": mean_of(called == y),
-        "majority_rate": mean_of(y == common),
-        "precision": ratio_of(called & y, called),
-        "recall": ratio_of(called & y, y),
-        "f1": ratio_of(2 * (called & y), called.astype(int) + y),
+        "accuracy": mean_of(positive == y),
+        "majority_rate": mean_of(y == majority),
+        "precision": ratio_of(positive & y, positive),
+        "recall": ratio_of(positive & y, y),
+        "f1": ratio_of(2 * (positive & y), positive.astype(int) + y),
     }
 
 
 def _area_under_roc(y, p):
-    """Share of pairs ranked rightly; a row's influence is its share of such pairs.
+    """Fraction of (positive, negative) pairs in the correct order, ties counted half.
 
-    The standard error of DeLong et al. (1988, doi:10.2307/2531595), over groups that of
-    Obuchowski (1997, doi:10.2307/2533958).
+    The influence of a row is the fraction of its own pairs in the correct order. Its
+    standard error is that of DeLong et al. (1988, doi:10.2307/2531595), with groups that
+    of Obuchowski (1997, doi:10.2307/2533958).
     """
     if y.all() or not y.any():
         return Score(np.nan, np.full(len(y), np.nan))
-    right = np.empty(len(y))
-    right[y] = _share_below(p[y], p[~y])
-    right[~y] = 1 - _share_below(p[~y], p[y])
-    value = right[y].mean()
-    return Score(float(value), (right - value) / np.where(y, y.mean(), 1 - y.mean()))
+    correct = np.empty(len(y))
+    correct[y] = _fraction_below(p[y], p[~y])
+    correct[~y] = 1 - _fraction_below(p[~y], p[y])
+    value = correct[y].mean()
+    return Score(float(value), (correct - value) / np.where(y, y.mean(), 1 - y.mean()))
 
 
-def _share_below(values, others):
-    """Share of `others` below each value, those equal to it counted half."""
+def _fraction_below(values, others):
+    """Fraction of `others` below each value; equal ones are counted half."""
     others = np.sort(others)
     below = np.searchsorted(others, values, side="left")
     return 0.5 * (below + np.searchsorted(others, values, side="right")) / len(others)
 
 
 def _average_precision(y, p):
-    """Precision at the rank of each positive, averaged; ties share the lowest rank."""
+    """Mean over the positives of the precision at their rank; ties have the lowest rank."""
     if not y.any():
         return Score(np.nan, np.full(len(y), np.nan))
     distinct, rank = np.unique(p, return_inverse=True)
@@ -90,7 +92,8 @@ def _average_precision(y, p):
     above = np.bincount(rank, minlength=len(distinct))[::-1].cumsum()[::-1]
     precision = positives[::-1].cumsum()[::-1] / above
     value = positives @ precision / y.sum()
-    # A row adds to the count, and to the hits if positive, at every rank below its own.
+    # A row enters the denominator of the precision, and if positive the numerator, at
+    # every rank up to its own: derivatives of both are cumulative sums over the ranks.
     hits = np.cumsum(positives / above)[rank]
     counts = np.cumsum(positives * precision / above)[rank]
     influence = np.where(y, precision[rank] - value + hits, 0.0) - counts

@@ -1,7 +1,7 @@
-"""Cross-validation: every row predicted by a model that has not seen it."""
+"""Cross-validation: predicts each row by a model that was fitted without it."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -16,7 +16,7 @@ from battprob._padding import on_device
 from battprob._typing import Array, Float, Int, PRNGKey
 from battprob.dataset import EXACT, Dataset
 from battprob.evaluate.scores import Scores
-from battprob.evaluate.summary import row_columns, score_table
+from battprob.evaluate.summary import log_predictive_density, row_columns, score_table
 from battprob.models.base import AbstractModel, AbstractPosterior
 
 _LEVEL = 0.9
@@ -24,17 +24,17 @@ _FOLDS = 5
 
 
 class Fold(NamedTuple):
-    """Rows held out together, and what the model fitted to the others says of them."""
+    """Rows held out together, and their predictions by the model fitted to the others."""
 
     indices: Int[np.ndarray, " m"]
-    predictive: Any  # a Predictive, or of a classifier a ClassPredictive
+    predictive: Any  # Predictive or ClassPredictive
 
 
 class CrossValidation(eqx.Module):
     """Out-of-fold predictions of a dataset, and their scores.
 
-    Censored rows are predicted but not scored: what would be compared with them is not
-    known. `table` says how many there are.
+    Censored rows are predicted but not scored, since their targets are not known exactly.
+    `table` prints how many there are.
 
     Args:
         dataset: the rows that were split.
@@ -46,19 +46,19 @@ class CrossValidation(eqx.Module):
 
     @property
     def indices(self) -> Int[np.ndarray, " m"]:
-        """Rows held out, fold after fold; a row may come twice, or not at all."""
+        """Held-out rows, fold after fold; a row may occur several times or not at all."""
         return np.concatenate([fold.indices for fold in self.folds])
 
     @property
     def y(self) -> Float[Array, " m"]:
-        """Targets of the rows at `indices`."""
+        """Targets of the rows in `indices`."""
         return on_device(np.asarray(self.dataset.y)[self.indices])
 
     @property
     def predictive(self) -> Any:
-        """Predictions of the rows at `indices`, each by the model of its own fold.
+        """Predictions of the rows in `indices`, each by the model of its own fold.
 
-        A `Predictive`, or of a classifier a `ClassPredictive`.
+        A `Predictive`, or for a classifier a `ClassPredictive`.
         """
         return jax.tree.map(
             lambda *fields: jnp.concatenate(fields, axis=-1),
@@ -67,27 +67,42 @@ class CrossValidation(eqx.Module):
 
     @property
     def scores(self) -> Scores:
-        """`summary` over the scored rows of all folds together, in their first order.
+        """`summary` over the scored rows of all folds together, in dataset order.
 
-        Standard errors are over the groups of the dataset; without groups, over rows (a
-        row held out twice counts as one). Of the rows' own scatter they tell, not of
-        another training set: fits that share rows err together.
+        Standard errors are computed over the groups of the dataset, or over rows if there
+        are no groups (a row held out twice counts as one). They measure the variation
+        between rows, not the variation between training sets: models of different folds
+        share training rows, so their errors are correlated.
         """
         return self._table(self.columns, self.scored_rows)
 
     @property
     def scored_rows(self) -> Int[np.ndarray, " m"]:
-        """Rows of the dataset that are scored, in increasing order."""
-        rows = np.concatenate([self._scored(fold) for fold in self.folds])
-        return np.sort(rows, kind="stable")
+        """Indices of the scored rows in the dataset, in increasing order."""
+        return np.sort(self._scored_by_fold(), kind="stable")
 
     @property
     def columns(self) -> dict[str, np.ndarray]:
-        """What the scores are made of, one entry for each of `scored_rows`."""
-        rows = np.concatenate([self._scored(fold) for fold in self.folds])
-        order = np.argsort(rows, kind="stable")
+        """Quantities from which the scores are computed, one entry per scored row."""
+        order = np.argsort(self._scored_by_fold(), kind="stable")
         columns = [self._columns(fold) for fold in self.folds]
         return jax.tree.map(lambda *parts: np.concatenate(parts)[order], *columns)
+
+    @property
+    def log_densities(self) -> Float[np.ndarray, " m"]:
+        """Log predictive density (classifiers: log probability) of each scored row.
+
+        Raises:
+            DataError: all held-out rows are censored.
+        """
+        order = np.argsort(self._scored_by_fold(), kind="stable")
+        if order.size == 0:
+            raise DataError(
+                "all held-out targets are censored, so no predictive density can be "
+                "computed; add rows with exact targets"
+            )
+        parts = [log_predictive_density(*self._exact_part(f)) for f in self.folds]
+        return np.concatenate(parts)[order]
 
     @property
     def fold_scores(self) -> tuple[Scores, ...]:
@@ -97,7 +112,7 @@ class CrossValidation(eqx.Module):
         )
 
     def table(self) -> str:
-        """Scores of every fold and of all together, as text."""
+        """Scores of each fold and of all folds together, as text."""
         pooled = self.scores
         scored = [len(self._scored(fold)) for fold in self.folds]
         lines = [
@@ -108,20 +123,26 @@ class CrossValidation(eqx.Module):
             ["", "±", *(f"{error:.2g}" for error in pooled.errors.values())],
         ]
         text = aligned(lines)
-        left_out = len(self.indices) - sum(scored)
-        note = f"{left_out} censored rows were predicted and are not scored."
-        return "\n".join([*text, note] if left_out else text)
+        num_censored = len(self.indices) - sum(scored)
+        note = f"{num_censored} censored rows were predicted but not scored."
+        return "\n".join([*text, note] if num_censored else text)
 
-    def _exact(self, fold):
+    def _is_exact(self, fold):
         return np.asarray(self.dataset.censored)[fold.indices] == EXACT
 
     def _scored(self, fold):
-        return fold.indices[self._exact(fold)]
+        return fold.indices[self._is_exact(fold)]
+
+    def _scored_by_fold(self):
+        return np.concatenate([self._scored(fold) for fold in self.folds])
+
+    def _exact_part(self, fold):
+        """Predictions and targets of the rows of a fold that are not censored."""
+        pred = fold.predictive.take(np.flatnonzero(self._is_exact(fold)))
+        return pred, np.asarray(self.dataset.y)[self._scored(fold)]
 
     def _columns(self, fold):
-        pred = fold.predictive.take(np.flatnonzero(self._exact(fold)))
-        y = np.asarray(self.dataset.y)[self._scored(fold)]
-        return row_columns(pred, y, _LEVEL)
+        return row_columns(*self._exact_part(fold), _LEVEL)
 
     def _table(self, columns, rows):
         groups = self.dataset.groups
@@ -132,21 +153,21 @@ class CrossValidation(eqx.Module):
 def cross_validate(
     model: AbstractModel,
     dataset: Dataset,
-    splits: Any = None,
     *,
     key: PRNGKey,
+    splits: Any = None,
     progress: bool = True,
 ) -> CrossValidation:
-    """Fit `model` to each training part of `dataset` and predict the part held out.
+    """Fit `model` to each training part of `dataset` and predict the held-out part.
 
     Args:
-        model: what to fit.
+        model: model to fit.
         dataset: rows to split.
+        key: PRNG key that shuffles the default split; each fit gets a key derived from it.
         splits: a scikit-learn splitter, any object with `split(x, y, groups)`. Default:
-            5 folds (fewer if there are fewer to be had) of whole groups where the rows
-            have groups, else of shuffled rows.
-        key: shuffles the default split; every fold's fit gets a key of its own.
-        progress: show a bar on terminals.
+            5 folds (fewer if there are fewer rows or groups), of whole groups if the
+            dataset has groups, otherwise of shuffled rows.
+        progress: whether to show a progress bar on terminals.
 
     Returns:
         Out-of-fold predictions: `print(result.table())`, `result.scores["rmse"]`.
@@ -167,38 +188,62 @@ def cross_validate(
         >>> len(result.folds), bool(result.scores["rmse"] < 0.1)
         (5, True)
     """
-    fitted = fitted_folds(model, dataset, splits, key=key, progress=progress)
+    fitted = fitted_folds(model, dataset, key=key, splits=splits, progress=progress)
     return CrossValidation(dataset, tuple(Fold(rows, pred) for rows, _, pred in fitted))
+
+
+def cross_validate_each(
+    models: Mapping[str, AbstractModel],
+    dataset: Dataset,
+    *,
+    key: PRNGKey,
+    splits: Any = None,
+    progress: bool = True,
+) -> dict[str, CrossValidation]:
+    """Cross-validate several models on the same folds; results by name of the model.
+
+    Arguments, errors and warnings are those of `cross_validate`.
+    """
+    # The same key for all models gives all of them the same default folds.
+    return {
+        name: cross_validate(model, dataset, key=key, splits=splits, progress=progress)
+        for name, model in models.items()
+    }
 
 
 def fitted_folds(
     model: AbstractModel,
     dataset: Dataset,
-    splits: Any = None,
     *,
     key: PRNGKey,
+    splits: Any = None,
     progress: bool = True,
 ) -> Iterator[tuple[Int[np.ndarray, " m"], AbstractPosterior, Any]]:
-    """The rows held out by each fold, the posterior without them and what it predicts.
+    """Yield for each fold the held-out rows, the posterior and its predictions of them.
 
     Arguments, errors and warnings are those of `cross_validate`.
     """
     if not np.all(dataset.mask):
-        raise DataError("cross_validate splits plain rows; pass the dataset not padded")
+        raise DataError(
+            "cross-validation cannot split a padded dataset; pass the dataset before "
+            "`padded()`"
+        )
     key_split, key_fit = jax.random.split(key)
     splitter = _default_splits(dataset, key_split) if splits is None else splits
     x, y = np.asarray(dataset.x), np.asarray(dataset.y)
     groups = None if dataset.groups is None else np.asarray(dataset.groups)
     with warnings.catch_warnings():
-        # `LeakageWarning` says it better, and only where a group really is torn apart.
+        # scikit-learn warns whenever a splitter does not use the groups; the warning below
+        # is only given if a group really is on both sides of a split.
         warnings.filterwarnings("ignore", "The groups parameter is ignored")
         parts = list(splitter.split(x, y, groups))
     _warn_of_leakage(parts, dataset)
     keys = jax.random.split(key_fit, len(parts))
+    training = training_dataset(model, dataset)
     bar = tqdm(parts, "folds", disable=None if progress else True)
     for number, (train, test) in enumerate(bar):
         try:
-            posterior = model.fit(dataset.take(train), key=keys[number])
+            posterior = model.fit(training.take(train), key=keys[number])
         except Exception as error:
             error.add_note(f"while fitting fold {number} of {len(parts)} (from 0)")
             raise
@@ -208,6 +253,17 @@ def fitted_folds(
             known["groups"] = held_out.group_labels
         pred = posterior.predict(held_out.x, **known)
         yield np.asarray(test), posterior, pred
+
+
+def training_dataset(model: AbstractModel, dataset: Dataset) -> Dataset:
+    """Return the dataset without its groups if the model does not use them.
+
+    A model refuses fields that it does not use, while the splits need the groups of every
+    dataset that has them.
+    """
+    if dataset.groups is None or model.uses("groups"):
+        return dataset
+    return dataset.without("groups")
 
 
 def _default_splits(dataset, key):
@@ -220,7 +276,8 @@ def _default_splits(dataset, key):
     num = min(_FOLDS, len(np.unique(dataset.groups)))
     if num < 2:
         raise DataError(
-            "all rows are of one group, so none can be held out whole; give `splits`"
+            "all rows belong to one group, so no group can be held out; pass `splits`, or "
+            "a dataset without groups"
         )
     return GroupKFold(num)
 
@@ -234,9 +291,9 @@ def _warn_of_leakage(parts, dataset):
     if leaking:
         warnings.warn(
             f"{len(leaking)} of {len(parts)} splits have rows of one group on both sides "
-            f"(first: group {dataset.group_names[leaking[0][0]]!r}), so the scores are "
-            "those of new rows in known groups, not of a new group. Split by groups, "
-            "with sklearn.model_selection.GroupKFold say, for the latter.",
+            f"(first: group {dataset.group_names[leaking[0][0]]!r}), so the scores apply "
+            "to new rows of known groups, not to a new group. To score predictions of new "
+            "groups, split by group, for example with sklearn.model_selection.GroupKFold",
             LeakageWarning,
             stacklevel=4,
         )

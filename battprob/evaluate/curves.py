@@ -1,6 +1,7 @@
-"""Curves of predicted probabilities: ranking, calibration, and areas under them.
+"""Curves of predicted probabilities: ROC, precision-recall and reliability.
 
-scikit-learn's, on the mean of a `ClassPredictive`, with its handling of ties and weights.
+Computed by scikit-learn from the mean of a `ClassPredictive`, including its treatment of
+ties and sample weights.
 """
 
 from typing import NamedTuple
@@ -8,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 
 from battprob._typing import ArrayLike, Float
-from battprob.evaluate.classification import outcomes
+from battprob.evaluate.classification import checked_outcomes
 from battprob.predictive import ClassPredictive
 
 
 class Roc(NamedTuple):
-    """Rates of false and true alarms at falling thresholds, and the area below."""
+    """False and true positive rates at decreasing thresholds, and the area below."""
 
     false_positive_rate: Float[np.ndarray, " t"]
     true_positive_rate: Float[np.ndarray, " t"]
@@ -22,7 +23,10 @@ class Roc(NamedTuple):
 
 
 class PrecisionRecall(NamedTuple):
-    """Precision and recall at rising thresholds, average precision, and a guess's."""
+    """Precision and recall at increasing thresholds, and the average precision.
+
+    `prevalence` is the fraction of positives, the precision of a random ranking.
+    """
 
     precision: Float[np.ndarray, " t"]
     recall: Float[np.ndarray, " t"]
@@ -32,9 +36,10 @@ class PrecisionRecall(NamedTuple):
 
 
 class Reliability(NamedTuple):
-    """Calibration without bins: blocks of rows, what was said, what came true.
+    """Predicted probabilities and observed frequencies in blocks of rows.
 
-    `miscalibration - discrimination + uncertainty` is the Brier score, exactly.
+    `rows` is the number (or total weight) of the rows in each block. The Brier score is
+    exactly `miscalibration - discrimination + uncertainty`.
     """
 
     predicted: Float[np.ndarray, " t"]
@@ -46,15 +51,15 @@ class Reliability(NamedTuple):
 
 
 def roc(p: ClassPredictive, y: ArrayLike, weights: ArrayLike | None = None) -> Roc:
-    """Receiver operating characteristic.
+    """Receiver operating characteristic curve, and the area below it.
 
     Args:
         p: probabilities.
         y: outcomes, 0 and 1.
-        weights: of the rows, where the test set is not a fair sample.
+        weights: weights of the rows, for a test set that is not a random sample.
 
     Raises:
-        DataError: `y` has another shape than `p` or holds more than 0 and 1.
+        DataError: `y` has another shape than `p` or contains values other than 0 and 1.
 
     Example:
         >>> roc(ClassPredictive([[0.1, 0.4, 0.35, 0.8]]), [0, 0, 1, 1]).area
@@ -62,16 +67,16 @@ def roc(p: ClassPredictive, y: ArrayLike, weights: ArrayLike | None = None) -> R
     """
     from sklearn import metrics as sk
 
-    y, said = outcomes(p, y), np.asarray(p.mean)
-    false, true, threshold = sk.roc_curve(y, said, sample_weight=weights)
-    area = sk.roc_auc_score(y, said, sample_weight=weights)
+    y, predicted = checked_outcomes(p, y), np.asarray(p.mean)
+    false, true, threshold = sk.roc_curve(y, predicted, sample_weight=weights)
+    area = sk.roc_auc_score(y, predicted, sample_weight=weights)
     return Roc(false, true, threshold, float(area))
 
 
 def precision_recall(
     p: ClassPredictive, y: ArrayLike, weights: ArrayLike | None = None
 ) -> PrecisionRecall:
-    """Precision against recall, honest where failures are rare.
+    """Precision-recall curve, more informative than the ROC where failures are rare.
 
     Args:
         p, y, weights: see `roc`.
@@ -86,11 +91,11 @@ def precision_recall(
     """
     from sklearn import metrics as sk
 
-    y, said = outcomes(p, y), np.asarray(p.mean)
+    y, predicted = checked_outcomes(p, y), np.asarray(p.mean)
     precision, recall, threshold = sk.precision_recall_curve(
-        y, said, sample_weight=weights
+        y, predicted, sample_weight=weights
     )
-    average = sk.average_precision_score(y, said, sample_weight=weights)
+    average = sk.average_precision_score(y, predicted, sample_weight=weights)
     prevalence = np.average(y, weights=weights)
     return PrecisionRecall(
         precision, recall, threshold, float(average), float(prevalence)
@@ -100,11 +105,12 @@ def precision_recall(
 def reliability(
     p: ClassPredictive, y: ArrayLike, weights: ArrayLike | None = None
 ) -> Reliability:
-    """What came true where each probability was said, and the Brier score in three parts.
+    """Reliability diagram by isotonic regression, and the Brier score in three parts.
 
-    Rows are pooled by isotonic regression, so that nobody chooses bins, and the parts add
-    up: miscalibration (what monotone recalibration would save), discrimination (what the
-    ranking is worth) and uncertainty (the variance of the outcomes).
+    Isotonic regression pools the rows into blocks, so there are no bins to choose. The
+    parts are miscalibration (the reduction of the score by monotone recalibration),
+    discrimination (the value of the ranking) and uncertainty (the variance of the
+    outcomes).
 
     Args:
         p, y, weights: see `roc`.
@@ -123,21 +129,21 @@ def reliability(
     """
     from sklearn.isotonic import IsotonicRegression
 
-    y, said = outcomes(p, y).astype(float), np.asarray(p.mean)
+    y, predicted = checked_outcomes(p, y).astype(float), np.asarray(p.mean)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, float)
-    fitted = IsotonicRegression().fit_transform(said, y, sample_weight=w)
-    base = np.average(y, weights=w)
+    recalibrated = IsotonicRegression().fit_transform(predicted, y, sample_weight=w)
+    base_rate = np.average(y, weights=w)
 
     def brier(forecast):
         return float(np.average((forecast - y) ** 2, weights=w))
 
-    observed, block = np.unique(fitted, return_inverse=True)
+    observed, block = np.unique(recalibrated, return_inverse=True)
     count = np.bincount(block, w)
     return Reliability(
-        predicted=np.bincount(block, w * said) / count,
+        predicted=np.bincount(block, w * predicted) / count,
         observed=observed,
         rows=count,
-        miscalibration=brier(said) - brier(fitted),
-        discrimination=brier(base) - brier(fitted),
-        uncertainty=float(base * (1 - base)),
+        miscalibration=brier(predicted) - brier(recalibrated),
+        discrimination=brier(base_rate) - brier(recalibrated),
+        uncertainty=float(base_rate * (1 - base_rate)),
     )

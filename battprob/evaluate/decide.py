@@ -1,13 +1,13 @@
-"""What to do with each cell, when mistakes have prices.
+"""Cost-sensitive decisions: pass, reject or retest each cell.
 
-A cell fails (outcome 1) with a probability that is itself not known. Passing it costs
-`cost_false_negative` if it fails, rejecting it costs `cost_false_positive` if it would
-not have. With p the mean probability the cheaper is
+A cell fails (outcome 1) with an uncertain probability. Passing a cell that fails costs
+`cost_false_negative`; rejecting a cell that would not fail costs `cost_false_positive`. With
+p the mean probability, the expected cost is lowest if a cell is
 
-    reject  where  p / (1 - p) > cost_false_positive / cost_false_negative
+    rejected  where  p / (1 - p) > cost_false_positive / cost_false_negative
 
-and that is all the distribution of p says, unless it can be made narrower: then the
-epistemic part has a price too.
+and passed elsewhere. This depends on the mean alone. The epistemic variance matters if a
+further test can reduce it: then the value of that test can be computed.
 """
 
 from typing import NamedTuple
@@ -18,20 +18,21 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float, Int
-from battprob.evaluate.classification import outcomes
+from battprob.evaluate.classification import checked_outcomes
 from battprob.predictive import ClassPredictive
 
 PASS, REJECT, RETEST = 0, 1, 2
 
 
 class Decision(eqx.Module):
-    """An action for every cell, and what it is expected to cost.
+    """The action for each cell, and its expected cost.
 
     Args:
         action: 0 pass, 1 reject, 2 retest.
-        expected_cost: of that action.
-        threshold: probability of failure above which to reject rather than pass.
-        value_of_retest: cost that knowing each p would save, before the retest is paid.
+        expected_cost: expected cost of that action.
+        threshold: probability of failure above which rejecting is cheaper than passing.
+        value_of_retest: expected reduction of the cost if p were known, before the cost of
+            the retest.
     """
 
     action: Int[Array, "*b"]
@@ -56,24 +57,24 @@ def decide(
     cost_false_positive: ArrayLike,
     cost_retest: ArrayLike = jnp.inf,
 ) -> Decision:
-    r"""Pass, reject or retest each cell: the action of least expected cost.
+    r"""Select for each cell the action with the lowest expected cost.
 
-    A retest is taken to reveal p, and with it the better of the two other actions:
+    A retest is assumed to determine p, and thus the cheaper of the two other actions:
 
     $$E[\text{retest}] = c_{retest} + E_p \min(c_{FN}\,p,\; c_{FP}\,(1 - p))$$
 
-    which is worth it only where draws of p disagree about what to do: a cell whose
-    outcome is a coin toss known to be one is not worth a retest. A test that tells less
-    than p saves less than that: `value_of_measurement`.
+    It reduces the cost only if the draws of p lead to different actions. If p is known to
+    be 0.5, a retest has no value. A test with less information than p saves less; see
+    `value_of_measurement`.
 
     Args:
         p: probabilities of failure.
-        cost_false_negative: of passing a cell that fails.
-        cost_false_positive: of rejecting one that would not have.
-        cost_retest: of testing a cell longer; default, it cannot be.
+        cost_false_negative: cost of passing a cell that fails.
+        cost_false_positive: cost of rejecting a cell that would not fail.
+        cost_retest: cost of testing a cell longer; by default a retest is not possible.
 
     Raises:
-        DataError: a cost is negative or both costs of mistakes are zero.
+        DataError: a cost is negative, or both costs of errors are zero.
 
     Example:
         >>> p = ClassPredictive([[0.001, 0.10, 0.00], [0.001, 0.10, 0.40]])
@@ -90,16 +91,16 @@ def decide(
     miss, alarm, retest = _costs(
         p, cost_false_negative, cost_false_positive, cost_retest
     )
-    now = _least_cost(p.mean, p.complement, miss, alarm)
-    known = _least_cost(p.probability, 1 - p.probability, miss[None], alarm[None])
-    later = (jnp.exp(p.log_weight) * known).sum(0)
-    at_once = jnp.where(miss * p.mean > alarm * p.complement, REJECT, PASS)
-    worth_it = later + retest < now
+    immediate = _least_cost(p.mean, p.complement, miss, alarm)
+    by_draw = _least_cost(p.probability, 1 - p.probability, miss[None], alarm[None])
+    informed = (jnp.exp(p.log_weight) * by_draw).sum(0)
+    immediate_action = jnp.where(miss * p.mean > alarm * p.complement, REJECT, PASS)
+    retest_is_cheaper = informed + retest < immediate
     return Decision(
-        action=jnp.where(worth_it, RETEST, at_once),
-        expected_cost=jnp.where(worth_it, later + retest, now),
+        action=jnp.where(retest_is_cheaper, RETEST, immediate_action),
+        expected_cost=jnp.where(retest_is_cheaper, informed + retest, immediate),
         threshold=alarm / (alarm + miss),
-        value_of_retest=jnp.maximum(now - later, 0.0),
+        value_of_retest=jnp.maximum(immediate - informed, 0.0),
     )
 
 
@@ -111,15 +112,15 @@ def decide_within_budget(
     cost_retest: float,
     budget: float,
 ) -> Decision:
-    """`decide` for many cells of which only so many can be retested.
+    """`decide` with an upper limit on the total cost of all retests.
 
-    The retests that save most come first, while the budget lasts; the other cells are
-    passed or rejected as they are.
+    Retests are assigned in decreasing order of `value_of_retest` until the budget is used.
+    The remaining cells are passed or rejected.
 
     Args:
         p, cost_false_negative, cost_false_positive, cost_retest: see `decide`; the cost
             of a retest is the same for every cell.
-        budget: that all retests together may cost.
+        budget: upper limit on the total cost of the retests.
 
     Example:
         >>> p = ClassPredictive([[0.0, 0.0, 0.0], [0.2, 0.4, 0.6]])
@@ -131,17 +132,21 @@ def decide_within_budget(
         "cost_false_negative": cost_false_negative,
         "cost_false_positive": cost_false_positive,
     }
-    free, bound = decide(p, **costs, cost_retest=cost_retest), decide(p, **costs)
-    worth = jnp.where(free.action == RETEST, free.value_of_retest, -jnp.inf).ravel()
-    rank = jnp.argsort(jnp.argsort(-worth)).reshape(p.shape).astype(worth.dtype)
-    # To rounding: ten retests of 0.1 are within a budget of one.
+    unlimited = decide(p, **costs, cost_retest=cost_retest)
+    no_retest = decide(p, **costs)
+    wanted = unlimited.action == RETEST
+    value = jnp.where(wanted, unlimited.value_of_retest, -jnp.inf).ravel()
+    rank = jnp.argsort(jnp.argsort(-value)).reshape(p.shape).astype(value.dtype)
+    # The tolerance is for rounding: ten retests at 0.1 must fit into a budget of 1.
     affordable = (rank + 1) * cost_retest <= budget * (1 + 1e-6)
-    chosen = affordable & (free.action == RETEST)
+    retest = affordable & wanted
     return Decision(
-        action=jnp.where(chosen, RETEST, bound.action),
-        expected_cost=jnp.where(chosen, free.expected_cost, bound.expected_cost),
-        threshold=free.threshold,
-        value_of_retest=free.value_of_retest,
+        action=jnp.where(retest, RETEST, no_retest.action),
+        expected_cost=jnp.where(
+            retest, unlimited.expected_cost, no_retest.expected_cost
+        ),
+        threshold=unlimited.threshold,
+        value_of_retest=unlimited.value_of_retest,
     )
 
 
@@ -153,17 +158,18 @@ def value_of_measurement(
     sensitivity: ArrayLike,
     specificity: ArrayLike,
 ) -> Float[Array, "*b"]:
-    r"""Cost that one more, imperfect, test of each cell is expected to save.
+    r"""Expected reduction of the cost by one further, imperfect test of each cell.
 
     $$\min_a E[c_a] - \sum_{r \in \{+,-\}} P(r) \min_a E[c_a \mid r]$$
 
-    The test is worth making where this exceeds its price. Unlike the retest of `decide` it
-    looks at the outcome itself, so that it may help even where p is known.
+    The test reduces the total cost if this value exceeds the cost of the test. Unlike the
+    retest in `decide`, the test measures the outcome and not p, so it can have a value even
+    if p is known.
 
     Args:
         p, cost_false_negative, cost_false_positive: see `decide`.
-        sensitivity: probability that the test of a failing cell says so.
-        specificity: probability that the test of a sound cell says so.
+        sensitivity: probability of a positive result for a cell that fails.
+        specificity: probability of a negative result for a cell that does not fail.
 
     Example:
         >>> p = ClassPredictive([[0.5]])
@@ -179,18 +185,19 @@ def value_of_measurement(
     """
     miss, alarm, _ = _costs(p, cost_false_negative, cost_false_positive, 0.0)
     sensitivity, specificity = jnp.asarray(sensitivity), jnp.asarray(specificity)
-    bad, good = p.mean, p.complement
-    now = _least_cost(bad, good, miss, alarm)
-    # Joint probabilities, so that a result that never comes needs no division by zero.
-    positive = _least_cost(sensitivity * bad, (1 - specificity) * good, miss, alarm)
-    negative = _least_cost((1 - sensitivity) * bad, specificity * good, miss, alarm)
-    return jnp.maximum(now - positive - negative, 0.0)
+    fails, passes = p.mean, p.complement
+    without_test = _least_cost(fails, passes, miss, alarm)
+    # Joint probabilities of outcome and result avoid a division by P(result), which is zero
+    # if a result never occurs.
+    positive = _least_cost(sensitivity * fails, (1 - specificity) * passes, miss, alarm)
+    negative = _least_cost((1 - sensitivity) * fails, specificity * passes, miss, alarm)
+    return jnp.maximum(without_test - positive - negative, 0.0)
 
 
 class CostCurve(NamedTuple):
-    """Mean cost a cell of rejecting where p > threshold, on outcomes that came true.
+    """Observed mean cost per cell if cells with p > threshold are rejected.
 
-    `bayes_threshold` is where `decide` would set it, `bayes_cost` what that cost.
+    `bayes_threshold` is the threshold that `decide` uses, `bayes_cost` the cost there.
     """
 
     threshold: Float[np.ndarray, " t"]
@@ -206,10 +213,11 @@ def cost_curve(
     cost_false_negative: float,
     cost_false_positive: float,
 ) -> CostCurve:
-    """What every threshold would have cost: calibrated probabilities need no search.
+    """Observed mean cost of every threshold on cells with known outcomes.
 
-    Where the curve's lowest point lies far from `bayes_threshold`, and by more than the
-    few cells near either could explain, the probabilities are not calibrated.
+    For calibrated probabilities the threshold `bayes_threshold` of the costs has the lowest
+    expected cost. If the minimum of the curve is far from it, and lower than the few cells
+    between the two can explain, the probabilities are not calibrated.
 
     Args:
         p: probabilities of failure.
@@ -217,7 +225,7 @@ def cost_curve(
         cost_false_negative, cost_false_positive: see `decide`.
 
     Raises:
-        DataError: `y` has another shape than `p` or holds more than 0 and 1.
+        DataError: `y` has another shape than `p` or contains values other than 0 and 1.
 
     Example:
         >>> p = ClassPredictive([[0.1, 0.2, 0.9]])
@@ -227,21 +235,23 @@ def cost_curve(
         >>> curve.cost.tolist(), curve.bayes_cost
         ([0.3333333333333333, 0.0, 1.0, 2.0], 1.0)
     """
-    failed = outcomes(p, y).ravel()
+    failed = checked_outcomes(p, y).ravel()
     probability = np.asarray(p.mean).ravel()
     threshold, rank = np.unique(probability, return_inverse=True)
-    misses = np.bincount(rank, failed)  # passed once the threshold reaches the cell
+    # A cell is passed as soon as the threshold reaches its probability.
+    misses = np.bincount(rank, failed)
     alarms = np.bincount(rank, ~failed)
-    saved = cost_false_negative * misses - cost_false_positive * alarms
-    start = cost_false_positive * alarms.sum()  # at 0 all are rejected
-    cost = np.concatenate([[start], start + np.cumsum(saved)]) / len(failed)
+    change = cost_false_negative * misses - cost_false_positive * alarms
+    all_rejected = cost_false_positive * alarms.sum()  # cost at threshold 0
+    cost = np.append(all_rejected, all_rejected + np.cumsum(change)) / len(failed)
     bayes = cost_false_positive / (cost_false_positive + cost_false_negative)
     at_bayes = cost[np.searchsorted(threshold, bayes, side="right")]
     return CostCurve(np.append(0.0, threshold), cost, bayes, float(at_bayes))
 
 
-def _least_cost(bad, good, miss, alarm):
-    return jnp.minimum(miss * bad, alarm * good)
+def _least_cost(fails, passes, miss, alarm):
+    """Expected cost of the cheaper action, pass or reject."""
+    return jnp.minimum(miss * fails, alarm * passes)
 
 
 def _costs(p, *costs):
@@ -250,8 +260,12 @@ def _costs(p, *costs):
     miss, alarm, _ = costs
     if not all(bool(jnp.all(cost >= 0)) for cost in costs):
         raise DataError(
-            "costs must not be negative: count a saving as the other's cost"
+            "costs must not be negative; express a saving by one action as a cost of the "
+            "other action"
         )
     if not bool(jnp.all(miss + alarm > 0)):
-        raise DataError("both mistakes cost nothing, so every decision is as good")
+        raise DataError(
+            "cost_false_negative and cost_false_positive are both zero, so all actions "
+            "have the same cost; set at least one of them to a positive value"
+        )
     return costs

@@ -1,10 +1,11 @@
-"""Mending predictions that are too sure or too timid, from held-out rows.
+"""Recalibration of overconfident or underconfident predictions from held-out rows.
 
-`VarianceScaling` keeps the shape and answers a `Predictive`; `QuantileRecalibration` bends
-the whole distribution function; `IsotonicRecalibration` does so for probabilities. Find
-them on rows that the model was not fitted to, and judge them on others again.
+`VarianceScaling` scales the variance and returns a `Predictive`. `QuantileRecalibration` maps
+the whole distribution function. `IsotonicRecalibration` maps probabilities of outcomes. Fit
+them on rows that the model was not trained on, and evaluate the result on further rows.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import equinox as eqx
@@ -13,24 +14,23 @@ import numpy as np
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Float
 from battprob.evaluate import metrics
-from battprob.evaluate.classification import outcomes
+from battprob.evaluate.classification import checked_outcomes
 from battprob.evaluate.scores import group_codes
 from battprob.predictive import ClassPredictive, Predictive
 
-_LEAST = 5
+_MIN_SIZE = 5
 _ROUNDING = 1e-7
 
 
-class VarianceScaling(NamedTuple):
-    r"""Stretch every distribution about its mean, on the model's scale.
+@dataclass(frozen=True)
+class VarianceScaling:
+    r"""Scales the variance of each prediction about its mean, on the model's scale.
 
     $$\tau^2 = \frac1G \sum_g \frac1{n_g} \sum_{i \in g} \frac{(z_i - \mu_i)^2}{\sigma_i^2}$$
 
-    makes squared errors in units of the variance average one over groups. Aleatoric and
-    epistemic variance are scaled alike: the rows do not tell which was wrong.
-
-    Args:
-        groups: batch of each calibration row; None if rows are independent.
+    With this factor the squared standardised errors have mean one over groups. Aleatoric
+    and epistemic variance are scaled by the same factor, since the errors do not show which
+    of the two was wrong.
 
     Example:
         >>> y = np.array([-2.0, 2.0, -2.0, 2.0, 2.0])
@@ -39,34 +39,47 @@ class VarianceScaling(NamedTuple):
         4.0
     """
 
-    groups: ArrayLike | None = None
+    def fit(
+        self, pred: Predictive, y: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> "ScaledVariance":
+        """Compute the factor.
 
-    def fit(self, pred: Predictive, y: ArrayLike) -> "ScaledVariance":
-        """Find the factor.
+        Args:
+            pred: predictions of the calibration rows.
+            y: their targets.
+            groups: batch of each calibration row; None if the rows are independent.
 
         Raises:
-            DataError: fewer than five independent rows or groups, a prediction without
-                variance, or `y` cannot be scored.
+            DataError: there are fewer than five independent rows or groups, a prediction
+                has zero variance, or `y` cannot be scored.
         """
-        y = metrics.targets(pred, y)
+        y = metrics.checked_targets(pred, y)
         plain = without_transform(pred)
         variance = np.asarray(plain.variance)
-        if np.any(variance <= 0):
-            raise DataError("a prediction has no variance, which no factor can mend")
+        zero = np.argwhere(variance <= 0)
+        if zero.size:
+            raise DataError(
+                f"the prediction at index {zero[0].tolist()} has zero variance; variance "
+                "scaling cannot correct it. Remove it with `pred.take(...)`, or fit a "
+                "model with noise"
+            )
         error = np.asarray(pred.transform.inverse(y) - plain.mean)
         square = (error**2 / variance).ravel()
-        weight, size = _weights(self.groups, len(square))
+        weight, size = _weights(groups, len(square))
         return ScaledVariance(float(weight @ square), size)
 
 
 class ScaledVariance(NamedTuple):
-    """Variances multiplied by `factor`, known to about sqrt(2 / effective_size) of it."""
+    """Multiplies variances by `factor`.
+
+    The relative standard error of the factor is about sqrt(2 / effective_size).
+    """
 
     factor: float
     effective_size: int
 
     def __call__(self, pred: Predictive) -> Predictive:
-        """The predictive with its variance scaled about its mean (of the model's scale)."""
+        """Return the predictive with its variance on the model's scale scaled."""
         mean = without_transform(pred).mean[None, None]
         return Predictive(
             mean + self.factor**0.5 * (pred.location - mean),
@@ -78,20 +91,18 @@ class ScaledVariance(NamedTuple):
         )
 
 
-class QuantileRecalibration(NamedTuple):
-    """Say of each probability how often targets really were below its quantile.
+@dataclass(frozen=True)
+class QuantileRecalibration:
+    """Replaces each predicted probability by its observed frequency in held-out rows.
 
-    The distribution of the PIT of held-out rows, straight between its steps, replaces the
-    probabilities that the model states.
-
-    Args:
-        groups: batch of each calibration row; None if rows are independent.
+    The map is the empirical distribution function of the PIT of the held-out rows, linear
+    between its steps.
 
     Example:
         >>> y = np.linspace(-2, 2, 41)
-        >>> said = Predictive.gaussian(0 * y, 25.0)
-        >>> recalibrated = QuantileRecalibration().fit(said, y)
-        >>> low, high = recalibrated.interval(said, level=0.9)
+        >>> pred = Predictive.gaussian(0 * y, 25.0)
+        >>> recalibrated = QuantileRecalibration().fit(pred, y)
+        >>> low, high = recalibrated.interval(pred, level=0.9)
         >>> 1.5 < float(high[0]) < 2.0
         True
 
@@ -100,47 +111,53 @@ class QuantileRecalibration(NamedTuple):
         calibrated regression, ICML (2018), arXiv:1807.00263, algorithm 1.
     """
 
-    groups: ArrayLike | None = None
+    def fit(
+        self, pred: Predictive, y: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> "RecalibratedQuantiles":
+        """Compute the map of probabilities.
 
-    def fit(self, pred: Predictive, y: ArrayLike) -> "RecalibratedQuantiles":
-        """Find the map of probabilities.
+        Args:
+            pred: predictions of the calibration rows.
+            y: their targets.
+            groups: batch of each calibration row; None if the rows are independent.
 
         Raises:
-            DataError: fewer than five independent rows or groups, or `y` cannot be
-                scored.
+            DataError: there are fewer than five independent rows or groups, or `y` cannot
+                be scored.
         """
-        said = np.asarray(metrics.pit(pred, y)).ravel()
-        said = np.clip(said, _ROUNDING, 1 - _ROUNDING)  # room for both ends
-        weight, size = _weights(self.groups, len(said))
-        said, which = np.unique(said, return_inverse=True)
-        weight = np.bincount(which, weight)
+        predicted = np.asarray(metrics.pit(pred, y)).ravel()
+        # Strictly inside (0, 1), so that both end points of the map stay distinct.
+        predicted = np.clip(predicted, _ROUNDING, 1 - _ROUNDING)
+        weight, size = _weights(groups, len(predicted))
+        predicted, index = np.unique(predicted, return_inverse=True)
+        weight = np.bincount(index, weight)
         observed = np.cumsum(weight) - 0.5 * weight
-        said = np.concatenate([[0.0], said, [1.0]])
+        predicted = np.concatenate([[0.0], predicted, [1.0]])
         observed = np.concatenate([[0.0], observed, [1.0]])
-        return RecalibratedQuantiles(said, observed, size)
+        return RecalibratedQuantiles(predicted, observed, size)
 
 
 class RecalibratedQuantiles(NamedTuple):
-    """Probabilities said, and those observed below them; linear between.
+    """Piecewise linear map from predicted to observed cumulative probabilities.
 
-    Beyond the outermost of `effective_size` rows or groups the tails are the model's:
-    levels above about 1 - 1 / effective_size are not calibrated.
+    Beyond the outermost of the `effective_size` rows or groups the tails are those of the
+    model: intervals with a level above about 1 - 1 / effective_size are not calibrated.
     """
 
-    said: Float[np.ndarray, " n"]
+    predicted: Float[np.ndarray, " n"]
     observed: Float[np.ndarray, " n"]
     effective_size: int
 
     def cdf(self, pred: Predictive, y: ArrayLike) -> Float[np.ndarray, "..."]:
-        """P(target <= y), recalibrated."""
-        return np.interp(np.asarray(pred.cdf(y)), self.said, self.observed)
+        """Recalibrated probability P(target <= y)."""
+        return np.interp(np.asarray(pred.cdf(y)), self.predicted, self.observed)
 
     def quantile(self, pred: Predictive, p: ArrayLike) -> Float[Array, "..."]:
-        """Targets below which probability `p` lies; shape of p, then that of `pred`."""
-        return pred.quantile(np.interp(np.asarray(p), self.observed, self.said))
+        """Recalibrated quantiles of probability `p`; shape of p, then that of `pred`."""
+        return pred.quantile(np.interp(np.asarray(p), self.observed, self.predicted))
 
     def interval(self, pred: Predictive, level: float = 0.9):
-        """Central interval that holds probability `level`: (low, high)."""
+        """Ends (low, high) of the recalibrated central interval of probability `level`."""
         metrics.require_level(level)
         low, high = self.quantile(
             pred, np.array([0.5 * (1 - level), 0.5 * (1 + level)])
@@ -148,11 +165,9 @@ class RecalibratedQuantiles(NamedTuple):
         return low, high
 
 
-class IsotonicRecalibration(NamedTuple):
-    """Say of each probability how often the outcome really came true, never less for more.
-
-    Args:
-        groups: batch of each calibration row; None if rows are independent.
+@dataclass(frozen=True)
+class IsotonicRecalibration:
+    """Replaces predicted probabilities by observed frequencies, with a monotone map.
 
     Example:
         >>> p = ClassPredictive([np.repeat([0.1, 0.9], 10)])
@@ -166,54 +181,59 @@ class IsotonicRecalibration(NamedTuple):
         probability estimates, KDD (2002), doi:10.1145/775047.775151.
     """
 
-    groups: ArrayLike | None = None
+    def fit(
+        self, p: ClassPredictive, y: ArrayLike, *, groups: ArrayLike | None = None
+    ) -> "RecalibratedProbability":
+        """Compute the map of probabilities.
 
-    def fit(self, p: ClassPredictive, y: ArrayLike) -> "RecalibratedProbability":
-        """Find the map of probabilities.
+        Args:
+            p: probabilities of the calibration rows.
+            y: their outcomes, 0 and 1.
+            groups: batch of each calibration row; None if the rows are independent.
 
         Raises:
-            DataError: fewer than five independent rows or groups, or `y` holds more
-                than 0 and 1.
+            DataError: there are fewer than five independent rows or groups, or `y`
+                contains values other than 0 and 1.
         """
         from sklearn.isotonic import IsotonicRegression
 
-        y, said = outcomes(p, y).ravel(), np.asarray(p.mean).ravel()
-        weight, size = _weights(self.groups, len(y))
-        fitted = IsotonicRegression().fit(said, y, sample_weight=weight)
+        y, predicted = checked_outcomes(p, y).ravel(), np.asarray(p.mean).ravel()
+        weight, size = _weights(groups, len(y))
+        fitted = IsotonicRegression().fit(predicted, y, sample_weight=weight)
         return RecalibratedProbability(fitted.X_thresholds_, fitted.y_thresholds_, size)
 
 
 class RecalibratedProbability(NamedTuple):
-    """Probabilities said and observed; each draw goes through the map, linear between."""
+    """Piecewise linear map from predicted to observed probabilities of the outcome."""
 
-    said: Float[np.ndarray, " n"]
+    predicted: Float[np.ndarray, " n"]
     observed: Float[np.ndarray, " n"]
     effective_size: int
 
     def __call__(self, p: ClassPredictive) -> ClassPredictive:
-        """The predictive with every draw of its probability mapped."""
-        mapped = np.interp(np.asarray(p.probability), self.said, self.observed)
+        """Return the predictive with each draw of the probability mapped."""
+        mapped = np.interp(np.asarray(p.probability), self.predicted, self.observed)
         return eqx.tree_at(
             lambda tree: tree.probability, p, mapped.astype(p.probability.dtype)
         )
 
 
 def without_transform(pred: Predictive) -> Predictive:
-    """The predictive of the target on the model's scale."""
+    """Return the predictive of the target on the model's scale."""
     return Predictive(
         pred.location, pred.noise_variance, pred.function_variance, pred.log_weight
     )
 
 
 def _weights(groups, num):
-    """Weights that count every group once, and how many groups there are."""
+    """Weights with equal totals of all groups, and the number of groups."""
     codes = group_codes(groups, num)
     counts = np.bincount(codes)
     size = len(counts)
-    if size < _LEAST:
-        what = "rows" if groups is None else "groups"
+    if size < _MIN_SIZE:
+        unit = "rows" if groups is None else "groups"
         raise DataError(
-            f"recalibration from {size} independent {what} would follow their chance; it "
-            f"needs {_LEAST} or more"
+            f"recalibration needs {_MIN_SIZE} or more independent {unit}; got {size}, from "
+            f"which the correction would be mostly noise. Hold out more {unit}"
         )
     return 1 / (size * counts[codes]), size

@@ -16,9 +16,9 @@ _LEVELS = np.arange(1, 100) / 100
 def regression_columns(
     pred: Predictive, y: ArrayLike, level: float
 ) -> dict[str, Float[Array, "*b"]]:
-    """What the scores are made of, one entry a target; in slices of bounded memory."""
+    """Columns from which `regression_scores` computes the scores, one entry per target."""
     metrics.require_level(level)
-    y = metrics.targets(pred, y)
+    y = metrics.checked_targets(pred, y)
     return {"target": y} | in_chunks(_columns, pred, (y,), (jnp.asarray(level),))
 
 
@@ -29,7 +29,7 @@ def regression_scores(
     c = columns
     error = np.abs(c["target"] - c["mean"])
     with np.errstate(divide="ignore", invalid="ignore"):
-        share = 100 * error / np.abs(c["target"])
+        percentage = 100 * error / np.abs(c["target"])
     width = c["high"] - c["low"]
     outside = np.maximum(c["low"] - c["target"], 0) + np.maximum(
         c["target"] - c["high"], 0
@@ -38,14 +38,14 @@ def regression_scores(
     return {
         "mae": mean_of(error, unit),
         "rmse": _root_mean(error**2, unit),
-        "mape": mean_of(share, "%"),
-        "r2": _explained(c["target"], error**2),
+        "mape": mean_of(percentage, "%"),
+        "r2": _coefficient_of_determination(c["target"], error**2),
         "median_ae": _median(error, unit),
         "trimmed_mae": _trimmed(error, unit),
         "nlpd": mean_of(c["nlpd"], "nats"),
         "crps": mean_of(c["crps"], unit),
         "interval_score": mean_of(width + 2 / (1 - level) * outside, unit),
-        "coverage": mean_of(outside == 0, f"of {level:g} intended"),
+        "coverage": mean_of(outside == 0, f"nominal {level:g}"),
         "sharpness": mean_of(width, unit),
         "calibration_error": _calibration_error(central),
     }
@@ -70,19 +70,23 @@ def _root_mean(square, unit):
     return Score(float(root), influence, unit)
 
 
-def _explained(y, square):
+def _coefficient_of_determination(y, square):
     deviation = (y - y.mean()) ** 2
-    spread, mean = deviation.mean(), square.mean()
-    if spread == 0:
+    variance, mean = deviation.mean(), square.mean()
+    if variance == 0:
         return Score(np.nan, np.full(len(y), np.nan))
-    influence = (mean * deviation / spread - square) / spread
-    return Score(float(1 - mean / spread), influence)
+    influence = (mean * deviation / variance - square) / variance
+    return Score(float(1 - mean / variance), influence)
 
 
 def _median(error, unit):
-    """Its influence is that of the share below, over the density there (Woodruff 1952)."""
+    """Median error. Its influence is that of the distribution function over the density.
+
+    The density at the median is estimated as in Woodruff, J. Am. Stat. Assoc. 47 (1952)
+    635, from the quantiles one standard error below and above.
+    """
     value = np.median(error)
-    # One standard error of the share of rows below, were they independent.
+    # Standard error of the fraction of independent rows below their median.
     half = min(0.5 / np.sqrt(len(error)), 0.5)
     low, high = np.quantile(error, [0.5 - half, 0.5 + half])
     below = np.where(error == value, 0.5, error < value)
@@ -90,20 +94,25 @@ def _median(error, unit):
 
 
 def _trimmed(error, unit):
-    """Mean of all but the largest tenth, which few odd cells cannot move."""
+    """Mean without the largest tenth, so that a few outliers do not determine it."""
     num = len(error) - int(_TRIMMED * len(error))
     ordered = np.sort(error)
-    value, kept = ordered[:num].mean(), num / len(error)
+    value, fraction = ordered[:num].mean(), num / len(error)
     winsorised = np.minimum(error, ordered[num - 1])
-    return Score(float(value), (winsorised - winsorised.mean()) / kept, unit)
+    return Score(float(value), (winsorised - winsorised.mean()) / fraction, unit)
 
 
 def _calibration_error(central):
-    """Mean over levels of |coverage - level|; coverage by the central probability of y."""
-    inside = np.searchsorted(np.sort(central), _LEVELS, side="right") / len(central)
-    gap = inside - _LEVELS
-    sign = np.sign(gap)
-    # Row i is inside from its own level on: the sum of the signs from there.
+    """Mean of |coverage - level| over the levels.
+
+    Args:
+        central: probability of the smallest central interval that contains each target.
+    """
+    coverage = np.searchsorted(np.sort(central), _LEVELS, side="right") / len(central)
+    difference = coverage - _LEVELS
+    sign = np.sign(difference)
+    # A row counts as covered at all levels from `central` on, so its influence is the sum
+    # of the signs at these levels.
     tail = np.append(np.cumsum(sign[::-1])[::-1], 0.0)
     column = tail[np.searchsorted(_LEVELS, central)] / len(_LEVELS)
-    return Score(float(np.abs(gap).mean()), column - column.mean())
+    return Score(float(np.abs(difference).mean()), column - column.mean())

@@ -1,4 +1,4 @@
-"""`report`: several models on the same folds, in one table with its standard errors."""
+"""`report`: cross-validates several models on the same folds and prints one table."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from battprob._errors import DataError
 from battprob._files.text import aligned
 from battprob._typing import PRNGKey
 from battprob.dataset import Dataset
-from battprob.evaluate._stacking_weights import stacking_weights
-from battprob.evaluate.crossval import CrossValidation, cross_validate
+from battprob.evaluate._stacking_weights import cross_validated_weights
+from battprob.evaluate.crossval import CrossValidation, cross_validate_each
 from battprob.evaluate.scores import compare
 from battprob.models.base import AbstractModel
 
@@ -24,12 +24,12 @@ _SHOWN = {
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """Scores of several models on the same held-out rows; printed, it is a table.
+    """Scores of several models on the same held-out rows; its `repr` is a table.
 
     Args:
         results: out-of-fold predictions by name of the model.
-        weights: stacking weight by name.
-        notes: what a reader should know before believing the table.
+        weights: stacking weight by name of the model.
+        notes: remarks on how reliable the scores and their differences are.
     """
 
     results: dict[str, CrossValidation]
@@ -38,16 +38,16 @@ class Report:
 
     @property
     def best(self) -> str:
-        """The model with the largest share of the stacked predictive density."""
+        """Name of the model with the largest stacking weight."""
         return max(self.weights, key=lambda name: self.weights[name])
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """Names of the scores in the table; `results[name].scores` has the others."""
-        return _SHOWN[_density(next(iter(self.results.values())).scores.values)]
+        """Names of the scores in the table; `results[name].scores` has all scores."""
+        return _SHOWN[_main_score(next(iter(self.results.values())).scores)]
 
     def rows(self) -> list[list[str]]:
-        """The table as text: a line of titles, one of units, one a model."""
+        """The table as text: a line of titles, one of units, and one per model."""
         all_scores = {name: result.scores for name, result in self.results.items()}
         first, shown = next(iter(all_scores.values())), self.shown
         lines = [["model", *shown, "stacking"]]
@@ -64,7 +64,7 @@ class Report:
         return "\n".join([*aligned(self.rows()), *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
-        """Scores, errors and out-of-fold predictions, ready for JSON."""
+        """Scores, standard errors and out-of-fold predictions as types of JSON."""
         return {
             "best": self.best,
             "notes": list(self.notes),
@@ -78,26 +78,26 @@ class Report:
 def report(
     models: Mapping[str, AbstractModel],
     dataset: Dataset,
-    splits: Any = None,
-    key: PRNGKey | None = None,
     *,
+    key: PRNGKey,
+    splits: Any = None,
     progress: bool = True,
 ) -> Report:
-    """Cross-validate every model on the same folds and compare them.
+    """Cross-validate all models on the same folds and compare them.
 
     Args:
-        models: what to fit, by name.
+        models: models to fit, by name.
         dataset: rows to split.
+        key: PRNG key for the splits and fits, the same for all models.
         splits: a scikit-learn splitter; default as for `cross_validate`.
-        key: for splits and fits, the same for all models. Required.
-        progress: show a bar on terminals.
+        progress: whether to show a progress bar on terminals.
 
     Returns:
-        The table; `battprob.plots.write_report(report, folder)` keeps it as HTML, PNG
-        and JSON.
+        The results; `print` shows their table, and
+        `battprob.plots.write_report(report, folder)` writes it as HTML, PNG and JSON.
 
     Raises:
-        DataError: there is no model, or no key.
+        DataError: `models` is empty.
         FitError: a fit failed.
 
     Example:
@@ -105,63 +105,60 @@ def report(
         >>> from battprob.models import BayesianLinear
         >>> x = np.linspace(0, 1, 20)
         >>> data = Dataset(x, 3 * x + 0.1 * np.cos(40 * x), target_unit="%")
-        >>> found = report({"line": BayesianLinear()}, data, key=jax.random.key(0))
-        >>> found.best, found.rows()[0][:2]
-        ('line', ['model', 'rmse'])
+        >>> result = report({"linear": BayesianLinear()}, data, key=jax.random.key(0))
+        >>> result.best, result.rows()[0][:2]
+        ('linear', ['model', 'rmse'])
     """
-    if not models or key is None:
-        raise DataError("report needs models by name, and key=jax.random.key(...)")
-    results = {
-        name: cross_validate(model, dataset, splits, key=key, progress=progress)
-        for name, model in models.items()
-    }
-    densities = np.stack([_log_density(result) for result in results.values()], axis=1)
-    weights = dict(
-        zip(results, np.asarray(stacking_weights(densities)).tolist(), strict=True)
+    if not models:
+        raise DataError('report needs one or more models, {"name": model}; got none')
+    results = cross_validate_each(
+        models, dataset, key=key, splits=splits, progress=progress
     )
-    return Report(results, weights, tuple(_notes(results)))
+    weights = np.asarray(cross_validated_weights(results)).tolist()
+    by_name = dict(zip(results, weights, strict=True))
+    return Report(results, by_name, tuple(_notes(results)))
 
 
-def _density(columns):
-    return "nlpd" if "nlpd" in columns else "log_loss"
-
-
-def _log_density(result):
-    columns = result.columns
-    return -columns[_density(columns)]
+def _main_score(scores):
+    return "nlpd" if "nlpd" in scores.values else "log_loss"
 
 
 def _notes(results):
     scores = {name: result.scores for name, result in results.items()}
     first = next(iter(scores.values()))
-    name = _density(first.values)
+    name = _main_score(first)
     grouped = next(iter(results.values())).dataset.groups is not None
     num, rows = first.num_groups, len(first.targets)
     yield f"{rows} held-out targets" + (f" in {num} groups" if grouped else "") + "."
     if num < _FEW_GROUPS:
-        yield f"Standard errors from {num} groups are themselves uncertain."
+        yield f"Standard errors from only {num} groups are themselves uncertain."
     if "majority_rate" in first.values:
         yield from _majority_notes(scores)
     order = sorted(scores, key=lambda model: scores[model][name])
     if len(order) > 1:
         best, next_best = order[:2]
         p = compare(scores[best], scores[next_best]).p_values[name]
-        told = "is better than" if p < 0.05 else "is not shown to be better than"
-        yield f"By {name}, {best} {told} {next_best} (p = {p:.2g})."
+        if p < 0.05:
+            yield f"The {name} of {best} is better than that of {next_best} (p = {p:.2g})."
+        else:
+            yield (
+                f"The {name} of {best} is not significantly better than that of "
+                f"{next_best} (p = {p:.2g})."
+            )
 
 
 def _majority_notes(scores):
-    """Accuracy sounds high where outcomes are nearly all alike."""
-    first = next(iter(scores.values()))
-    yield f"Always saying the commoner outcome is right {first['majority_rate']:.1%}."
-    idle = [
+    """Notes on accuracy, which is high for any model if one outcome is rare."""
+    rate = next(iter(scores.values()))["majority_rate"]
+    yield f"Always predicting the more frequent outcome has an accuracy of {rate:.1%}."
+    not_better = [
         name
-        for name, own in scores.items()
-        if own["accuracy"] - own["majority_rate"] <= 2 * own.errors["accuracy"]
+        for name, table in scores.items()
+        if table["accuracy"] - table["majority_rate"] <= 2 * table.errors["accuracy"]
     ]
-    if idle:
-        told = ", ".join(idle)
-        yield f"Accuracy is not shown to be better than that: {told}. Look at log_loss."
+    if not_better:
+        names = ", ".join(not_better)
+        yield f"Accuracy not significantly better than that: {names}. Use log_loss."
 
 
 def _record(result):

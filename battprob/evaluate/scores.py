@@ -1,14 +1,15 @@
-"""`Scores`: named scores with their standard errors, and whether two of them differ.
+"""`Scores`: named scores with standard errors, and tests for their differences.
 
-Rows of one batch err together, so a test set of 42 cells in 3 batches says less than 42
-cells would. Every score is therefore kept with the *influence* of each row on it, to
-first order: the derivative of the score in that row's weight. Groups of rows have the sum
-of theirs, and the standard error is the one that a bootstrap over groups converges to,
+Errors of rows of one batch are correlated, so a test set of 42 cells in 3 batches contains
+less information than 42 independent cells. Each score is therefore stored with the
+*influence* of each row: the derivative of the score with respect to the weight of the row.
+The influence of a group is the sum over its rows, and the standard error is the limit of a
+bootstrap over groups,
 
     se² = G/(G-1) Σ_g (Σ_{i in g} influence_i / n)²
 
-in closed form (the infinitesimal jackknife): no resampling noise, no seed, and two models
-scored on the same rows can be compared pair by pair.
+in closed form (the infinitesimal jackknife). It has no resampling noise and needs no seed,
+and two models scored on the same rows can be compared row by row.
 """
 
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ _SIGNIFICANT = 0.05
 
 
 class Score(NamedTuple):
-    """A score and how it moves with the weight of each row (times n; sums to zero)."""
+    """A score and the influence of each row on it (times n; the sum is zero)."""
 
     value: float
     influence: Float[np.ndarray, " n"]
@@ -31,7 +32,7 @@ class Score(NamedTuple):
 
 
 def mean_of(column: ArrayLike, unit: str = "") -> Score:
-    """The mean of a column."""
+    """Mean of a column."""
     column = np.asarray(column, float)
     value = column.mean()
     if not np.isfinite(value):
@@ -39,9 +40,9 @@ def mean_of(column: ArrayLike, unit: str = "") -> Score:
     return Score(float(value), column - value, unit)
 
 
-def ratio_of(above: ArrayLike, below: ArrayLike, unit: str = "") -> Score:
-    """The ratio of two sums; NaN where the lower one is zero."""
-    above, below = np.asarray(above, float), np.asarray(below, float)
+def ratio_of(numerator: ArrayLike, denominator: ArrayLike, unit: str = "") -> Score:
+    """Ratio of the sums of two columns; NaN if the denominator is zero."""
+    above, below = np.asarray(numerator, float), np.asarray(denominator, float)
     if below.sum() == 0:
         return Score(np.nan, np.full(len(below), np.nan), unit)
     value = above.sum() / below.sum()
@@ -50,15 +51,15 @@ def ratio_of(above: ArrayLike, below: ArrayLike, unit: str = "") -> Score:
 
 @dataclass(frozen=True, repr=False)
 class Scores:
-    """Named scores with units and standard errors; printed, it is a table.
+    """Named scores with units and standard errors; its `repr` is a table.
 
     Args:
         values: score by name.
         units: unit by name.
-        errors: standard error by name; NaN if all rows are of one group.
-        targets: what the predictions were scored against.
+        errors: standard error by name; NaN if all rows belong to one group.
+        targets: observed targets.
         groups: code of the group of each target.
-        influence: by name, the sum of the influences of each group over all targets.
+        influence: influence of each group by name of the score.
 
     Example:
         >>> Scores({"mae": 31.0}, {"mae": "cycles"}, {"mae": 4.0})
@@ -83,22 +84,22 @@ class Scores:
         )
 
     def to_dict(self) -> dict[str, float]:
-        """Score by name, for a row of a table or a JSON file."""
+        """Scores by name, for a row of a table or a JSON file."""
         return dict(self.values)
 
     @property
     def num_groups(self) -> int:
-        """Independent groups behind the standard errors (rows, if there are none)."""
+        """Number of groups of the standard errors (of rows, if there are no groups)."""
         return int(self.groups.max(initial=-1)) + 1
 
 
 def tabulated(
     scores: dict[str, Score], targets: ArrayLike, groups: ArrayLike | None
 ) -> Scores:
-    """Scores of the same rows with their standard errors over groups.
+    """Table of scores of the same rows, with standard errors over groups.
 
     Raises:
-        DataError: there is not one group a target.
+        DataError: `groups` has not one entry per target.
     """
     targets = np.asarray(targets, float).ravel()
     groups = group_codes(groups, len(targets))
@@ -117,7 +118,7 @@ def tabulated(
 
 
 def standard_error(group_sums: Float[np.ndarray, " g"]) -> float:
-    """Standard error of a sum over independent groups; NaN of a single one."""
+    """Standard error of a sum over independent groups; NaN for a single group."""
     num = len(group_sums)
     if num < 2:
         return float("nan")
@@ -125,10 +126,10 @@ def standard_error(group_sums: Float[np.ndarray, " g"]) -> float:
 
 
 def group_codes(groups: ArrayLike | None, num: int) -> Int[np.ndarray, " n"]:
-    """Groups as codes from 0; without groups every row is one of its own.
+    """Group of each row as a code from 0; without groups every row is its own group.
 
     Raises:
-        DataError: there is not one group a row.
+        DataError: `groups` has not one entry per row.
     """
     if groups is None:
         return np.arange(num)
@@ -142,14 +143,14 @@ def group_codes(groups: ArrayLike | None, num: int) -> Int[np.ndarray, " n"]:
 
 @dataclass(frozen=True, repr=False)
 class Comparison:
-    """Differences of two sets of scores of the same targets; printed, it is a table.
+    """Differences of two sets of scores of the same targets; its `repr` is a table.
 
     Args:
-        first, second: what was compared.
+        first, second: the compared scores.
         differences: first minus second, by name.
-        errors: standard error of each difference, rows paired and groups kept whole.
-        p_values: probability of so large a difference by chance, from Student's t with
-            one degree of freedom fewer than there are groups.
+        errors: standard error of each difference, from paired rows summed over groups.
+        p_values: two-sided p-value of each difference, from Student's t distribution with
+            (number of groups - 1) degrees of freedom.
     """
 
     first: Scores
@@ -159,32 +160,32 @@ class Comparison:
     p_values: dict[str, float]
 
     def __repr__(self) -> str:
-        title = f"{'':<18}{'first':>9}{'second':>10}   {'difference':<22}{'p':<8}real?"
+        title = f"{'':<18}{'first':>9}{'second':>10}   {'difference':<22}{'p':<8}significant"
         return "\n".join([title, *map(self._line, self.differences)])
 
     def _line(self, name):
         p = self.p_values[name]
-        told = "yes" if p < _SIGNIFICANT else "not shown"
+        verdict = "yes" if p < _SIGNIFICANT else "no"
         difference = f"{self.differences[name]:.3g} ± {_short(self.errors[name])}"
         return (
             f"{name:<18}{self.first[name]:>9.4g}{self.second[name]:>10.4g}   "
-            f"{difference:<22}{p:<8.2g}{told}"
+            f"{difference:<22}{p:<8.2g}{verdict}"
         )
 
 
 def compare(first: Scores, second: Scores) -> Comparison:
-    """Whether two models' scores on the same targets differ by more than chance.
+    """Test whether the scores of two models on the same targets differ.
 
-    Rows are paired (a cell hard for both models says nothing of their difference) and
-    groups kept whole. With many scores looked at, one in twenty is below p = 0.05 by
-    chance: settle beforehand which one decides.
+    Rows are paired, so that a cell which is difficult for both models does not contribute
+    to the difference, and summed over groups. Of many scores one in twenty has p < 0.05 by
+    chance; choose the score to test before looking at the results.
 
     Args:
         first, second: `summary(...)` of two models, or `.scores` of two
             cross-validations, on the same targets with the same groups.
 
     Raises:
-        DataError: the targets or groups are not the same.
+        DataError: the targets or groups differ.
 
     Example:
         >>> import numpy as np
@@ -201,7 +202,7 @@ def compare(first: Scores, second: Scores) -> Comparison:
     if not _paired(first, second):
         raise DataError(
             "compare needs scores of the same targets in the same order and groups; "
-            "make both with summary(pred, y, groups=...) of the same y and groups"
+            "compute both by summary(pred, y, groups=...) with the same y and groups"
         )
     names = [name for name in first.values if name in second.values]
     differences, errors, p_values = {}, {}, {}

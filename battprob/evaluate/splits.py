@@ -1,7 +1,8 @@
-"""Splits that scikit-learn does not have; each is used as one of its splitters.
+"""Splitters with the interface of scikit-learn that scikit-learn does not contain.
 
-It has the others: `GroupKFold` and `LeaveOneGroupOut` hold out whole batches,
-`ShuffleSplit` and `KFold` rows. Nested: `cross_validate(BestOf({...}), dataset)`.
+From scikit-learn use `GroupKFold` and `LeaveOneGroupOut` to hold out whole batches, and
+`KFold` and `ShuffleSplit` to hold out rows. For nested cross-validation use
+`cross_validate(BestOf({...}), dataset)`.
 """
 
 from collections.abc import Iterator
@@ -16,11 +17,12 @@ from battprob._typing import ArrayLike
 
 @dataclass(frozen=True)
 class StratifiedByTarget:
-    """Folds with as many short lives as long ones, whole groups where there are groups.
+    """Folds with equal proportions of short and long lives, of whole groups if given.
 
     Args:
         num_folds: number of folds.
-        num_strata: quantile classes of the target that every fold is given its share of.
+        num_strata: number of quantile classes of the target; every fold contains the same
+            proportion of each.
 
     Example:
         >>> y = np.arange(12.0)
@@ -34,12 +36,12 @@ class StratifiedByTarget:
     def split(
         self, x: Any, y: ArrayLike, groups: ArrayLike | None = None
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(train, test) rows of every fold."""
+        """Yield the (train, test) rows of each fold."""
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
         y = np.asarray(y)
-        inner = np.quantile(y, np.arange(1, self.num_strata) / self.num_strata)
-        stratum = np.searchsorted(inner, y, side="right")
+        edges = np.quantile(y, np.arange(1, self.num_strata) / self.num_strata)
+        stratum = np.searchsorted(edges, y, side="right")
         if groups is None:
             return StratifiedKFold(self.num_folds).split(x, stratum)
         return StratifiedGroupKFold(self.num_folds).split(x, stratum, groups)
@@ -47,11 +49,11 @@ class StratifiedByTarget:
 
 @dataclass(frozen=True)
 class TimeOrdered:
-    """Each fold is predicted from rows measured before it, as it will be in use.
+    """Folds in order of time; each is predicted from the rows measured before it.
 
     Args:
-        time: when each row was measured: numbers or dates, in the order of the rows.
-        num_folds: number of folds; the earliest rows are only ever learned from.
+        time: time of measurement of each row, as numbers or dates.
+        num_folds: number of folds; the earliest rows are used for training only.
 
     Example:
         >>> splits = TimeOrdered(time=[3.0, 1.0, 2.0, 4.0], num_folds=3)
@@ -65,13 +67,13 @@ class TimeOrdered:
     def split(
         self,
         x: Any,
-        y: Any = None,  # noqa: ARG002 - the arguments of every splitter
-        groups: Any = None,  # noqa: ARG002
+        y: Any = None,
+        groups: Any = None,
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """(train, test) rows of every fold.
+        """Yield the (train, test) rows of each fold.
 
         Raises:
-            DataError: there is not one time a row.
+            DataError: `time` has not one entry per row.
         """
         from sklearn.model_selection import TimeSeriesSplit
 

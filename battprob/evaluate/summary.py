@@ -1,9 +1,14 @@
-"""`summary`: every score of a set of predictions at once, with its standard error."""
+"""`summary`: all scores of a set of predictions, with their standard errors."""
 
 import numpy as np
 
-from battprob._typing import ArrayLike
-from battprob.evaluate.classification import class_columns, class_scores
+from battprob._typing import ArrayLike, Float
+from battprob.evaluate import metrics
+from battprob.evaluate.classification import (
+    checked_outcomes,
+    class_columns,
+    class_scores,
+)
 from battprob.evaluate.regression import regression_columns, regression_scores
 from battprob.evaluate.scores import Scores, tabulated
 from battprob.predictive import ClassPredictive, Predictive
@@ -19,34 +24,34 @@ def summary(
 ) -> Scores:
     r"""Average the metrics of `battprob.evaluate` over all targets.
 
-    | of numbers | meaning |
+    | regression | meaning |
     |---|---|
     | `mae`, `rmse`, `mape` | error of the mean: absolute, root mean square, per cent |
     | `r2` | $1 - \sum (y-\mu)^2 / \sum (y-\bar y)^2$; NaN if all y are equal |
     | `median_ae`, `trimmed_mae` | absolute error: median, mean without the largest tenth |
     | `nlpd`, `crps`, `interval_score` | proper scores of the distribution |
-    | `coverage`, `sharpness` | share of y inside the interval, and its mean width |
+    | `coverage`, `sharpness` | fraction of y inside the interval, and its mean width |
     | `calibration_error` | mean of abs(coverage - level) over levels 0.01, ..., 0.99; n calibrated, independent predictions have about $0.31/\sqrt n$ |
 
-    | of outcomes | meaning |
+    | classification | meaning |
     |---|---|
     | `log_loss`, `brier` | proper scores of the probability |
-    | `auroc`, `auprc` | ranking; NaN if all outcomes are alike |
-    | `prevalence` | share of ones: the `auprc` of a guess |
-    | `accuracy`, `majority_rate` | of "1 if p > 0.5", and of always the commoner outcome |
-    | `precision`, `recall`, `f1` | of "1 if p > 0.5"; thresholds by cost: `decide` |
+    | `auroc`, `auprc` | ranking; NaN if all outcomes are equal |
+    | `prevalence` | fraction of ones, the `auprc` of a random ranking |
+    | `accuracy`, `majority_rate` | of "1 if p > 0.5", and of always predicting the more frequent outcome |
+    | `precision`, `recall`, `f1` | of "1 if p > 0.5"; for thresholds from costs see `decide` |
 
     Args:
         pred: predictions of the targets.
         y: targets, in their own unit; outcomes are 0 and 1.
-        groups: batch of each target. Standard errors then count batches, not cells.
-        level: probability of the interval of the scores that need one.
+        groups: batch of each target. Standard errors are then computed over batches.
+        level: nominal coverage of the interval of the scores that need one.
         unit: unit of y, for the table.
 
     Raises:
         DataError: `y` has another shape than `pred`, or is not finite, or lies outside
             the domain of its transform.
-        ValueError: `level` is not a probability.
+        ValueError: `level` is not between 0 and 1.
 
     Example:
         >>> import numpy as np
@@ -60,7 +65,7 @@ def summary(
 
 
 def row_columns(pred, y, level):
-    """The columns that `score_table` averages, one entry a target."""
+    """Columns from which `score_table` computes the scores, one entry per target."""
     if isinstance(pred, ClassPredictive):
         columns = class_columns(pred, y)
     else:
@@ -68,8 +73,15 @@ def row_columns(pred, y, level):
     return {name: np.asarray(column).ravel() for name, column in columns.items()}
 
 
+def log_predictive_density(pred, y) -> Float[np.ndarray, "*b"]:
+    """Log density of each target, or log probability of each outcome."""
+    if isinstance(pred, ClassPredictive):
+        return np.asarray(pred.log_prob(checked_outcomes(pred, y)))
+    return -np.asarray(metrics.nlpd(pred, y))
+
+
 def score_table(columns, groups, level, unit) -> Scores:
-    """Scores of rows that may come from several predictions."""
+    """Scores of the rows in `columns`, which may come from several predictions."""
     if "probability" in columns:
         scores = class_scores(columns)
     else:

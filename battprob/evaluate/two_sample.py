@@ -1,4 +1,4 @@
-"""Do two sets of rows come from one population? Tests that hold their error rate."""
+"""Two-sample tests with exact false-positive rates, and a PIT test for few cells."""
 
 from typing import Literal, NamedTuple
 
@@ -8,14 +8,14 @@ from battprob._errors import DataError
 from battprob._random import generator
 from battprob._typing import ArrayLike, Float, PRNGKey
 from battprob.evaluate.metrics import pit
-from battprob.evaluate.uniformity import Uniformity
+from battprob.evaluate.uniformity import Uniformity, legendre_polynomials
 from battprob.predictive import Predictive
 
-_LEAST = 4
+_MIN_ROWS = 4
 
 
 class TwoSample(NamedTuple):
-    """How far two samples lie apart, and how often chance alone would do that."""
+    """Statistic of a two-sample test, and its p-value."""
 
     statistic: float
     p_value: float
@@ -29,21 +29,23 @@ def two_sample_test(
     key: PRNGKey,
     num_permutations: int = 999,
 ) -> TwoSample:
-    r"""Distance between two samples of rows, judged by exchanging rows between them.
+    r"""Permutation test of the distance between two samples.
 
-    $2 E|X - Y| - E|X - X'| - E|Y - Y'|$ of features standardised together ("energy"), or
-    the squared maximum mean discrepancy of the kernel $e^{-d^2/2m^2}$, m the median
-    distance ("mmd"). If both samples are of one population, the p-value is below α with
-    probability α at most, whatever the population.
+    The distance is the energy distance $2 E|X - Y| - E|X - X'| - E|Y - Y'|$ of jointly
+    standardised features, or the squared maximum mean discrepancy ("mmd") with the kernel
+    $e^{-d^2/2m^2}$, where m is the median distance. If both samples have the same
+    distribution, the p-value is at most α with probability at most α.
 
     Args:
-        reference, new: rows [n d] and [m d]; rows must be independent (one a cell).
-        kind: which distance.
+        reference, new: rows [n d] and [m d]; rows must be independent (one per cell).
+        kind: "energy" or "mmd".
         key: PRNG key of the permutations.
-        num_permutations: the least p-value is one over one more.
+        num_permutations: number of permutations; the smallest possible p-value is
+            1 / (num_permutations + 1).
 
     Raises:
-        DataError: columns differ, a value is not finite, or a sample has under four rows.
+        DataError: the numbers of columns differ, a value is not finite, or a sample has
+            fewer than four rows.
 
     Example:
         >>> import jax
@@ -60,31 +62,33 @@ def two_sample_test(
     rows, num = pooled(reference, new)
     square = np.sum((rows[:, None] - rows[None]) ** 2, axis=-1)
     if kind == "energy":
-        likeness = -np.sqrt(square)
+        similarity = -np.sqrt(square)
     elif kind == "mmd":
-        middle = np.median(square[np.triu_indices(len(rows), 1)])
-        likeness = np.exp(-0.5 * square / (middle if middle > 0 else 1.0))
+        median = np.median(square[np.triu_indices(len(rows), 1)])
+        similarity = np.exp(-0.5 * square / (median if median > 0 else 1.0))
     else:
         raise DataError(f'kind must be "energy" or "mmd"; got {kind!r}')
-    first = np.arange(len(rows)) < num
-    draw = generator(key)
+    is_first = np.arange(len(rows)) < num
+    rng = generator(key)
     masks = np.stack(
-        [first, *(draw.permutation(first) for _ in range(num_permutations))]
+        [is_first, *(rng.permutation(is_first) for _ in range(num_permutations))]
     )
-    distance = _distance(likeness, masks)
-    return TwoSample(float(distance[0]), float(np.mean(distance >= _less(distance[0]))))
+    distance = _distance(similarity, masks)
+    at_least = distance >= _rounded_down(distance[0])
+    return TwoSample(float(distance[0]), float(np.mean(at_least)))
 
 
 def classifier_test(reference: ArrayLike, new: ArrayLike, *, key: PRNGKey) -> TwoSample:
-    """How well a classifier tells new rows from old ones that it has not seen.
+    """Classifier two-sample test: area under the ROC curve of new against reference rows.
 
-    A logistic regression on the features, their squares and products learns from half of
-    both samples; the statistic is the area under its ROC curve on the other half (0.5 is
-    chance), the p-value that of Mann and Whitney: exact, as those rows had no part in it.
+    A logistic regression on the features, their squares and products is trained on half of
+    both samples. The statistic is the area under its ROC curve on the other half (0.5 if
+    the samples have the same distribution). The p-value is that of the Mann-Whitney test,
+    which is valid because those rows were not used for training.
 
     Args:
-        reference, new: rows [n d] and [m d]; rows must be independent (one a cell).
-        key: PRNG key of the halves.
+        reference, new: rows [n d] and [m d]; rows must be independent (one per cell).
+        key: PRNG key of the division into halves.
 
     Raises:
         DataError: see `two_sample_test`.
@@ -97,7 +101,7 @@ def classifier_test(reference: ArrayLike, new: ArrayLike, *, key: PRNGKey) -> Tw
 
     References:
         Lopez-Paz and Oquab, Revisiting classifier two-sample tests, ICLR (2017),
-        arXiv:1610.06545; here with ranks in place of accuracy.
+        arXiv:1610.06545; here with the ROC area instead of the accuracy.
     """
     from scipy.stats import mannwhitneyu
     from sklearn.linear_model import LogisticRegression
@@ -106,37 +110,38 @@ def classifier_test(reference: ArrayLike, new: ArrayLike, *, key: PRNGKey) -> Tw
 
     rows, num = pooled(reference, new)
     is_new = np.arange(len(rows)) >= num
-    draw = generator(key)
-    learn = np.zeros(len(rows), bool)
+    rng = generator(key)
+    train = np.zeros(len(rows), bool)
     for sample in (np.flatnonzero(~is_new), np.flatnonzero(is_new)):
-        learn[draw.permutation(sample)[: len(sample) // 2]] = True
+        train[rng.permutation(sample)[: len(sample) // 2]] = True
     classifier = make_pipeline(
         PolynomialFeatures(2, include_bias=False),
         StandardScaler(),
         LogisticRegression(max_iter=1000),
     )
-    classifier.fit(rows[learn], is_new[learn])
-    said = classifier.decision_function(rows[~learn])
-    judged = is_new[~learn]
-    test = mannwhitneyu(said[judged], said[~judged], alternative="greater")
-    pairs = judged.sum() * (~judged).sum()
+    classifier.fit(rows[train], is_new[train])
+    score, label = classifier.decision_function(rows[~train]), is_new[~train]
+    test = mannwhitneyu(score[label], score[~label], alternative="greater")
+    pairs = label.sum() * (~label).sum()
     return TwoSample(float(test.statistic / pairs), float(test.pvalue))
 
 
 def pit_test(
     pred: Predictive, y: ArrayLike, *, key: PRNGKey, num_draws: int = 9999
 ) -> Uniformity:
-    """Whether a few labelled new cells contradict the predictive distribution.
+    """Test whether the targets of a few new cells agree with their predictions.
 
-    Neyman's smooth statistic of the PIT (see `pit_uniformity`), against its own law for as
-    many uniform numbers, drawn: exact for any number of cells from one up. It tells bias
-    from wrong spread, but not why: cells of one batch share what is not known of it.
+    The statistic is that of Neyman's smooth test of the PIT (see `pit_uniformity`). It is
+    compared with the statistic of as many simulated uniform numbers, so the test is exact
+    for any number of cells, even one. It assumes independent cells: cells of one batch
+    have correlated errors, which can make calibrated predictions appear biased.
 
     Args:
         pred: predictions of the cells.
         y: their targets.
-        key: PRNG key of the draws.
-        num_draws: the least p-value is one over one more.
+        key: PRNG key of the simulation.
+        num_draws: number of simulations; the smallest possible p-value is
+            1 / (num_draws + 1).
 
     Raises:
         DataError: `y` cannot be scored (see `absolute_error`).
@@ -149,9 +154,9 @@ def pit_test(
     """
     u = np.asarray(pit(pred, y)).ravel()
     uniform = generator(key).random((num_draws, len(u)))
-    moments = _legendre(np.concatenate([u[None], uniform])).mean(-1)
+    moments = legendre_polynomials(np.concatenate([u[None], uniform])).mean(-1)
     statistic = np.sum(moments**2, axis=0)
-    p_value = np.mean(statistic >= _less(statistic[0]))
+    p_value = np.mean(statistic >= _rounded_down(statistic[0]))
     bias, dispersion = moments[:, 0]
     return Uniformity(float(bias), float(dispersion), float(p_value))
 
@@ -159,10 +164,11 @@ def pit_test(
 def pooled(
     reference: ArrayLike, new: ArrayLike
 ) -> tuple[Float[np.ndarray, "n d"], int]:
-    """Rows of both samples, standardised together, and how many are of the first.
+    """Jointly standardised rows of both samples, and the number of rows of the first.
 
     Raises:
-        DataError: columns differ, a value is not finite, or a sample has under four rows.
+        DataError: the numbers of columns differ, a value is not finite, or a sample has
+            fewer than four rows.
     """
     samples = [np.asarray(rows, float) for rows in (reference, new)]
     samples = [rows[:, None] if rows.ndim == 1 else rows for rows in samples]
@@ -172,28 +178,30 @@ def pooled(
             "both samples must be [rows, features] with the same features; got "
             f"{first.shape} and {second.shape}"
         )
-    if min(len(first), len(second)) < _LEAST:
+    if min(len(first), len(second)) < _MIN_ROWS:
         raise DataError(
-            f"{_LEAST} rows of each sample are needed; got {len(first)} and {len(second)}"
+            f"both samples must have {_MIN_ROWS} or more rows; got {len(first)} and "
+            f"{len(second)}"
         )
     rows = np.concatenate(samples)
     if not np.all(np.isfinite(rows)):
-        raise DataError(f"row {np.argwhere(~np.isfinite(rows))[0, 0]} is not finite")
-    spread = rows.std(0)
-    return (rows - rows.mean(0)) / np.where(spread > 0, spread, 1.0), len(first)
+        row, column = np.argwhere(~np.isfinite(rows))[0]
+        sample = "reference" if row < len(first) else "new"
+        raise DataError(
+            f"row {row if row < len(first) else row - len(first)} of the {sample} sample "
+            f"is not finite in column {column}; remove the row or fill in the value"
+        )
+    scale = rows.std(0)
+    return (rows - rows.mean(0)) / np.where(scale > 0, scale, 1.0), len(first)
 
 
-def _distance(likeness, masks):
-    """Squared distance of the means of both samples, for every way to part the rows."""
-    share = masks / masks.sum(1, keepdims=True)
-    share = share - ~masks / (~masks).sum(1, keepdims=True)
-    return np.sum((share @ likeness) * share, axis=1)
+def _distance(similarity, masks):
+    """Squared distance between the mean embeddings, for each assignment of the rows."""
+    weight = masks / masks.sum(1, keepdims=True)
+    weight = weight - ~masks / (~masks).sum(1, keepdims=True)
+    return np.sum((weight @ similarity) * weight, axis=1)
 
 
-def _less(value):
-    """A little less than a value, so that rounding decides no tie."""
+def _rounded_down(value):
+    """Slightly below a value, so that rounding does not break ties."""
     return value - 1e-12 * abs(value)
-
-
-def _legendre(u):
-    return np.stack([np.sqrt(3) * (2 * u - 1), np.sqrt(5) * (6 * u**2 - 6 * u + 1)])

@@ -1,24 +1,26 @@
-"""Is the PIT uniform? A test that says in which way it is not, and counts groups."""
+"""Tests whether the PIT is uniform, with groups; and coverage at many levels."""
 
 from typing import NamedTuple
 
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._typing import ArrayLike
+from battprob._typing import ArrayLike, Float
 from battprob.evaluate.metrics import pit
 from battprob.evaluate.scores import group_codes, mean_of, tabulated
 from battprob.predictive import Predictive
 
-_LEAST = 10
+_MIN_GROUPS = 10
 
 
 class Uniformity(NamedTuple):
-    """Departure of the PIT from uniform, in two directions.
+    """Deviation of the PIT from the uniform distribution.
 
-    `bias` > 0: targets lie above what was predicted. `dispersion` > 0: they lie further
-    out than was predicted (overconfident), < 0: further in (timid). Both are 0 if calibrated, and
-    at most √3 and √5.
+    Attributes:
+        bias: positive if targets are larger than predicted; at most √3 in absolute value.
+        dispersion: positive if the predictions are overconfident, negative if they are
+            underconfident; at most √5.
+        p_value: p-value of the test that both are zero.
     """
 
     bias: float
@@ -29,13 +31,12 @@ class Uniformity(NamedTuple):
 def pit_uniformity(
     pred: Predictive, y: ArrayLike, groups: ArrayLike | None = None
 ) -> Uniformity:
-    r"""Neyman's smooth test of calibration, with groups kept whole.
+    r"""Neyman's smooth test of calibration, with correlated rows within groups.
 
-    The means of the first two Legendre polynomials of the PIT u,
-    $\sqrt 3\,(2u - 1)$ and $\sqrt 5\,(6u^2 - 6u + 1)$, are both zero if u is uniform;
-    Hotelling's T² of their sums over groups tells how surely they are not. The p-value
-    is approximate: of calibrated predictions, 6 % have p < 0.05 with 60 groups, 9 % with
-    20 and 13 % with 10.
+    If the PIT u is uniform, the means of the Legendre polynomials
+    $\sqrt 3\,(2u - 1)$ and $\sqrt 5\,(6u^2 - 6u + 1)$ are zero. Hotelling's T² of their
+    sums over groups tests this. The p-value is approximate: of calibrated predictions, 6 %
+    have p < 0.05 with 60 groups, 9 % with 20 and 13 % with 10.
 
     Args:
         pred: predictions of the targets.
@@ -44,7 +45,7 @@ def pit_uniformity(
 
     Raises:
         DataError: `y` cannot be scored (see `absolute_error`), or there are fewer than
-            ten groups (rows, without groups).
+            ten groups (or rows, if there are no groups).
 
     Example:
         >>> from scipy.stats import norm
@@ -60,25 +61,29 @@ def pit_uniformity(
     from scipy.special import fdtrc
 
     u = np.asarray(pit(pred, y)).ravel()
-    moments = np.stack(
-        [np.sqrt(3) * (2 * u - 1), np.sqrt(5) * (6 * u**2 - 6 * u + 1)], axis=1
-    )
+    moments = legendre_polynomials(u)
     codes = group_codes(groups, len(u))
     num = int(codes.max()) + 1
-    if num < _LEAST:
+    if num < _MIN_GROUPS:
         raise DataError(
-            f"a test of uniformity needs {_LEAST} or more independent groups; got {num}"
+            f"a test of uniformity needs {_MIN_GROUPS} or more independent groups; got "
+            f"{num}. For few cells use pit_test"
         )
-    sums = np.stack([np.bincount(codes, m) for m in moments.T], axis=1)
+    sums = np.stack([np.bincount(codes, m) for m in moments], axis=1)
     mean = sums.mean(0)
     t_squared = num * mean @ np.linalg.solve(np.cov(sums.T), mean)
     ratio = (num - 2) / (2 * (num - 1)) * t_squared
-    bias, dispersion = moments.mean(0)
+    bias, dispersion = moments.mean(1)
     return Uniformity(float(bias), float(dispersion), float(fdtrc(2, num - 2, ratio)))
 
 
+def legendre_polynomials(u: Float[np.ndarray, "*b"]) -> Float[np.ndarray, "2 *b"]:
+    """First two orthonormal Legendre polynomials on [0, 1]."""
+    return np.stack([np.sqrt(3) * (2 * u - 1), np.sqrt(5) * (6 * u**2 - 6 * u + 1)])
+
+
 class CoverageCurve(NamedTuple):
-    """Share of targets inside the central interval of each level, ± standard error."""
+    """Fraction of targets inside the central interval of each level, with its error."""
 
     level: np.ndarray
     coverage: np.ndarray
@@ -88,7 +93,7 @@ class CoverageCurve(NamedTuple):
 def coverage_curve(
     pred: Predictive, y: ArrayLike, groups: ArrayLike | None = None
 ) -> CoverageCurve:
-    """Coverage at levels 0.05, ..., 0.95, each with its standard error over groups.
+    """Coverage at levels 0.05, ..., 0.95, with standard errors over groups.
 
     Args:
         pred, y, groups: see `pit_uniformity`.

@@ -1,13 +1,13 @@
-"""Pictures of predictions; each function draws on an `Axes` and returns it.
+"""Figures of predictions; most functions draw on an `Axes` and return it.
 
-Nothing is computed here: a plot shows what `Predictive` and `battprob.evaluate` answer.
+The plotted numbers are those of `Predictive` and `battprob.evaluate`.
 """
 
 try:
-    import matplotlib  # noqa: F401 - so that its absence is explained here
+    import matplotlib  # noqa: F401 - for the error message below
 except ModuleNotFoundError as error:
     raise ModuleNotFoundError(
-        'battprob.plots draws with matplotlib: pip install "battprob[plots]"'
+        'battprob.plots needs matplotlib: pip install "battprob[plots]"'
     ) from error
 
 from battprob.plots.classification import precision_recall, reliability_curve, roc
@@ -17,7 +17,7 @@ from battprob.plots.decisions import cost_curve
 from battprob.plots.design import closed_loop, regret
 from battprob.plots.ica import incremental_capacity
 from battprob.plots.predictions import parity, variance_split
-from battprob.plots.process import noise_level, process
+from battprob.plots.process import process, standard_deviations
 from battprob.plots.protocols import (
     components,
     deployment_bias,
@@ -49,7 +49,6 @@ __all__ = [
     "deployment_bias",
     "incremental_capacity",
     "model_scores",
-    "noise_level",
     "nyquist",
     "parity",
     "pit_histogram",
@@ -62,6 +61,7 @@ __all__ = [
     "roc",
     "shift",
     "spectrum_residuals",
+    "standard_deviations",
     "trajectory",
     "variance_split",
     "variance_stack",

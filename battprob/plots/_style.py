@@ -1,6 +1,7 @@
-"""What every plot shares: colours, fresh axes, and units in labels.
+"""Colours, new axes and axis labels of all plots.
 
-The colours are those of Okabe and Ito, told apart by colour-blind readers and in grey.
+The colours are those of Okabe and Ito, which colour-blind readers can distinguish, also in
+greyscale.
 """
 
 import matplotlib.pyplot as plt
@@ -19,17 +20,17 @@ REFERENCE = "#000000"
 
 
 def axes_or_new(ax: Axes | None) -> Axes:
-    """The axes given, or those of a new figure."""
+    """Return the given axes, or those of a new figure."""
     return plt.subplots(layout="constrained")[1] if ax is None else ax
 
 
 def labelled(quantity: str, unit: str) -> str:
-    """Axis label: "life (cycles)", or without brackets if there is no unit."""
+    """Axis label such as "life (cycles)"; without parentheses if there is no unit."""
     return f"{quantity} ({unit})" if unit else quantity
 
 
 def plain_numbers(axis: Axis) -> None:
-    """Write the ticks of a logarithmic axis as 600, not 6 × 10²."""
+    """Format the ticks of a logarithmic axis as 600 instead of 6 × 10²."""
     axis.set_major_formatter(LogFormatter())
     axis.set_minor_formatter(LogFormatter())
 
@@ -37,15 +38,16 @@ def plain_numbers(axis: Axis) -> None:
 def sorted_along(
     x: ArrayLike, shape: tuple[int, ...]
 ) -> tuple[Float[np.ndarray, " n"], Int[np.ndarray, " n"]]:
-    """One feature at every prediction (of that shape) in ascending order, and the order.
+    """Values of one feature in ascending order, and the permutation that sorts them.
 
     Raises:
-        DataError: there is not one number for each prediction.
+        DataError: `x` has not one value per prediction.
     """
     x = np.asarray(x, float).ravel()
     if x.shape != shape:
         raise DataError(
-            f"x must be one feature at every prediction, shape {shape}; got {x.shape}"
+            f"x must have one value of the feature for every prediction, shape {shape}; "
+            f"got {x.shape}"
         )
     order = np.argsort(x)
     return x[order], order

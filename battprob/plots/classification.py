@@ -1,4 +1,4 @@
-"""Are the probabilities of an outcome right, and do they rank?"""
+"""Reliability, ROC and precision-recall curves of predicted probabilities."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,32 +12,33 @@ from battprob.predictive import ClassPredictive
 def reliability_curve(
     p: ClassPredictive, y: ArrayLike, *, ax: Axes | None = None
 ) -> Axes:
-    """Share of outcomes that came true, against the probability that was said.
+    """Reliability diagram: observed frequency against predicted probability.
 
-    Below the diagonal failures were overstated. Rows are pooled by isotonic regression,
-    the area of a point is its share of them, and the bars below are what was said.
+    Points below the diagonal mean that the predicted probabilities are too large. Rows are
+    pooled into blocks by isotonic regression; the area of a point is proportional to the
+    number of rows in its block. The bars are a histogram of the predicted probabilities.
 
     Args:
         p: probabilities of `n` outcomes.
         y: outcomes, 0 and 1.
-        ax: where to draw; default a new figure.
+        ax: axes to draw on; default a new figure.
 
     Raises:
-        DataError: `y` has another shape than `p` or holds more than 0 and 1.
+        DataError: `y` has another shape than `p` or contains values other than 0 and 1.
 
     Example:
         >>> p = ClassPredictive([[0.2, 0.4, 0.9]])
         >>> reliability_curve(p, [0, 1, 1]).get_ylabel()
-        'share that came true'
+        'observed frequency'
     """
     curve = curves.reliability(p, y)
     ax = axes_or_new(ax)
-    said = np.asarray(p.mean)
+    predicted = np.asarray(p.mean)
     ax.hist(
-        said,
+        predicted,
         bins=20,
         range=(0, 1),
-        weights=np.full(said.shape, 0.3 / len(said)),
+        weights=np.full(predicted.shape, 0.3 / len(predicted)),
         color=TOTAL,
         alpha=0.4,
     )
@@ -50,14 +51,14 @@ def reliability_curve(
         s=size,
         color=EPISTEMIC,
         alpha=0.7,
-        clip_on=False,  # the largest points often lie in the corners
+        clip_on=False,  # the largest points are often in the corners
     )
     ax.set(
         xlim=(0, 1),
         ylim=(0, 1),
         aspect="equal",
-        xlabel="probability said",
-        ylabel="share that came true",
+        xlabel="predicted probability",
+        ylabel="observed frequency",
     )
     ax.set_title(
         f"miscalibration {curve.miscalibration:.3f}, "
@@ -68,7 +69,9 @@ def reliability_curve(
 
 
 def roc(p: ClassPredictive, y: ArrayLike, *, ax: Axes | None = None) -> Axes:
-    """True alarms against false ones; on the diagonal the ranking is a guess.
+    """ROC curve: true positive rate against false positive rate.
+
+    A random ranking has its curve on the diagonal. A failing cell is a positive.
 
     Args:
         p, y, ax: see `reliability_curve`.
@@ -79,7 +82,7 @@ def roc(p: ClassPredictive, y: ArrayLike, *, ax: Axes | None = None) -> Axes:
     Example:
         >>> p = ClassPredictive([[0.2, 0.4, 0.9]])
         >>> roc(p, [0, 1, 1]).get_xlabel()
-        'share of sound cells rejected'
+        'false positive rate'
     """
     curve = curves.roc(p, y)
     ax = axes_or_new(ax)
@@ -95,8 +98,8 @@ def roc(p: ClassPredictive, y: ArrayLike, *, ax: Axes | None = None) -> Axes:
         xlim=(-0.02, 1.02),
         ylim=(-0.02, 1.02),
         aspect="equal",
-        xlabel="share of sound cells rejected",
-        ylabel="share of failing cells rejected",
+        xlabel="false positive rate",
+        ylabel="true positive rate",
     )
     ax.legend(frameon=False, loc="lower right")
     return ax
@@ -105,7 +108,7 @@ def roc(p: ClassPredictive, y: ArrayLike, *, ax: Axes | None = None) -> Axes:
 def precision_recall(
     p: ClassPredictive, y: ArrayLike, *, ax: Axes | None = None
 ) -> Axes:
-    """Precision against recall; the dashed line is a guess's.
+    """Precision-recall curve; the dashed line is the precision of a random ranking.
 
     Args:
         p, y, ax: see `reliability_curve`.
@@ -116,7 +119,7 @@ def precision_recall(
     Example:
         >>> p = ClassPredictive([[0.2, 0.4, 0.9]])
         >>> precision_recall(p, [0, 1, 1]).get_xlabel()
-        'recall: share of failing cells rejected'
+        'recall'
     """
     curve = curves.precision_recall(p, y)
     ax = axes_or_new(ax)
@@ -125,7 +128,7 @@ def precision_recall(
         color=REFERENCE,
         linestyle="--",
         linewidth=0.8,
-        label=f"guess: prevalence {curve.prevalence:.3f}",
+        label=f"random ranking {curve.prevalence:.3f}",
     )
     ax.plot(
         curve.recall,
@@ -137,8 +140,8 @@ def precision_recall(
     ax.set(
         xlim=(-0.02, 1.02),
         ylim=(-0.02, 1.02),
-        xlabel="recall: share of failing cells rejected",
-        ylabel="precision: share of rejected that fail",
+        xlabel="recall",
+        ylabel="precision",
     )
     ax.legend(frameon=False, loc="lower left")
     return ax

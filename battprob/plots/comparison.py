@@ -1,4 +1,4 @@
-"""A report as a picture, and as a folder to hand on."""
+"""Figures and files of a report on several models."""
 
 import html
 import json
@@ -8,7 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from battprob.evaluate import Report, Scores
+from battprob.evaluate.report import Report
+from battprob.evaluate.scores import Scores
 from battprob.plots._style import EPISTEMIC, TOTAL, axes_or_new, labelled
 from battprob.plots.classification import precision_recall, reliability_curve, roc
 from battprob.predictive import ClassPredictive
@@ -23,30 +24,30 @@ _STYLE = (
 def model_scores(
     scores: dict[str, Scores], score: str, *, ax: Axes | None = None
 ) -> Axes:
-    """One score of several models, ± one standard error.
+    """One score of several models, with bars of one standard error.
 
     Args:
-        scores: by name of the model.
-        score: which of them.
-        ax: where to draw; default a new figure.
+        scores: scores by name of the model.
+        score: name of the score.
+        ax: axes to draw on; default a new figure.
 
     Example:
-        >>> one = Scores({"mae": 31.0}, {"mae": "cycles"}, {"mae": 4.0})
-        >>> model_scores({"line": one}, "mae").get_xlabel()
+        >>> linear = Scores({"mae": 31.0}, {"mae": "cycles"}, {"mae": 4.0})
+        >>> model_scores({"linear": linear}, "mae").get_xlabel()
         'mae (cycles)'
     """
     ax = axes_or_new(ax)
-    place = np.arange(len(scores))[::-1]
+    position = np.arange(len(scores))[::-1]
     ax.errorbar(
-        [one[score] for one in scores.values()],
-        place,
-        xerr=[np.nan_to_num(one.errors[score]) for one in scores.values()],
+        [table[score] for table in scores.values()],
+        position,
+        xerr=[np.nan_to_num(table.errors[score]) for table in scores.values()],
         fmt="o",
         color=EPISTEMIC,
         ecolor=TOTAL,
         capsize=3,
     )
-    ax.set_yticks(place, list(scores))
+    ax.set_yticks(position, list(scores))
     ax.set_ylim(-0.5, len(scores) - 0.5)
     ax.set_xlabel(labelled(score, next(iter(scores.values())).units[score]))
     return ax
@@ -55,15 +56,15 @@ def model_scores(
 def write_report(report: Report, folder: str | Path) -> Path:
     """Write `report.html`, `report.png` and `report.json` into `folder`.
 
-    Of classifiers the picture also shows how the best one ranks (ROC, precision against
-    recall) and whether its probabilities came true.
+    For classifiers the figure also contains the ROC, precision-recall and reliability
+    curves of the best model.
 
     Args:
-        report: of `battprob.evaluate.report`.
-        folder: made if need be.
+        report: result of `battprob.evaluate.report`.
+        folder: created if it does not exist.
 
     Returns:
-        Path of the page.
+        Path of the HTML page.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,15 +82,15 @@ def _figure(report):
     figure = plt.figure(layout="constrained")
     if "log_loss" in shown:
         heights = (_height(scores), 4.5)
-        (above,), (below,) = figure.subfigures(
+        (upper,), (lower,) = figure.subfigures(
             2, 1, squeeze=False, height_ratios=heights
         )
         figure.set_size_inches(3.2 * len(shown), _height(scores) + 4.5)
-        _draw_curves(report, below)
+        _draw_curves(report, lower)
     else:
-        above = figure
+        upper = figure
         figure.set_size_inches(3.2 * len(shown), _height(scores))
-    axes = above.subplots(1, len(shown), sharey=True)
+    axes = upper.subplots(1, len(shown), sharey=True)
     for ax, score in zip(axes, shown, strict=True):
         model_scores(scores, score, ax=ax)
     return figure
@@ -100,7 +101,7 @@ def _height(scores):
 
 
 def _draw_curves(report, figure):
-    """Ranking and calibration of the best model on the held-out rows."""
+    """ROC, precision-recall and reliability curves of the best model on held-out rows."""
     columns = report.results[report.best].columns
     p, y = ClassPredictive(columns["probability"][None]), columns["target"]
     figure.suptitle(f"{report.best}, held-out rows")
@@ -124,6 +125,6 @@ def _page(report):
         f"<!doctype html><meta charset='utf-8'><title>battprob report</title>"
         f"<style>{_STYLE}</style><h1>Models on the same held-out rows</h1>"
         f"<table><tr>{head}</tr>{body}</table><ul>{notes}</ul>"
-        "<p>± one standard error, over groups where there are groups.</p>"
+        "<p>± one standard error, over groups if there are groups.</p>"
         "<img src='report.png' alt='scores of the models'>\n"
     )

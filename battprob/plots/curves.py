@@ -1,4 +1,4 @@
-"""Measured curves, one a cell, coloured by what became of the cell."""
+"""Measured curves of many cells, coloured by cycle life."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,16 +17,16 @@ def delta_q(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Change of the discharge capacity curve between two early cycles, of every cell.
+    """Change of each cell's discharge capacity curve between two early cycles.
 
     Args:
         voltage_v: common voltage grid, in V, shape [v].
         delta_q_ah: capacity change at each voltage, in Ah, shape [n v].
-        life: cycle life of each cell, in cycles, which colours its curve (log scale).
-        ax: where to draw; default a new figure. The colour bar takes part of its place.
+        life: cycle life of each cell, in cycles; the colour of its curve (log scale).
+        ax: axes to draw on, shared with the colour bar; default a new figure.
 
     Raises:
-        DataError: the shapes do not agree, or a life is not positive.
+        DataError: the shapes do not match, or a life is not positive.
 
     Example:
         >>> import numpy as np
@@ -47,7 +47,8 @@ def delta_q(
         )
     if not np.all(life > 0):
         raise DataError(
-            f"life must be positive; it is not in rows {np.flatnonzero(~(life > 0))}"
+            f"life must be positive; it is not in rows {np.flatnonzero(~(life > 0))}. "
+            "Remove these cells"
         )
     ax = axes_or_new(ax)
     lines = LineCollection(

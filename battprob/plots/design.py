@@ -1,4 +1,4 @@
-"""Campaigns: what each test was expected to give, what it gave, and how regret falls."""
+"""Campaigns: predicted and observed results of the tests, and regret."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,27 +27,29 @@ def closed_loop(
     unit: str = "",
     axes: Any = None,
 ) -> list[Axes]:
-    """Results in the order of their tests with the best so far, and the variance split.
+    """Predicted and observed results of all tests, and the predicted standard deviations.
 
-    Below, the standard deviations of each test when it was asked for: of the noise, and
-    of what was not known. A search that is done asks where little is left to learn.
+    The upper axes show the results in the order of the tests, with the best result so far.
+    The lower axes show the aleatoric and epistemic standard deviation of each test when it
+    was proposed. The epistemic one becomes small once the campaign has converged.
 
     Args:
         results: trials of a campaign, `campaign.results`.
-        maximise: whether large results are good.
-        target, unit: for the axis.
-        axes: two, where to draw; default a new figure.
+        maximise: whether larger results are better.
+        target, unit: name and unit of the target, for the axis.
+        axes: two axes to draw on; default a new figure.
 
     Example:
         >>> from types import SimpleNamespace
-        >>> one = SimpleNamespace(id=1, y=900.0, mean=None, aleatoric_sd=None, epistemic_sd=None)
-        >>> closed_loop([one], target="life", unit="cycles")[0].get_ylabel()
+        >>> trial = SimpleNamespace(
+        ...     id=1, y=900.0, mean=None, aleatoric_sd=None, epistemic_sd=None
+        ... )
+        >>> closed_loop([trial], target="life", unit="cycles")[0].get_ylabel()
         'life (cycles)'
     """
     if axes is None:
-        _, drawn = plt.subplots(2, 1, sharex=True, layout="constrained", figsize=(7, 6))
-        axes = list(drawn)
-    top, bottom = axes
+        _, axes = plt.subplots(2, 1, sharex=True, layout="constrained", figsize=(7, 6))
+    upper, lower = axes
     test = np.array([trial.id for trial in results])
     y = np.array([trial.y for trial in results])
     best = np.maximum.accumulate(y) if maximise else np.minimum.accumulate(y)
@@ -55,42 +57,42 @@ def closed_loop(
         np.array([getattr(trial, name) for trial in results], float)
         for name in ("mean", "aleatoric_sd", "epistemic_sd")
     )
-    top.errorbar(
+    upper.errorbar(
         test,
         mean,
         np.hypot(aleatoric, epistemic),
         fmt="_",
         color=TOTAL,
         capsize=2,
-        label="expected (± 1 sd)",
+        label="predicted (± 1 sd)",
     )
-    top.plot(test, y, "o", color=EPISTEMIC, markersize=4, label="result")
-    top.plot(test, best, color=REFERENCE, drawstyle="steps-post", label="best result")
-    top.set_ylabel(labelled(target, unit))
-    top.legend(frameon=False)
-    bottom.plot(test, aleatoric, ".-", color=ALEATORIC, label="aleatoric: the noise")
-    bottom.plot(
-        test, epistemic, ".-", color=EPISTEMIC, label="epistemic: not known then"
-    )
-    bottom.set(xlabel="test", ylabel=labelled("standard deviation", unit))
-    bottom.set_ylim(bottom=0)
-    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
+    upper.plot(test, y, "o", color=EPISTEMIC, markersize=4, label="result")
+    upper.plot(test, best, color=REFERENCE, drawstyle="steps-post", label="best result")
+    upper.set_ylabel(labelled(target, unit))
+    upper.legend(frameon=False)
+    lower.plot(test, aleatoric, ".-", color=ALEATORIC, label="aleatoric")
+    lower.plot(test, epistemic, ".-", color=EPISTEMIC, label="epistemic")
+    lower.set(xlabel="test", ylabel=labelled("standard deviation", unit))
+    lower.set_ylim(bottom=0)
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
     if np.all(np.isnan(epistemic)):
-        bottom.set_title("no test yet was chosen by a model", fontsize="medium", y=0.5)
+        lower.set_title(
+            "no test has been proposed by a model yet", fontsize="medium", y=0.5
+        )
     else:
-        bottom.legend(frameon=False)
-    return [top, bottom]
+        lower.legend(frameon=False)
+    return [upper, lower]
 
 
 def regret(
     curves: Mapping[str, ArrayLike], *, unit: str = "", ax: Axes | None = None
 ) -> Axes:
-    """How far the best is still away after every test: medians, and the middle half.
+    """Regret after every test: median and interquartile range over repetitions.
 
     Args:
-        curves: regret [repetitions tests] of every method.
-        unit: of the target.
-        ax: where to draw; default a new figure.
+        curves: regret [repetitions tests] by name of the method.
+        unit: unit of the target.
+        ax: axes to draw on; default a new figure.
 
     Example:
         >>> import numpy as np
@@ -99,9 +101,9 @@ def regret(
     """
     ax = axes_or_new(ax)
     for name, values in curves.items():
-        low, middle, high = np.quantile(np.asarray(values), [0.25, 0.5, 0.75], axis=0)
-        test = np.arange(1, len(middle) + 1)
-        (line,) = ax.plot(test, middle, label=name)
+        low, median, high = np.quantile(np.asarray(values), [0.25, 0.5, 0.75], axis=0)
+        test = np.arange(1, len(median) + 1)
+        (line,) = ax.plot(test, median, label=name)
         ax.fill_between(test, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
     ax.set(xlabel="test", ylabel=labelled("regret", unit))
     ax.legend(frameon=False)

@@ -1,4 +1,4 @@
-"""Incremental capacity with its band."""
+"""Incremental capacity curves with uncertainty bands."""
 
 from collections.abc import Sequence
 
@@ -19,17 +19,17 @@ def incremental_capacity(
     labels: Sequence[str] | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """DQ/dV of each cycle over voltage, with the band that holds the truth.
+    """Incremental capacity dQ/dV of each cycle against voltage, with an interval.
 
     Args:
-        grid_v: voltages of the curve, V.
-        curve: dQ/dV of [cycles v], Ah/V.
-        level: probability of the band at each voltage.
-        labels: a name for each cycle.
-        ax: where to draw; default a new figure.
+        grid_v: voltages of the curve, in V, shape [v].
+        curve: dQ/dV in Ah/V, batch [cycles v].
+        level: nominal coverage of the interval at each voltage.
+        labels: name of each cycle.
+        ax: axes to draw on; default a new figure.
 
     Raises:
-        DataError: the curve is not [cycles v] over these voltages.
+        DataError: the batch of `curve` is not [cycles v] for these voltages.
 
     Example:
         >>> import numpy as np
@@ -40,8 +40,8 @@ def incremental_capacity(
     grid = np.asarray(grid_v)
     if len(curve.shape) != 2 or curve.shape[1:] != grid.shape:
         raise DataError(
-            f"incremental_capacity needs a curve [cycles v] over {grid.size} voltages; "
-            f"got {curve.shape}"
+            f"incremental_capacity needs a curve [cycles v] at {grid.size} voltages; got "
+            f"{curve.shape}"
         )
     ax = axes_or_new(ax)
     low, high = (np.asarray(a) for a in curve.interval(level))
@@ -58,5 +58,5 @@ def incremental_capacity(
         )
     ax.set(xlabel="voltage (V)", ylabel="dQ/dV (Ah/V)")
     if labels is not None:
-        ax.legend(title=f"{level:.0%} band", frameon=False)
+        ax.legend(title=f"{level:.0%} interval", frameon=False)
     return ax

@@ -1,4 +1,4 @@
-"""Predictions row by row: against the truth, and what their variance is made of."""
+"""Predictions against observed targets, and the parts of their variance."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from battprob._errors import DataError
 from battprob._typing import ArrayLike
-from battprob.evaluate.metrics import targets
+from battprob.evaluate.metrics import checked_targets
 from battprob.plots._style import (
     ALEATORIC,
     EPISTEMIC,
@@ -29,19 +29,18 @@ def parity(
     unit: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Predicted against observed targets, the two uncertainties drawn apart.
+    """Parity plot: predicted against observed targets, with both uncertainties.
 
-    The thin grey bar is the 90 % interval, within which nine targets in ten should meet
-    the diagonal. The thick blue bar is one epistemic standard deviation on either side of
-    the mean: as far as more data are expected to move it. Axes are logarithmic where
-    the prediction was made on `transforms.Log`.
+    The thin grey bar is the 90 % interval, which should cross the diagonal for nine targets
+    in ten. The thick blue bar is one epistemic standard deviation on either side of the
+    mean. The axes are logarithmic if the transform of the prediction is `transforms.Log`.
 
     Args:
         pred: predictions of `n` targets.
         y: observed targets, in their own unit.
-        names: a label for each point.
+        names: label of each point.
         unit: unit of y, for the axes.
-        ax: where to draw; default a new figure.
+        ax: axes to draw on; default a new figure.
 
     Raises:
         DataError: `y` has another shape than `pred`, or is not finite, or lies outside
@@ -54,7 +53,7 @@ def parity(
         >>> ax.get_xlabel()
         'observed (cycles)'
     """
-    y, mean = np.asarray(targets(pred, y)), np.asarray(pred.mean)
+    y, mean = np.asarray(checked_targets(pred, y)), np.asarray(pred.mean)
     low, high = (np.asarray(end) for end in pred.interval(0.9))
     epistemic = np.sqrt(pred.epistemic)
     ax = axes_or_new(ax)
@@ -96,15 +95,15 @@ def variance_split(
     unit: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Variance of each prediction as a bar of two parts, the most uncertain first.
+    """Aleatoric and epistemic variance of each prediction, sorted by total variance.
 
-    Tall blue parts are where further tests teach most; orange ones would stay.
+    More data can reduce the epistemic part but not the aleatoric part.
 
     Args:
         pred: predictions of `n` targets.
-        names: a label for each bar; default the row numbers.
+        names: label of each bar; default the row numbers.
         unit: unit of the targets, for the axis.
-        ax: where to draw; default a new figure.
+        ax: axes to draw on; default a new figure.
 
     Raises:
         DataError: `names` has another length than `pred`.
@@ -121,16 +120,16 @@ def variance_split(
     aleatoric, epistemic = np.asarray(pred.aleatoric), np.asarray(pred.epistemic)
     order = np.argsort(-np.asarray(pred.variance))
     ax = axes_or_new(ax)
-    place = np.arange(num)
-    ax.bar(place, aleatoric[order], color=ALEATORIC, label="aleatoric: stays")
+    position = np.arange(num)
+    ax.bar(position, aleatoric[order], color=ALEATORIC, label="aleatoric")
     ax.bar(
-        place,
+        position,
         epistemic[order],
         bottom=aleatoric[order],
         color=EPISTEMIC,
-        label="epistemic: more data would remove it",
+        label="epistemic (reduced by more data)",
     )
-    ax.set_xticks(place, [names[int(row)] for row in order], rotation=90, fontsize=8)
+    ax.set_xticks(position, [names[int(row)] for row in order], rotation=90, fontsize=8)
     ax.set_ylabel(labelled("variance", f"{unit}²" if unit else ""))
     ax.legend(frameon=False)
     return ax
@@ -138,5 +137,7 @@ def variance_split(
 
 def _checked(names: Sequence[str], num: int) -> Sequence[str]:
     if len(names) != num:
-        raise DataError(f"names must label every row: {num} rows, {len(names)} names")
+        raise DataError(
+            f"names must have one entry for each of {num} rows; got {len(names)}"
+        )
     return names

@@ -1,4 +1,4 @@
-"""A function of one feature: its mean, the two uncertainties apart, and its noise."""
+"""Predictions along one feature: mean, intervals and standard deviations."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ from battprob.plots._style import (
 )
 from battprob.predictive import Predictive
 
-_NORMAL_95 = 1.6448536269514722
+_NORMAL_95 = 1.6448536269514722  # standard normal quantile of 0.95
 
 
 def process(
@@ -28,20 +28,20 @@ def process(
     unit: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Mean along one feature, the band of new measurements and that of the function.
+    """Mean along one feature, with intervals of new measurements and of the function.
 
-    Nine in ten new measurements should fall into the light band (aleatoric and epistemic
-    together); the function itself lies in the dark one (epistemic), which closes as data
-    come in while the light one stays as wide as the measurements vary.
+    The light band is the 90 % interval of new measurements (aleatoric and epistemic
+    variance). The dark band is the 90 % interval of the noise-free function (epistemic
+    variance); it becomes narrower with more data.
 
     Args:
-        x: the feature at the `n` predicted rows, in any order.
+        x: the feature of the `n` predicted rows, in any order.
         pred: predictions of the `n` targets.
-        observed: feature and target of the measurements, drawn as points.
+        observed: feature and target of measurements, drawn as points.
         functions: draws of the function at x [num n], `posterior.sample_functions`.
         feature: name and unit of the feature, for the axis.
         unit: unit of the target.
-        ax: where to draw; default a new figure.
+        ax: axes to draw on; default a new figure.
 
     Raises:
         DataError: `x` and `pred` differ in length.
@@ -59,7 +59,13 @@ def process(
     half = _NORMAL_95 * np.sqrt(np.asarray(pred.epistemic)[order])
     ax = axes_or_new(ax)
     ax.fill_between(
-        x, low, high, color=TOTAL, alpha=0.25, linewidth=0, label="90 % of measurements"
+        x,
+        low,
+        high,
+        color=TOTAL,
+        alpha=0.25,
+        linewidth=0,
+        label="90 % interval, measurements",
     )
     ax.fill_between(
         x,
@@ -68,7 +74,7 @@ def process(
         color=EPISTEMIC,
         alpha=0.45,
         linewidth=0,
-        label="90 % of the function (epistemic)",
+        label="90 % interval, function",
     )
     if functions is not None:
         ax.plot(x, np.asarray(functions)[:, order].T, color=EPISTEMIC, linewidth=0.5)
@@ -81,7 +87,7 @@ def process(
     return ax
 
 
-def noise_level(
+def standard_deviations(
     x: ArrayLike,
     pred: Predictive,
     *,
@@ -89,14 +95,14 @@ def noise_level(
     unit: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Standard deviations along one feature: of the noise, and of what is not known.
+    """Aleatoric and epistemic standard deviation along one feature.
 
     Args:
-        x: the feature at the `n` predicted rows, in any order.
+        x: the feature of the `n` predicted rows, in any order.
         pred: predictions of the `n` targets.
         feature: name and unit of the feature, for the axis.
         unit: unit of the target.
-        ax: where to draw; default a new figure.
+        ax: axes to draw on; default a new figure.
 
     Raises:
         DataError: `x` and `pred` differ in length.
@@ -105,17 +111,17 @@ def noise_level(
         >>> import numpy as np
         >>> x = np.linspace(0, 1, 20)
         >>> pred = Predictive.gaussian(np.sin(6 * x), 0.04 + x, 0.01 * x)
-        >>> noise_level(x, pred, unit="mAh").get_ylabel()
+        >>> standard_deviations(x, pred, unit="mAh").get_ylabel()
         'standard deviation (mAh)'
     """
     x, order = sorted_along(x, pred.shape)
     ax = axes_or_new(ax)
     for variance, colour, label in (
-        (pred.aleatoric, ALEATORIC, "aleatoric: the noise"),
-        (pred.epistemic, EPISTEMIC, "epistemic: not known yet"),
+        (pred.aleatoric, ALEATORIC, "aleatoric"),
+        (pred.epistemic, EPISTEMIC, "epistemic"),
     ):
         ax.plot(x, np.sqrt(np.asarray(variance)[order]), color=colour, label=label)
     ax.set(xlabel=feature, ylabel=labelled("standard deviation", unit))
-    ax.set_ylim(0, 1.25 * ax.get_ylim()[1])  # room for the legend above the lines
+    ax.set_ylim(0, 1.25 * ax.get_ylim()[1])  # space for the legend above the lines
     ax.legend(frameon=False, loc="upper left")
     return ax

@@ -1,4 +1,4 @@
-"""Hidden protocols along one feature, what the average over them hides, and shifts."""
+"""Mixtures of latent protocols along one feature, and distribution shift."""
 
 from typing import Any
 
@@ -32,18 +32,18 @@ def components(
     unit: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Every protocol's mean and 90 % band along one feature; measurements by their protocol.
+    """Mean and 90 % interval of each protocol along one feature, with measurements.
 
-    A measurement has the colour of its likeliest protocol, and is the paler the less sure
-    that is. Where a protocol is unlikely at x its line is thin.
+    A measurement has the colour of its most probable protocol; its opacity increases with
+    that probability. The width of a line increases with the mean weight of the protocol.
 
     Args:
-        x: the feature at the `n` predicted rows, in any order.
-        pred: answer of a mixture for these rows, its components the protocols.
+        x: the feature of the `n` predicted rows, in any order.
+        pred: predictions of a mixture for these rows, whose components are the protocols.
         observed: feature, target and `posterior.responsibilities` of the measurements.
         feature: name and unit of the feature, for the axis.
         unit: unit of the target.
-        ax: where to draw; default a new figure.
+        ax: axes to draw on; default a new figure.
 
     Raises:
         DataError: `x` and `pred` differ in length.
@@ -61,17 +61,17 @@ def components(
     weight = np.exp(np.asarray(pred.log_weight)).sum(0)
     for k in np.flatnonzero(weight.max(1) > 0):
         colour = _PROTOCOLS[k % len(_PROTOCOLS)]
-        alone = pred.reweight(np.eye(len(weight))[k])
-        low, high = (np.asarray(end)[order] for end in alone.interval(0.9))
+        protocol = pred.reweight(np.eye(len(weight))[k])
+        low, high = (np.asarray(end)[order] for end in protocol.interval(0.9))
         ax.fill_between(x, low, high, color=colour, alpha=0.15, linewidth=0)
-        mean = np.asarray(alone.mean)[order]
+        mean = np.asarray(protocol.mean)[order]
         width = 0.5 + 2.5 * weight[k].mean()
         ax.plot(x, mean, color=colour, linewidth=width, label=f"protocol {k}")
     if observed is not None:
-        where, target, share = (np.asarray(values) for values in observed)
-        best = share.argmax(1)
-        colours = [_PROTOCOLS[k % len(_PROTOCOLS)] for k in best]
-        ax.scatter(where.ravel(), target, s=12, c=colours, alpha=share.max(1) ** 3)
+        values, target, responsibilities = (np.asarray(a) for a in observed)
+        colours = [_PROTOCOLS[k % len(_PROTOCOLS)] for k in responsibilities.argmax(1)]
+        opacity = responsibilities.max(1) ** 3
+        ax.scatter(values.ravel(), target, s=12, c=colours, alpha=opacity)
     ax.set(xlabel=feature, ylabel=labelled("target", unit))
     ax.legend(frameon=False)
     return ax
@@ -85,10 +85,10 @@ def variance_stack(
     unit: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """Variance along one feature, stacked: within protocols, between them, epistemic.
+    """Parts of the variance along one feature: within and between protocols, epistemic.
 
-    The yellow part goes once the protocol is known, the blue one with more data; the
-    orange one stays.
+    The part between protocols is zero if the protocol is known. More data reduce the
+    epistemic part, but not the part within protocols.
 
     Args:
         x, pred, feature, unit, ax: see `components`.
@@ -109,9 +109,9 @@ def variance_stack(
         *parts,
         colors=[ALEATORIC, _BETWEEN, EPISTEMIC],
         labels=[
-            "within a protocol: stays",
-            "between protocols: goes once it is known",
-            "epistemic: goes with more data",
+            "aleatoric, within protocols",
+            "aleatoric, between protocols",
+            "epistemic",
         ],
     )
     ax.set(xlabel=feature, ylabel=labelled("variance", f"{unit}²" if unit else ""))
@@ -119,61 +119,65 @@ def variance_stack(
     return ax
 
 
-def shift(found: Shift, *, ax: Axes | None = None) -> Axes:
-    """Standardised shift of each feature; those that chance does not explain are filled.
+def shift(result: Shift, *, ax: Axes | None = None) -> Axes:
+    """Standardised shift of each feature; bars of significant shifts are filled.
 
     Args:
-        found: answer of `evaluate.detect_shift`.
-        ax: where to draw; default a new figure.
+        result: result of `evaluate.detect_shift`.
+        ax: axes to draw on; default a new figure.
 
     Example:
         >>> import jax
         >>> from battprob.evaluate import detect_shift
         >>> rows = np.arange(20.0)[:, None]
-        >>> found = detect_shift(rows, rows + 30, key=jax.random.key(0), features=["rate"])
-        >>> [text.get_text() for text in shift(found).get_yticklabels()]
+        >>> result = detect_shift(
+        ...     rows, rows + 30, key=jax.random.key(0), features=["rate"]
+        ... )
+        >>> [text.get_text() for text in shift(result).get_yticklabels()]
         ['rate']
     """
     ax = axes_or_new(ax)
-    place = np.arange(len(found.features))[::-1]
-    told = found.p_values <= found.level
-    fill = [EPISTEMIC if own else "none" for own in told]
-    ax.barh(place, found.standardised, color=fill, edgecolor=EPISTEMIC)
+    position = np.arange(len(result.features))[::-1]
+    is_significant = result.p_values <= result.level
+    fill = [EPISTEMIC if significant else "none" for significant in is_significant]
+    ax.barh(position, result.standardised, color=fill, edgecolor=EPISTEMIC)
     ax.axvline(0, color=REFERENCE, linewidth=0.8)
-    ax.set_yticks(place, found.features)
-    verdict = "shifted" if found.is_shifted else "no shift shown"
+    ax.set_yticks(position, result.features)
+    verdict = "shifted" if result.is_shifted else "no significant shift"
     ax.set_xlabel("shift (standard deviations)")
-    ax.set_title(f"{verdict}, p = {found.p_value:.2g}", fontsize=10)
+    ax.set_title(f"{verdict}, p = {result.p_value:.2g}", fontsize=10)
     return ax
 
 
 def deployment_bias(
     x: ArrayLike,
-    found: DeploymentBias,
+    result: DeploymentBias,
     *,
     feature: str = "",
     unit: str = "",
     ax: Axes | None = None,
 ) -> Axes:
-    """What the averaged predictor gets wrong along one feature, on each protocol alone.
+    """Bias of the averaged predictor along one feature, for each protocol separately.
 
     Args:
-        x: the feature at the predicted rows, in any order.
-        found: answer of `evaluate.deployment_bias`.
+        x: the feature of the predicted rows, in any order.
+        result: result of `evaluate.deployment_bias`.
         feature, unit, ax: see `components`.
 
     Raises:
-        DataError: there is not one place for each row.
+        DataError: `x` has not one value per row.
 
     Example:
-        >>> found = DeploymentBias(np.ones((2, 5)), np.full((2, 5), 0.5))
-        >>> len(deployment_bias(np.arange(5.0), found).lines)
+        >>> result = DeploymentBias(np.ones((2, 5)), np.full((2, 5), 0.5))
+        >>> len(deployment_bias(np.arange(5.0), result).lines)
         3
     """
-    x, order = sorted_along(x, found.bias.shape[1:])
+    x, order = sorted_along(x, result.bias.shape[1:])
     ax = axes_or_new(ax)
-    for k, (bias, coverage) in enumerate(zip(found.bias, found.coverage, strict=True)):
-        label = f"protocol {k}: interval holds {coverage.mean():.0%}"
+    for k, (bias, coverage) in enumerate(
+        zip(result.bias, result.coverage, strict=True)
+    ):
+        label = f"protocol {k}: coverage {coverage.mean():.0%}"
         colour: Any = _PROTOCOLS[k % len(_PROTOCOLS)]
         ax.plot(x, bias[order], color=colour, label=label)
     ax.axhline(0, color=TOTAL, linewidth=0.8)

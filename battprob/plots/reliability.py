@@ -1,4 +1,4 @@
-"""Is the stated uncertainty right? Coverage at every level, and the PIT histogram."""
+"""Calibration of predictive distributions: coverage at all levels, PIT histogram."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,17 +15,16 @@ _BINS = 10
 
 
 def calibration(pred: Predictive, y: ArrayLike, *, ax: Axes | None = None) -> Axes:
-    """Share of targets inside the central interval, against the share intended.
+    """Observed coverage of the central intervals against their nominal level.
 
-    Below the diagonal the predictions are overconfident, above it they are timid. In
-    the grey band lie 90 % of what calibrated predictions of as many *independent*
-    targets would show at each level: cells of one batch are fewer than they seem, and
-    may stray further.
+    Below the diagonal the predictions are overconfident, above it underconfident. The grey
+    band contains 90 % of the coverages of calibrated predictions of as many *independent*
+    targets, at each level. Cells of one batch are correlated, so their coverage varies more.
 
     Args:
         pred: predictions of `n` targets.
         y: observed targets, in their own unit.
-        ax: where to draw; default a new figure.
+        ax: axes to draw on; default a new figure.
 
     Raises:
         DataError: `y` has another shape than `pred`, or is not finite, or lies outside
@@ -36,10 +35,10 @@ def calibration(pred: Predictive, y: ArrayLike, *, ax: Axes | None = None) -> Ax
         >>> pred = Predictive.gaussian(np.array([500.0, 800.0]), 900.0, 1600.0)
         >>> ax = calibration(pred, np.array([530.0, 790.0]))
         >>> ax.get_ylabel()
-        'share of targets inside'
+        'observed coverage'
     """
-    inside = [covered(pred, y, level=float(level)) for level in _LEVELS]
-    num = inside[0].size
+    is_covered = [covered(pred, y, level=float(level)) for level in _LEVELS]
+    num = is_covered[0].size
     low, high = stats.binom.interval(_BAND, num, _LEVELS)
     ax = axes_or_new(ax)
     ax.fill_between(
@@ -49,33 +48,33 @@ def calibration(pred: Predictive, y: ArrayLike, *, ax: Axes | None = None) -> Ax
         color=TOTAL,
         alpha=0.25,
         linewidth=0,
-        label=f"calibrated: 90 % of draws of {num}",
+        label=f"calibrated, {num} targets (90 %)",
     )
     ax.plot([0, 1], [0, 1], color=REFERENCE, linewidth=0.8)
-    share = [float(flags.mean()) for flags in inside]
-    ax.plot(_LEVELS, share, "o-", color=REFERENCE, markersize=3, label="observed")
+    coverage = [float(flags.mean()) for flags in is_covered]
+    ax.plot(_LEVELS, coverage, "o-", color=REFERENCE, markersize=3, label="observed")
     ax.set(
         xlim=(0, 1),
         ylim=(0, 1),
         aspect="equal",
-        xlabel="probability of the interval",
-        ylabel="share of targets inside",
+        xlabel="nominal coverage",
+        ylabel="observed coverage",
     )
     ax.legend(frameon=False, loc="upper left")
     return ax
 
 
 def pit_histogram(pred: Predictive, y: ArrayLike, *, ax: Axes | None = None) -> Axes:
-    """Histogram of the predicted probability of a target up to y; flat if calibrated.
+    """Histogram of the PIT, the predicted probability of a target up to y.
 
-    A hump says the predictions are timid, a valley that they are overconfident, a slope
-    that they are biased. Between the dashed lines lie 90 % of the bars of
-    calibrated, independent predictions.
+    It is uniform if the predictions are calibrated. A maximum in the middle indicates
+    underconfident predictions, a minimum in the middle overconfident ones, and a slope a
+    bias. The dashed lines contain 90 % of the bars of calibrated, independent predictions.
 
     Args:
         pred: predictions of `n` targets.
         y: observed targets, in their own unit.
-        ax: where to draw; default a new figure.
+        ax: axes to draw on; default a new figure.
 
     Raises:
         DataError: see `calibration`.
@@ -85,7 +84,7 @@ def pit_histogram(pred: Predictive, y: ArrayLike, *, ax: Axes | None = None) -> 
         >>> pred = Predictive.gaussian(np.array([500.0, 800.0]), 900.0, 1600.0)
         >>> ax = pit_histogram(pred, np.array([530.0, 790.0]))
         >>> ax.get_xlabel()
-        'predicted probability of a target up to y (PIT)'
+        'probability integral transform (PIT)'
     """
     probability = np.asarray(pit(pred, y)).ravel()
     low, high = stats.binom.interval(_BAND, probability.size, 1 / _BINS)
@@ -98,13 +97,13 @@ def pit_histogram(pred: Predictive, y: ArrayLike, *, ax: Axes | None = None) -> 
         color=REFERENCE,
         linestyle="--",
         linewidth=0.8,
-        label="calibrated: 90 % of bars between",
+        label="calibrated (90 %)",
     )
-    ax.margins(y=0.2)  # room for the legend above the bars
+    ax.margins(y=0.2)  # space for the legend above the bars
     ax.set(
         xlim=(0, 1),
-        xlabel="predicted probability of a target up to y (PIT)",
-        ylabel="targets",
+        xlabel="probability integral transform (PIT)",
+        ylabel="number of targets",
     )
     ax.legend(frameon=False)
     return ax

@@ -1,4 +1,4 @@
-"""What smoothing costs and what it brings, window by window."""
+"""Bias and variance of a smoothing filter for several window lengths."""
 
 from typing import Any
 
@@ -16,16 +16,16 @@ from battprob.plots._style import (
 
 
 def window_risk(risk: Any, *, unit: str = "", ax: Axes | None = None) -> Axes:
-    """Variance and squared bias of a filter over its window, with the chosen one marked.
+    """Variance and squared bias of a filter against its window, with the selected window.
 
     Args:
-        risk: what `battprob.features.window_risk` answers. A squared bias that is
-            estimated below zero lies beyond the logarithmic axis.
-        unit: of a squared error.
-        ax: where to draw; default a new figure.
+        risk: result of `battprob.features.window_risk`. Negative estimates of the squared
+            bias are not shown on the logarithmic axis.
+        unit: unit of the squared error.
+        ax: axes to draw on; default a new figure.
 
     Raises:
-        DataError: there is nothing to compare, one window only.
+        DataError: there is only one window.
 
     Example:
         >>> import numpy as np
@@ -36,18 +36,22 @@ def window_risk(risk: Any, *, unit: str = "", ax: Axes | None = None) -> Axes:
     """
     if len(risk.window) < 2:
         raise DataError(
-            f"window_risk compares windows; got {list(risk.window)}: give two or more"
+            f"window_risk compares two or more windows; got {list(risk.window)}"
         )
     ax = axes_or_new(ax)
     ax.loglog(risk.window, risk.variance, color=ALEATORIC, label="variance")
-    ax.loglog(risk.window, risk.squared_bias, color=EPISTEMIC, label="bias², estimated")
+    ax.loglog(
+        risk.window,
+        risk.squared_bias,
+        color=EPISTEMIC,
+        label="squared bias (estimated)",
+    )
     ax.loglog(risk.window, risk.risk, color=REFERENCE, label="risk")
     ax.set_yscale("log", nonpositive="mask")
     ax.axvline(
-        risk.chosen, color=REFERENCE, linestyle=":", label=f"chosen: {risk.chosen}"
+        risk.best_window, color=REFERENCE, linestyle=":", label=f"selected: {risk.best_window}"
     )
-    least = float(min(risk.variance))
-    ax.set_ylim(bottom=0.3 * least)
+    ax.set_ylim(bottom=0.3 * float(min(risk.variance)))
     plain_numbers(ax.xaxis)
     ax.set(xlabel="window (readings)", ylabel=labelled("squared error", unit))
     ax.legend(frameon=False)

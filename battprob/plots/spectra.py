@@ -1,4 +1,4 @@
-"""Impedance spectra: Nyquist, Bode, residuals, relaxation times, relevance, corner plots."""
+"""Impedance spectra: Nyquist, Bode and residual plots, relaxation times, corner plots."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,7 +12,7 @@ from battprob._typing import ArrayLike
 from battprob.plots._style import EPISTEMIC, REFERENCE, TOTAL, axes_or_new
 from battprob.predictive import Predictive
 
-_BAND = 0.25
+_BAND = 0.25  # opacity of bands
 
 
 def nyquist(
@@ -21,23 +21,23 @@ def nyquist(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Negative imaginary against real part on equal axes, one spectrum.
+    """Nyquist plot of one spectrum: negative imaginary part against real part.
 
     Args:
-        impedance_ohm: measured, complex, in Ohm, shape [f].
-        predicted: (Re, Im) in Ohm, batch [f 2], on any frequencies: its mean is a line,
-            each frequency's 90 % ranges an ellipse along the axes.
-        ax: where to draw; default a new figure.
+        impedance_ohm: measured impedance, complex, in Ω, shape [f].
+        predicted: predicted (Re, Im) in Ω, batch [f 2], at any frequencies. The line is
+            the mean; each ellipse has the 90 % intervals of Re and Im as its axes.
+        ax: axes to draw on; default a new figure.
     """
     ax, measured = axes_or_new(ax), np.asarray(impedance_ohm, complex)
     if predicted is not None:
         mean = np.asarray(predicted.mean)
         low, high = (np.asarray(end) for end in predicted.interval(0.9))
-        for corner, size in zip(low, high - low, strict=True):
-            middle = corner[0] + 0.5 * size[0], -(corner[1] + 0.5 * size[1])
-            ellipse = Ellipse(middle, *size, color=EPISTEMIC, alpha=_BAND, linewidth=0)
+        for lower, width in zip(low, high - low, strict=True):
+            centre = lower[0] + 0.5 * width[0], -(lower[1] + 0.5 * width[1])
+            ellipse = Ellipse(centre, *width, color=EPISTEMIC, alpha=_BAND, linewidth=0)
             ax.add_patch(ellipse)
-        ax.plot(mean[:, 0], -mean[:, 1], color=EPISTEMIC, label="mean, 90 % range")
+        ax.plot(mean[:, 0], -mean[:, 1], color=EPISTEMIC, label="mean, 90 % interval")
     ax.plot(
         np.real(measured), -np.imag(measured), "o", ms=3.5, mfc="none", color=REFERENCE,
         label="measured",
@@ -53,12 +53,12 @@ def bode(
     impedance_ohm: ArrayLike,
     predicted: Predictive | None = None,
 ) -> Figure:
-    """Real and negative imaginary part against frequency, one above the other.
+    """Real part and negative imaginary part against frequency, on two axes.
 
     Args:
-        frequency_hz: positive, in Hz, shape [f].
-        impedance_ohm: measured, complex, in Ohm, shape [f].
-        predicted: (Re, Im) in Ohm at the same frequencies, batch [f 2].
+        frequency_hz: frequencies, positive, in Hz, shape [f].
+        impedance_ohm: measured impedance, complex, in Ω, shape [f].
+        predicted: predicted (Re, Im) in Ω at the same frequencies, batch [f 2].
     """
     frequency, measured = _pair(frequency_hz, impedance_ohm)
     figure, axes = plt.subplots(2, sharex=True, layout="constrained")
@@ -84,13 +84,16 @@ def spectrum_residuals(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Standardised residuals of Re and Im by frequency: noise shows no runs.
+    """Standardised residuals of Re and Im against frequency.
+
+    The residuals of a correct model are uncorrelated; runs of equal sign indicate a
+    systematic error.
 
     Args:
-        frequency_hz: positive, in Hz, shape [f].
-        impedance_ohm: measured, complex, in Ohm, shape [f].
-        predicted: (Re, Im) in Ohm at the same frequencies, batch [f 2].
-        ax: where to draw; default a new figure.
+        frequency_hz: frequencies, positive, in Hz, shape [f].
+        impedance_ohm: measured impedance, complex, in Ω, shape [f].
+        predicted: predicted (Re, Im) in Ω at the same frequencies, batch [f 2].
+        ax: axes to draw on; default a new figure.
     """
     frequency, measured = _pair(frequency_hz, impedance_ohm)
     ax = axes_or_new(ax)
@@ -107,21 +110,22 @@ def spectrum_residuals(
 def relaxation_times(
     tau_s: ArrayLike, gamma: Predictive, *, ax: Axes | None = None, label: str = ""
 ) -> Axes:
-    """A distribution of relaxation times with its 90 % band.
+    """Distribution of relaxation times with its 90 % interval.
 
     Args:
         tau_s: relaxation times, in s, shape [t].
-        gamma: γ(ln τ) in Ohm there, batch [t], as `DRTPosterior.predict` answers it.
-        ax: where to draw; default a new figure.
-        label: for a legend.
+        gamma: γ(ln τ) at these times, in Ω, batch [t], from `DRTPosterior.predict`.
+        ax: axes to draw on; default a new figure.
+        label: label in the legend.
     """
     tau, ax = np.asarray(tau_s, float), axes_or_new(ax)
     if gamma.shape != tau.shape:
         raise DataError(
-            f"{tau.shape} times, but predictions {gamma.shape}: take one of the batch"
+            f"gamma must have one prediction for each time, shape {tau.shape}; got "
+            f"{gamma.shape}. Select one spectrum of the batch"
         )
     low, high = (np.asarray(end) for end in gamma.interval(0.9))
-    (line,) = ax.plot(tau, np.asarray(gamma.mean), label=label or "mean, 90 % band")
+    (line,) = ax.plot(tau, np.asarray(gamma.mean), label=label or "mean, 90 % interval")
     ax.fill_between(tau, low, high, color=line.get_color(), alpha=_BAND, lw=0)
     ax.set(xscale="log", xlabel="relaxation time (s)", ylabel="γ (Ω)")
     ax.legend(frameon=False)
@@ -135,13 +139,17 @@ def consistency(
     *,
     ax: Axes | None = None,
 ) -> Axes:
-    """Residuals of a Kramers-Kronig test with limits: 90 % each, 95 % for all together.
+    """Residuals of a Kramers-Kronig test, with pointwise and simultaneous limits.
+
+    The grey band contains 90 % of single residuals. The dashed lines contain all residuals
+    with a probability of 95 % (Bonferroni).
 
     Args:
-        frequency_hz: positive, in Hz, shape [f].
-        residual: of Re and Im, in sd, shape [f 2], as `eis.kramers_kronig` answers them.
-        outlier: frequencies to mark, shape [f].
-        ax: where to draw; default a new figure.
+        frequency_hz: frequencies, positive, in Hz, shape [f].
+        residual: residuals of Re and Im in standard deviations, shape [f 2], from
+            `eis.kramers_kronig`.
+        outlier: whether to mark each frequency, shape [f].
+        ax: axes to draw on; default a new figure.
     """
     ax, frequency, residual = (
         axes_or_new(ax),
@@ -150,7 +158,7 @@ def consistency(
     )
     if residual.shape != (*frequency.shape, 2):
         raise DataError(
-            f"residuals must be [f 2] for {frequency.size} frequencies; got {residual.shape}"
+            f"residual must be [f 2] for {frequency.size} frequencies; got {residual.shape}"
         )
     limit = norm.isf(0.025 / residual.size)
     ax.axhspan(-1.645, 1.645, color=TOTAL, alpha=_BAND, lw=0, label="90 %")
@@ -159,8 +167,8 @@ def consistency(
     for column, (label, marker) in enumerate((("Re", "o"), ("Im", "s"))):
         ax.plot(frequency, residual[:, column], marker, ms=3.5, mfc="none", label=label)
     if outlier is not None and np.any(outlier):
-        off = np.asarray(outlier, bool)
-        ax.plot(frequency[off], residual[off], "x", color=EPISTEMIC, ms=8)
+        marked = np.asarray(outlier, bool)
+        ax.plot(frequency[marked], residual[marked], "x", color=EPISTEMIC, ms=8)
     ax.set(xscale="log", xlabel="frequency (Hz)", ylabel="residual (sd)")
     ax.legend(frameon=False, ncols=3)
     return ax
@@ -169,19 +177,20 @@ def consistency(
 def relevance(
     frequency_hz: ArrayLike, weight: ArrayLike, *, ax: Axes | None = None
 ) -> Axes:
-    """How much Re and Im of each frequency matter to a model of spectra.
+    """Relevance of Re and Im at each frequency for a model of spectra.
 
     Args:
-        frequency_hz: positive, in Hz, shape [f].
-        weight: of Re and Im there, nought or more, shape [f 2]: 1/ℓ² of a kernel with a
-            lengthscale for every feature, or squared standardised weights of a line.
-        ax: where to draw; default a new figure.
+        frequency_hz: frequencies, positive, in Hz, shape [f].
+        weight: relevance of Re and Im, zero or positive, shape [f 2]: 1/ℓ² of a kernel
+            with one lengthscale per feature, or squared standardised weights of a linear
+            model.
+        ax: axes to draw on; default a new figure.
     """
     ax, frequency = axes_or_new(ax), np.asarray(frequency_hz, float)
     weight = np.asarray(weight, float)
     if weight.shape != (*frequency.shape, 2):
         raise DataError(
-            f"weights must be [f 2] for {frequency.size} frequencies; got {weight.shape}"
+            f"weight must be [f 2] for {frequency.size} frequencies; got {weight.shape}"
         )
     order = np.argsort(frequency)
     for column, (label, marker) in enumerate((("Re", "o"), ("Im", "s"))):
@@ -197,16 +206,16 @@ def relevance(
 def corner(
     draws: dict[str, ArrayLike], *, units: dict[str, str] | None = None
 ) -> Figure:
-    """Every pair of parameters of one spectrum, and each parameter's histogram.
+    """Corner plot of the parameters of one spectrum: all pairs, and histograms.
 
     Args:
-        draws: draws [num] by name, as `CircuitPosterior.sample` answers them.
-        units: written below the names.
+        draws: draws [num] by name of the parameter, from `CircuitPosterior.sample`.
+        units: unit of each parameter, for the labels.
     """
     names, columns = list(draws), [np.asarray(values) for values in draws.values()]
     if any(values.ndim != 1 for values in columns):
         raise DataError(
-            "corner needs draws [num] of one spectrum: take one of the batch"
+            "corner needs draws [num] of one spectrum; select one spectrum of the batch"
         )
     count = len(names)
     figure, axes = plt.subplots(
@@ -247,7 +256,7 @@ def _pair(frequency_hz, impedance_ohm):
     measured = np.asarray(impedance_ohm, complex)
     if frequency.ndim != 1 or frequency.shape != measured.shape:
         raise DataError(
-            "a spectrum's plot needs frequencies [f] and impedances [f]; got shapes "
+            "a spectrum must have frequencies [f] and impedances [f]; got shapes "
             f"{frequency.shape} and {measured.shape}"
         )
     return frequency, measured

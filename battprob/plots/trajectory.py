@@ -1,4 +1,4 @@
-"""A fade to come: a fan of capacities, and when it crosses the threshold."""
+"""Fan chart of forecast capacities, with the distribution of life."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -8,9 +8,9 @@ from battprob.plots._style import ALEATORIC, EPISTEMIC, REFERENCE, TOTAL, axes_o
 from battprob.predictive import Predictive
 
 _LEVELS = (0.5, 0.8, 0.95)
-_BANDS = "50, 80, 95 % of capacities"
-_HEIGHT = 0.3  # of the density of life, in what lies above the threshold
-_ABOVE, _BELOW = 1.05, 0.3  # ends of the view: below, a fan is of no more use
+_BANDS = "50, 80, 95 % intervals"
+_HEIGHT = 0.3  # of the density of life, as a fraction of the range above the threshold
+_ABOVE, _BELOW = 1.05, 0.3  # limits of the axis, as fractions of the same range
 _TAILS = np.array([1e-3, 1 - 1e-3])
 
 
@@ -24,16 +24,17 @@ def trajectory(
     unit: str = "Ah",
     ax: Axes | None = None,
 ) -> Axes:
-    """Fan chart of capacities to come: half of them in the darkest band, 95 % in all three.
+    """Fan chart of forecast capacities: median and central intervals of 50, 80 and 95 %.
 
     Args:
-        cycles: of the predicted capacities, increasing.
+        cycles: cycles of the forecast capacities, increasing.
         capacity: predictions at these cycles.
         observed: cycles and capacities measured so far.
-        threshold: end of life, drawn as a line; what lies far below it is not shown.
-        life: its first crossing, drawn as a density that stands on the line.
-        unit: of capacity.
-        ax: where to draw; default a new figure.
+        threshold: capacity at the end of life, drawn as a line; capacities far below it are
+            not shown.
+        life: predicted first crossing of the threshold; its density is drawn on that line.
+        unit: unit of capacity.
+        ax: axes to draw on; default a new figure.
 
     Example:
         >>> import numpy as np
@@ -53,28 +54,28 @@ def trajectory(
         )
     ax.plot(cycles, np.asarray(capacity.quantile(0.5)), color=EPISTEMIC, label="median")
     if observed is not None:
-        places, values = map(np.asarray, observed)
-        ax.plot(places, values, ".", ms=3, color=REFERENCE, label="measured")
+        measured_cycles, values = map(np.asarray, observed)
+        ax.plot(measured_cycles, values, ".", ms=3, color=REFERENCE, label="measured")
         highest = max(highest, np.nanmax(values))
     if threshold is not None:
-        _stand(ax, threshold, highest - threshold, life)
+        _draw_threshold(ax, threshold, highest - threshold, life)
     ax.set_xlabel("cycle")
     ax.set_ylabel(f"capacity ({unit})")
     ax.legend(loc="lower left", frameon=False)
     return ax
 
 
-def _stand(ax, threshold, above, life):
-    """The threshold, and the density of life on it, in units of what lies above."""
+def _draw_threshold(ax, threshold, height, life):
+    """Draw the threshold and the density of life on it; `height` is the range above it."""
     ax.axhline(threshold, color=TOTAL, lw=1)
-    if above <= 0:
+    if height <= 0:
         return
-    ax.set_ylim(threshold - _BELOW * above, threshold + _ABOVE * above)
+    ax.set_ylim(threshold - _BELOW * height, threshold + _ABOVE * height)
     if life is not None:
         first, last = np.asarray(life.quantile(_TAILS))
-        places = np.linspace(first, last, 200)
-        density = np.exp(np.asarray(life.log_prob(places)))
-        top = threshold + _HEIGHT * above * density / density.max()
+        cycles = np.linspace(first, last, 200)
+        density = np.exp(np.asarray(life.log_prob(cycles)))
+        top = threshold + _HEIGHT * height * density / density.max()
         ax.fill_between(
-            places, threshold, top, color=EPISTEMIC, alpha=0.4, label="life"
+            cycles, threshold, top, color=EPISTEMIC, alpha=0.4, label="life"
         )

@@ -1,4 +1,4 @@
-"""Weights of protocols and rows against their closed forms; what cannot be known is refused."""
+"""Weights of protocols and rows agree with closed forms; undetermined ones raise."""
 
 import jax
 import numpy as np
@@ -18,22 +18,22 @@ from battprob.models import BayesianLinear
 
 def test_protocol_weights_maximise_the_likelihood():
     rng = np.random.default_rng(0)
-    share = rng.beta(0.3, 0.2, size=60)
-    r, prior = np.stack([share, 1 - share], 1), np.array([0.4, 0.6])
+    first = rng.beta(0.3, 0.2, size=60)
+    r, prior = np.stack([first, 1 - first], 1), np.array([0.4, 0.6])
 
     def loss(weight):
         both = np.array([weight, 1 - weight])
         return -np.sum(np.log(r @ (both / prior))) - np.sum(np.log(both))
 
     best = minimize_scalar(loss, bounds=(0.01, 0.99), options={"xatol": 1e-9}).x
-    found = protocol_weights(r, prior)
-    assert found.weights[0] == pytest.approx(best, abs=1e-5)
+    result = protocol_weights(r, prior)
+    assert result.weights[0] == pytest.approx(best, abs=1e-5)
     curvature = (loss(best + 1e-3) + loss(best - 1e-3) - 2 * loss(best)) / 1e-6
-    np.testing.assert_allclose(found.error, curvature**-0.5, rtol=1e-3)
+    np.testing.assert_allclose(result.error, curvature**-0.5, rtol=1e-3)
 
 
-def test_cells_that_say_nothing_are_refused():
-    with pytest.raises(DataError, match=r"say nothing .* gate that depends on x"):
+def test_cells_without_information_about_the_protocols_raise():
+    with pytest.raises(DataError, match=r"no information .* gate that depends on x"):
         protocol_weights(np.full((40, 2), 0.5), [0.5, 0.5])
     with pytest.raises(DataError, match="training weight for each"):
         protocol_weights(np.full((40, 2), 0.5), [1.0])
@@ -41,49 +41,50 @@ def test_cells_that_say_nothing_are_refused():
 
 def test_importance_weights_move_the_mean_to_that_of_new_rows():
     rng = np.random.default_rng(0)
-    old, new = rng.normal(size=(2000, 1)), rng.normal(0.7, 1, size=(2000, 1))
-    found = importance_weights(old, new)
-    mean, error = found.average(old[:, 0])
+    reference = rng.normal(size=(2000, 1))
+    new = rng.normal(0.7, 1, size=(2000, 1))
+    result = importance_weights(reference, new)
+    mean, error = result.average(reference[:, 0])
     assert mean == pytest.approx(0.7, abs=4 * error)
     # exp(0.49): the second moment of the ratio of two normal densities 0.7 apart.
-    assert found.effective_size / 2000 == pytest.approx(np.exp(-0.49), abs=0.08)
-    with pytest.raises(DataError, match="would bear all the weight"):
-        importance_weights(old[:100], new[:100] + 5)
+    assert result.effective_size / 2000 == pytest.approx(np.exp(-0.49), abs=0.08)
+    with pytest.raises(DataError, match="lie outside the training rows"):
+        importance_weights(reference[:100], new[:100] + 5)
 
 
-def test_bias_of_the_average_is_by_hand():
+def test_bias_and_coverage_of_the_average_agree_with_a_hand_calculation():
     location = np.array([[[0.0, 0.0], [4.0, 2.0]]])
     log_weight = np.log([[[0.25, 0.25], [0.75, 0.75]]])
     pred = Predictive(location, 1.0, 0.0, log_weight)
-    found = deployment_bias(pred)
-    np.testing.assert_allclose(found.bias, [[3.0, 1.5], [-1.0, -0.5]])
+    result = deployment_bias(pred)
+    np.testing.assert_allclose(result.bias, [[3.0, 1.5], [-1.0, -0.5]])
     low, high = pred.interval(0.9)
     expected = Predictive.gaussian(np.zeros(2), 1.0)
     np.testing.assert_allclose(
-        found.coverage[0], expected.cdf(high) - expected.cdf(low), rtol=1e-6
+        result.coverage[0], expected.cdf(high) - expected.cdf(low), rtol=1e-6
     )
-    with pytest.raises(DataError, match="one component"):
+    with pytest.raises(DataError, match="only one component"):
         deployment_bias(Predictive.gaussian(np.zeros(2), 1.0))
 
 
-def test_detector_flags_few_of_its_like_and_most_of_others():
+def test_detector_flags_few_exchangeable_cells_and_most_distant_cells():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 2))
     data = Dataset(x, x[:, 0] + 0.3 * rng.normal(size=60))
     key = jax.random.key(0)
     detector = OutOfDistribution().fit(BayesianLinear(), data, key=key, progress=False)
-    like = detector.check(rng.normal(size=(400, 2)))
-    assert like.flagged.mean() <= 0.14
-    assert like.flagged.mean() > 0.01
-    odd = detector.check(rng.normal(4, 1, size=(50, 2)))
-    assert odd.flagged.mean() > 0.9
-    assert np.all(odd.epistemic.mean() > like.epistemic.mean())
-    with pytest.raises(DataError, match="needs 19 cells"):
+    similar = detector.check(rng.normal(size=(400, 2)))
+    assert similar.flagged.mean() <= 0.14
+    assert similar.flagged.mean() > 0.01
+    distant = detector.check(rng.normal(4, 1, size=(50, 2)))
+    assert distant.flagged.mean() > 0.9
+    assert np.all(distant.epistemic.mean() > similar.epistemic.mean())
+    with pytest.raises(DataError, match="needs 19 or more cells"):
         OutOfDistribution().fit(BayesianLinear(), data.take(np.arange(10)), key=key)
 
 
-def test_a_new_batch_is_learned_from_a_few_labelled_cells():
-    """The intercept moves to the residuals' mean, shrunk by its variance between batches."""
+def test_conditioning_on_a_few_cells_of_a_new_batch_estimates_its_offset():
+    """The offset is the mean residual, shrunk according to the variance between batches."""
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(8), 6)
     offset = rng.normal(size=9)

@@ -1,4 +1,4 @@
-"""Targets drawn from the predictions themselves are covered as often as promised."""
+"""Coverage of targets that are drawn from the predictive distribution."""
 
 import jax
 import numpy as np
@@ -12,7 +12,7 @@ NUM = 2000
 
 @pytest.fixture(params=[None, transforms.Log()], ids=["identity", "log"])
 def simulated(request, key):
-    """Mixtures of two draws and three components, and one target from each."""
+    """Mixtures of two draws and three components, and one sampled target of each."""
     rng = np.random.default_rng(0)
     location = rng.normal(0.0, 1.0, (2, 3, NUM))
     noise, function = rng.uniform(0.01, 0.5, (2, 2, 3, NUM))
@@ -22,7 +22,7 @@ def simulated(request, key):
 
 
 @pytest.mark.parametrize("level", [0.2, 0.5, 0.9])
-def test_coverage_is_the_level(simulated, level):
+def test_coverage_equals_the_level(simulated, level):
     pred, y = simulated
     count = int(evaluate.covered(pred, y, level=level).sum())
     assert stats.binomtest(count, NUM, level).pvalue > 1e-3
@@ -33,16 +33,16 @@ def test_pit_is_uniform(simulated):
     assert stats.kstest(evaluate.pit(pred, y), "uniform").pvalue > 1e-3
 
 
-def test_half_the_variance_is_found_out(key):
+def test_underestimated_variance_reduces_the_coverage(key):
     pred = Predictive.gaussian(np.zeros(NUM), 1.0)
     y = np.sqrt(2) * jax.random.normal(key, (NUM,))
-    share = float(evaluate.covered(pred, y, level=0.9).mean())
+    coverage = float(evaluate.covered(pred, y, level=0.9).mean())
     expected = 2 * stats.norm.cdf(stats.norm.ppf(0.95) / np.sqrt(2)) - 1
-    assert share == pytest.approx(expected, abs=0.03)
+    assert coverage == pytest.approx(expected, abs=0.03)
     assert stats.kstest(evaluate.pit(pred, y), "uniform").pvalue < 1e-6
 
 
-def test_covered_agrees_with_pit_and_width_with_the_interval(simulated):
+def test_covered_agrees_with_the_pit_and_the_width_with_the_quantiles(simulated):
     pred, y = simulated
     central = np.abs(2 * np.asarray(evaluate.pit(pred, y)) - 1) <= 0.7
     np.testing.assert_array_equal(evaluate.covered(pred, y, level=0.7), central)

@@ -1,4 +1,4 @@
-"""Decisions cost what the cheapest could: thresholds, retests and budgets."""
+"""Decisions have the lowest cost: thresholds, retests and budgets."""
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ NUM = 100_000
 
 @pytest.fixture(scope="module")
 def cells():
-    """Probabilities of failure, of which a first test tells a little, and outcomes."""
+    """Probabilities of failure, most of them small, and outcomes."""
     rng = np.random.default_rng(0)
     truth = rng.beta(0.5, 20.0, NUM)
     return truth, rng.random(NUM) < truth
@@ -21,28 +21,28 @@ def _cost(reject, failed):
     return np.mean(np.where(reject, 1.0 * ~failed, 50.0 * failed))
 
 
-def test_threshold_costs_within_two_per_cent_of_the_oracles(cells):
-    """Assert it against the best threshold in hindsight on 1e5 simulated cells."""
+def test_cost_of_the_threshold_is_within_two_per_cent_of_the_minimum(cells):
+    """The minimum is over all thresholds, on 1e5 simulated cells."""
     truth, failed = cells
     p = ClassPredictive(truth[None])
     curve = evaluate.cost_curve(p, failed, **COSTS)
     assert curve.bayes_threshold == pytest.approx(1 / 51)
     assert curve.bayes_cost <= 1.02 * curve.cost.min()
     decision = evaluate.decide(p, **COSTS)
-    own = _cost(np.asarray(decision.action) == 1, failed)
-    assert own == pytest.approx(curve.bayes_cost)
-    assert own == pytest.approx(float(decision.expected_cost.mean()), rel=0.05)
-    assert own < 0.8 * min(_cost(np.full(NUM, flag), failed) for flag in (True, False))
+    cost = _cost(np.asarray(decision.action) == 1, failed)
+    assert cost == pytest.approx(curve.bayes_cost)
+    assert cost == pytest.approx(float(decision.expected_cost.mean()), rel=0.05)
+    assert cost < 0.8 * min(_cost(np.full(NUM, flag), failed) for flag in (True, False))
 
 
-def test_the_curve_is_the_cost_at_every_threshold(cells):
+def test_cost_curve_is_the_observed_cost_of_each_threshold(cells):
     truth, failed = (column[:50] for column in cells)
     curve = evaluate.cost_curve(ClassPredictive(truth[None]), failed, **COSTS)
     for threshold, cost in zip(curve.threshold, curve.cost, strict=True):
         assert cost == pytest.approx(_cost(truth > threshold, failed))
 
 
-def test_retesting_lowers_the_cost_where_epistemic_variance_is_informative():
+def test_retests_reduce_the_cost_if_the_epistemic_variance_is_large():
     rng = np.random.default_rng(1)
     draws = 1 / (1 + np.exp(3 - rng.normal(size=(40, 5000)) * [[2.0]]))
     truth = draws[0]
@@ -52,38 +52,38 @@ def test_retesting_lowers_the_cost_where_epistemic_variance_is_informative():
     retest = np.asarray(decision.action) == 2
     assert retest.any()
     reject = np.where(retest, truth > 1 / 51, np.asarray(decision.action) == 1)
-    with_option = _cost(reject, failed) + 0.1 * retest.mean()
+    with_retests = _cost(reject, failed) + 0.1 * retest.mean()
     without = _cost(np.asarray(evaluate.decide(p, **COSTS).action) == 1, failed)
-    assert with_option < 0.95 * without
+    assert with_retests < 0.95 * without
 
 
-def test_a_known_coin_is_not_retested():
+def test_a_cell_with_a_known_probability_is_not_retested():
     p = ClassPredictive([[0.02, 0.0], [0.02, 0.04]])
     decision = evaluate.decide(p, **COSTS, cost_retest=1e-6)
     assert decision.action.tolist() == [1, 2]
     np.testing.assert_allclose(decision.value_of_retest[0], 0.0, atol=1e-12)
 
 
-def test_a_budget_buys_the_retests_worth_most(cells):
+def test_a_budget_is_spent_on_the_retests_with_the_largest_value(cells):
     rng = np.random.default_rng(2)
     p = ClassPredictive(rng.beta(0.5, 20.0, (20, 200)))
     price = {"cost_retest": 0.05}
-    free = evaluate.decide(p, **COSTS, **price)
-    wanted = np.asarray(free.action) == 2
+    unlimited = evaluate.decide(p, **COSTS, **price)
+    wanted = np.asarray(unlimited.action) == 2
     assert wanted.sum() > 20
-    bought = evaluate.decide_within_budget(p, **COSTS, **price, budget=1.0)
-    chosen = np.asarray(bought.action) == 2
+    limited = evaluate.decide_within_budget(p, **COSTS, **price, budget=1.0)
+    chosen = np.asarray(limited.action) == 2
     assert chosen.sum() == 20
-    value = np.asarray(free.value_of_retest)
+    value = np.asarray(unlimited.value_of_retest)
     assert value[chosen].min() >= value[wanted & ~chosen].max()
-    total = free.expected_cost.sum(), bought.expected_cost.sum()
+    total = unlimited.expected_cost.sum(), limited.expected_cost.sum()
     assert total[0] < total[1] < evaluate.decide(p, **COSTS).expected_cost.sum()
-    rich = evaluate.decide_within_budget(p, **COSTS, **price, budget=1e6)
-    np.testing.assert_array_equal(rich.action, free.action)
+    large = evaluate.decide_within_budget(p, **COSTS, **price, budget=1e6)
+    np.testing.assert_array_equal(large.action, unlimited.action)
 
 
 def test_value_of_a_measurement_by_enumeration():
-    """Assert it against the cost averaged over cells, outcomes and results."""
+    """The reference is the cost averaged over outcomes and test results."""
     p, sensitivity, specificity = 0.1, 0.8, 0.7
     joint = np.array([[p * 0.8, p * 0.2], [0.9 * 0.3, 0.9 * 0.7]])  # outcome, result
     cost = np.array([[50.0, 0.0], [0.0, 1.0]])  # outcome, action (pass, reject)
@@ -104,9 +104,9 @@ def test_value_of_a_measurement_by_enumeration():
 
 @pytest.mark.parametrize(
     ("costs", "message"),
-    [((-1.0, 1.0), "not be negative"), ((0.0, 0.0), "cost nothing")],
+    [((-1.0, 1.0), "not be negative"), ((0.0, 0.0), "are both zero")],
 )
-def test_costs_that_decide_nothing_are_refused(costs, message):
+def test_unusable_costs_raise(costs, message):
     with pytest.raises(DataError, match=message):
         evaluate.decide(
             ClassPredictive([[0.1]]),
@@ -116,8 +116,8 @@ def test_costs_that_decide_nothing_are_refused(costs, message):
 
 
 @pytest.mark.parametrize("components", [1, 3])
-def test_a_life_is_a_classifier(components):
-    """Assert mean and split against a million draws of the functions."""
+def test_probability_below_has_the_mean_and_variance_of_function_draws(components):
+    """The reference is a Monte Carlo average over 20 000 draws of the functions."""
     rng = np.random.default_rng(3)
     shape = (2, components, 4)
     location, noise = rng.normal(6, 0.3, shape), rng.uniform(0.02, 0.1, shape)

@@ -1,4 +1,4 @@
-"""Scores agree with scikit-learn or quadrature to 1e-10, in slices or at once."""
+"""Scores agree with scikit-learn or quadrature to 1e-10, with and without slices."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +22,7 @@ pred = ClassPredictive(P[None])
 
 @pytest.fixture(scope="module")
 def mixture():
-    """Four components (an even number), and three, of each of five targets."""
+    """Predictions of five targets with four components (an even number) and three."""
     rng = np.random.default_rng(1)
     return {
         k: Predictive(
@@ -36,18 +36,18 @@ def mixture():
 
 
 @pytest.mark.parametrize("components", [3, 4])
-def test_crps_is_the_integral(mixture, components):
+def test_crps_agrees_with_its_integral(mixture, components):
     pred, y = mixture[components], np.array([-3.0, -0.5, 0.0, 0.7, 4.0])
     got = evaluate.crps(pred, y)
     for row in range(5):
         scale = jnp.sqrt(pred.noise_variance + 0.1)
-        where, spread, weight = (
+        mean, std, weight = (
             np.asarray(a)[0, :, row]
             for a in (pred.location, scale, jnp.exp(pred.log_weight))
         )
 
-        def cdf(t, where=where, scale=spread, weight=weight):
-            return weight @ stats.norm.cdf(t, where, scale)
+        def cdf(t, mean=mean, std=std, weight=weight):
+            return weight @ stats.norm.cdf(t, mean, std)
 
         exact = {"epsabs": 1e-12, "epsrel": 1e-12, "limit": 200}
         below = integrate.quad(lambda t: cdf(t) ** 2, -15, y[row], **exact)[0]
@@ -55,7 +55,7 @@ def test_crps_is_the_integral(mixture, components):
         assert float(got[row]) == pytest.approx(below + above, abs=1e-10)
 
 
-def test_pinball_is_scikit_learns_and_adds_to_the_interval_score():
+def test_pinball_agrees_with_scikit_learn_and_with_the_interval_score():
     y = RNG.normal(size=NUM)
     pred = Predictive.gaussian(0.3 * y, 0.5, 0.5)
     for p in (0.05, 0.5, 0.95):
@@ -70,25 +70,25 @@ def test_pinball_is_scikit_learns_and_adds_to_the_interval_score():
     )
 
 
-def test_class_scores_are_scikit_learns():
+def test_class_scores_agree_with_scikit_learn():
     scores = evaluate.summary(pred, Y)
-    called = P > 0.5
+    positive = P > 0.5
     expected = {
         "log_loss": sk.log_loss(Y, P),
         "brier": sk.brier_score_loss(Y, P),
         "auroc": sk.roc_auc_score(Y, P),
         "auprc": sk.average_precision_score(Y, P),
         "prevalence": Y.mean(),
-        "accuracy": sk.accuracy_score(Y, called),
+        "accuracy": sk.accuracy_score(Y, positive),
         "majority_rate": max(Y.mean(), 1 - Y.mean()),
-        "precision": sk.precision_score(Y, called),
-        "recall": sk.recall_score(Y, called),
-        "f1": sk.f1_score(Y, called),
+        "precision": sk.precision_score(Y, positive),
+        "recall": sk.recall_score(Y, positive),
+        "f1": sk.f1_score(Y, positive),
     }
     assert scores.to_dict() == pytest.approx(expected, abs=1e-10)
 
 
-def test_curves_take_weights_as_scikit_learn_does():
+def test_weighted_curves_agree_with_scikit_learn():
     assert evaluate.roc(pred, Y, WEIGHTS).area == pytest.approx(
         sk.roc_auc_score(Y, P, sample_weight=WEIGHTS), abs=1e-12
     )
@@ -100,7 +100,7 @@ def test_curves_take_weights_as_scikit_learn_does():
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
-def test_brier_score_is_its_three_parts(weights):
+def test_brier_score_is_the_sum_of_its_three_parts(weights):
     curve = evaluate.reliability(pred, Y, weights)
     parts = curve.miscalibration - curve.discrimination + curve.uncertainty
     expected = sk.brier_score_loss(Y, P, sample_weight=weights)
@@ -112,33 +112,33 @@ def test_brier_score_is_its_three_parts(weights):
 
 @settings(max_examples=20, deadline=None)
 @given(power=st.floats(0.2, 5.0), scale=st.floats(0.1, 1.0))
-def test_ranking_scores_ignore_monotone_maps(power, scale):
-    moved = evaluate.summary(ClassPredictive(scale * P[None] ** power), Y)
+def test_ranking_scores_are_invariant_to_monotone_maps(power, scale):
+    mapped = evaluate.summary(ClassPredictive(scale * P[None] ** power), Y)
     before = evaluate.summary(pred, Y)
     for name in ("auroc", "auprc"):
-        assert moved[name] == pytest.approx(before[name], abs=1e-12)
-        assert moved.errors[name] == pytest.approx(before.errors[name], abs=1e-12)
+        assert mapped[name] == pytest.approx(before[name], abs=1e-12)
+        assert mapped.errors[name] == pytest.approx(before.errors[name], abs=1e-12)
 
 
-def test_calibration_error_is_the_mean_gap_of_coverage():
+def test_calibration_error_is_the_mean_difference_of_coverage_and_level():
     pit = RNG.random(NUM) ** 1.5
     zero = np.zeros(NUM)
     columns = dict.fromkeys(("target", "mean", "low", "high", "nlpd", "crps"), zero)
-    found = regression_scores(columns | {"pit": pit}, 0.9, "")["calibration_error"]
+    score = regression_scores(columns | {"pit": pit}, 0.9, "")["calibration_error"]
     level = np.arange(1, 100) / 100
     inside = (np.abs(2 * pit - 1)[None] <= level[:, None]).mean(1)
-    assert found.value == pytest.approx(np.abs(inside - level).mean(), abs=1e-12)
+    assert score.value == pytest.approx(np.abs(inside - level).mean(), abs=1e-12)
 
 
 @pytest.mark.parametrize("rows", [64, 100])
-def test_slices_give_what_the_whole_gives(monkeypatch, rows):
-    """Assert it for a number of rows that the slices divide, and one they do not."""
+def test_slices_give_the_same_result_as_one_evaluation(monkeypatch, rows):
+    """For a number of rows that the slice size divides, and one that it does not."""
     rng = np.random.default_rng(2)
     pred = Predictive(
         rng.normal(size=(2, 2, rows)), 0.3, 0.1, rng.normal(size=(2, 2, rows))
     )
     y = jnp.asarray(rng.normal(size=rows))
-    monkeypatch.setattr(_chunks, "_NUMBERS", 32 * 4)
+    monkeypatch.setattr(_chunks, "_NUMBERS_PER_SLICE", 32 * 4)
     got = _chunks.in_chunks(_both, pred, (y,))
     np.testing.assert_allclose(got[0], pred.log_prob(y), rtol=1e-14)
     np.testing.assert_allclose(got[1], pred.cdf(y), rtol=1e-14)
@@ -148,20 +148,20 @@ def _both(pred, y):
     return pred.log_prob(y), pred.cdf(y)
 
 
-def test_what_is_no_outcome_is_refused():
-    with pytest.raises(DataError, match=r"outcomes are 0 and 1 .* index \[2\] is"):
+def test_targets_that_are_not_outcomes_raise():
+    with pytest.raises(DataError, match=r"outcomes must be 0 or 1 .* index \[2\] is"):
         evaluate.summary(ClassPredictive([[0.1, 0.2, 0.3]]), [0, 1, 2])
     with pytest.raises(DataError, match=r"shape \(3,\); got \(2,\)"):
         evaluate.roc(ClassPredictive([[0.1, 0.2, 0.3]]), [0, 1])
 
 
-def test_ranking_of_outcomes_all_alike_is_not_defined():
+def test_ranking_scores_of_equal_outcomes_are_nan():
     scores = evaluate.summary(ClassPredictive([[0.1, 0.2]]), [0, 0])
     assert np.isnan([scores["auroc"], scores["auprc"], scores["precision"]]).all()
 
 
-def test_a_score_that_is_infinite_has_no_error():
-    """A target of zero has no error in per cent."""
+def test_the_standard_error_of_an_infinite_score_is_nan():
+    """The percentage error of a target of zero is infinite."""
     pred = Predictive.gaussian(np.ones(3), 1.0)
     scores = evaluate.summary(pred, np.array([0.0, 1.0, 2.0]))
     assert np.isinf(scores["mape"])

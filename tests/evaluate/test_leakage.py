@@ -1,4 +1,4 @@
-"""Splits that tear a group apart are warned about; the default split never does."""
+"""Splits that divide a group warn; the default split does not divide groups."""
 
 import warnings
 
@@ -29,26 +29,26 @@ def test_default_split_keeps_groups_whole(key):
     assert set.union(*held_out) == set(BATCHES)
 
 
-def test_a_split_through_groups_warns_and_names_one(key):
+def test_a_split_that_divides_groups_warns_and_names_one(key):
     data = _dataset(BATCHES)
-    # Six folds of two rows: each has its group on both sides. "jan" holds row 0.
+    # In each of six folds of two rows the group is on both sides; row 0 is in "jan".
     with pytest.warns(LeakageWarning, match=r"6 of 6 splits .* group 'jan'"):
-        evaluate.cross_validate(model, data, KFold(6), key=key)
+        evaluate.cross_validate(model, data, splits=KFold(6), key=key)
 
 
 @pytest.mark.parametrize("splits", [GroupKFold(2), LeaveOneGroupOut(), KFold(3)])
 def test_whole_groups_do_not_warn(splits, key):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        evaluate.cross_validate(model, _dataset(BATCHES), splits, key=key)
+        evaluate.cross_validate(model, _dataset(BATCHES), splits=splits, key=key)
 
 
 def test_rows_without_groups_do_not_warn(key):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        evaluate.cross_validate(model, _dataset(None), KFold(6), key=key)
+        evaluate.cross_validate(model, _dataset(None), splits=KFold(6), key=key)
 
 
 def test_a_single_group_cannot_be_split_by_default(key):
-    with pytest.raises(DataError, match="all rows are of one group"):
+    with pytest.raises(DataError, match="all rows belong to one group"):
         evaluate.cross_validate(model, _dataset(np.repeat("jan", 12)), key=key)

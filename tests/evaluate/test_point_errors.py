@@ -1,4 +1,4 @@
-"""`summary` averages the errors of the mean as scikit-learn does."""
+"""`summary` agrees with scikit-learn on the errors of the mean."""
 
 import numpy as np
 import pytest
@@ -57,6 +57,6 @@ def test_table_names_the_unit_and_the_level():
     lines = {line.split()[0]: line.split() for line in str(scores).splitlines()}
     assert lines["mae"] == ["mae", "20", "±", "10", "cycles"]
     assert lines["nlpd"][4:] == ["nats"]
-    assert lines["coverage"] == ["coverage", "0.5", "±", "0.5", "of", "0.5", "intended"]
+    assert lines["coverage"] == ["coverage", "0.5", "±", "0.5", "nominal", "0.5"]
     assert list(scores.to_dict()) == list(lines)
     assert scores.to_dict()["mae"] == scores["mae"]

@@ -1,4 +1,4 @@
-"""CRPS, NLPD and interval score are what their definitions say, and proper."""
+"""CRPS, NLPD and interval score agree with their definitions and are proper."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +21,7 @@ def _gaussian(mean, scale):
 
 
 def _mixture(transform=None):
-    """Two draws of two components for each of three targets."""
+    """Predictions of three targets, each with two draws of two components."""
     rng = np.random.default_rng(1)
     location = rng.normal(0.0, 0.5, (2, 2, 3))
     noise, function = rng.uniform(0.05, 0.2, (2, 2, 2, 3))
@@ -29,7 +29,7 @@ def _mixture(transform=None):
 
 
 def _references(pred, row, y):
-    """CRPS by quadrature, density and distribution written with scipy."""
+    """CRPS by quadrature, density and distribution function from SciPy."""
     fields = (
         pred.location,
         pred.noise_variance + pred.function_variance,
@@ -77,24 +77,25 @@ def test_interval_score_of_a_gaussian_below_inside_and_above():
 @pytest.mark.parametrize("score", SCORES, ids=lambda f: f.__name__)
 @few
 @given(shift=shifts, scale=scales)
-def test_the_truth_scores_best_on_average(score, shift, scale):
+def test_the_true_distribution_has_the_best_expected_score(score, shift, scale):
     truth = stats.norm.pdf(GRID)
-    own = integrate.trapezoid(truth * score(_gaussian(0.0, 1.0), GRID), GRID)
+    best = integrate.trapezoid(truth * score(_gaussian(0.0, 1.0), GRID), GRID)
     other = integrate.trapezoid(truth * score(_gaussian(shift, scale), GRID), GRID)
-    assert own <= other + 1e-3  # the grid's error at the kinks of the interval score
+    # The tolerance is the error of the grid at the kinks of the interval score.
+    assert best <= other + 1e-3
 
 
 @few
 @given(shift=shifts, scale=scales)
-def test_crps_and_interval_score_keep_the_unit_of_y(shift, scale):
+def test_crps_and_interval_score_have_the_unit_of_y(shift, scale):
     y = GRID
     before = Predictive.gaussian(0.1 * y, 1.5)
     after = Predictive.gaussian(shift + scale * 0.1 * y, scale**2 * 1.5)
     for score in (evaluate.crps, evaluate.interval_score):
-        moved = score(after, jnp.asarray(shift + scale * y))
-        np.testing.assert_allclose(moved, scale * score(before, y), rtol=1e-6)
-    gap = evaluate.nlpd(after, shift + scale * y) - evaluate.nlpd(before, y)
-    np.testing.assert_allclose(gap, np.log(scale), atol=1e-9)
+        scaled = score(after, jnp.asarray(shift + scale * y))
+        np.testing.assert_allclose(scaled, scale * score(before, y), rtol=1e-6)
+    change = evaluate.nlpd(after, shift + scale * y) - evaluate.nlpd(before, y)
+    np.testing.assert_allclose(change, np.log(scale), atol=1e-9)
 
 
 def test_crps_without_uncertainty_is_the_absolute_error():

@@ -1,4 +1,4 @@
-"""Standard errors are those of a bootstrap over groups, by brute force and in truth."""
+"""Standard errors agree with a bootstrap over groups and with finite differences."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def rng():
 
 @pytest.fixture(scope="module")
 def grouped(rng):
-    """Predictions that follow the target, whose errors share a part within a group."""
+    """Predictions correlated with the target, with errors correlated within groups."""
     groups = rng.integers(0, GROUPS, NUM)
     y = 1 + rng.normal(size=GROUPS)[groups] + 0.5 * rng.normal(size=NUM)
     mean = 0.5 + 0.4 * y + 0.5 * rng.normal(size=NUM)
@@ -26,7 +26,7 @@ def grouped(rng):
 
 
 def _bootstrap(groups, rng, statistic, num=1500):
-    """Spread of a statistic of rows when whole groups are drawn with replacement."""
+    """Standard deviation of a statistic over bootstrap samples of whole groups."""
     rows = [np.flatnonzero(groups == g) for g in range(GROUPS)]
     draws = rng.integers(0, GROUPS, (num, GROUPS))
     return np.std([statistic(np.concatenate([rows[g] for g in d])) for d in draws])
@@ -36,7 +36,7 @@ REGRESSION = ["mae", "rmse", "r2", "trimmed_mae", "median_ae", "coverage", "nlpd
 
 
 @pytest.mark.parametrize("name", REGRESSION)
-def test_regression_errors_are_the_group_bootstraps(grouped, rng, name):
+def test_regression_errors_agree_with_the_bootstrap(grouped, rng, name):
     pred, y, groups = grouped
     table = evaluate.summary(pred, y, groups)
     mean = np.asarray(pred.mean)
@@ -54,17 +54,17 @@ def test_regression_errors_are_the_group_bootstraps(grouped, rng, name):
         part = {key: column[rows] for key, column in columns.items()}
         return regression_scores(part, 0.9, "")[name].value
 
-    # To first order: where few groups make a ratio or a median coarse it is coarse too.
+    # The linearisation is less accurate for a ratio or a median of few groups.
     tolerance = {"median_ae": 0.3, "r2": 0.2}.get(name, 0.12)
-    spread = _bootstrap(groups, rng, statistic)
-    assert table.errors[name] == pytest.approx(spread, rel=tolerance)
+    expected = _bootstrap(groups, rng, statistic)
+    assert table.errors[name] == pytest.approx(expected, rel=tolerance)
 
 
 CLASSES = ["log_loss", "auroc", "auprc", "precision", "f1"]
 
 
 @pytest.mark.parametrize("name", CLASSES)
-def test_class_errors_are_the_group_bootstraps(rng, name):
+def test_class_errors_agree_with_the_bootstrap(rng, name):
     groups = rng.integers(0, GROUPS, NUM)
     p = 1 / (1 + np.exp(-rng.normal(size=GROUPS)[groups] - rng.normal(size=NUM)))
     p = np.round(p, 1) * 0.98 + 0.01  # with ties
@@ -89,41 +89,43 @@ def test_class_errors_are_the_group_bootstraps(rng, name):
     ("name", "score"),
     [("auroc", sk.roc_auc_score), ("auprc", sk.average_precision_score)],
 )
-def test_influence_is_the_derivative_in_the_weight_of_a_row(rng, name, score):
-    """Assert equality with finite differences of scikit-learn's weighted scores."""
+def test_influence_is_the_derivative_with_respect_to_the_weight(rng, name, score):
+    """The reference is finite differences of scikit-learn's weighted scores."""
     p, y = np.round(rng.random(30), 1), rng.random(30) < 0.4
     columns = {"target": y, "probability": p, "log_loss": p}
-    found = class_scores(columns)[name]
+    result = class_scores(columns)[name]
     step = 1e-6 * np.eye(30)
     slopes = [
         score(y, p, sample_weight=1 + s) - score(y, p, sample_weight=1 - s)
         for s in step
     ]
-    np.testing.assert_allclose(found.influence, 30 * np.array(slopes) / 2e-6, atol=1e-6)
-    assert found.value == pytest.approx(score(y, p), abs=1e-12)
+    np.testing.assert_allclose(
+        result.influence, 30 * np.array(slopes) / 2e-6, atol=1e-6
+    )
+    assert result.value == pytest.approx(score(y, p), abs=1e-12)
 
 
-def test_the_error_of_a_mean_without_groups_is_the_textbooks(grouped):
+def test_the_error_of_a_mean_without_groups_is_the_textbook_formula(grouped):
     pred, y, _ = grouped
     error = np.abs(y - np.asarray(pred.mean))
     expected = error.std(ddof=1) / np.sqrt(NUM)
     assert evaluate.summary(pred, y).errors["mae"] == pytest.approx(expected)
 
 
-def test_batches_that_err_together_count_as_batches(grouped):
+def test_correlated_errors_within_groups_increase_the_standard_error(grouped):
     pred, y, groups = grouped
-    alone = evaluate.summary(pred, y).errors["mae"]
-    assert evaluate.summary(pred, y, groups).errors["mae"] > 1.3 * alone
+    by_row = evaluate.summary(pred, y).errors["mae"]
+    assert evaluate.summary(pred, y, groups).errors["mae"] > 1.3 * by_row
 
 
-def test_one_group_has_no_error(grouped):
+def test_the_standard_error_of_one_group_is_nan(grouped):
     pred, y, _ = grouped
     table = evaluate.summary(pred, y, np.zeros(NUM))
     assert all(np.isnan(error) for error in table.errors.values())
     assert "± ?" in repr(table)
 
 
-def test_groups_of_another_length_are_refused(grouped):
+def test_groups_of_another_length_raise(grouped):
     pred, y, _ = grouped
     with pytest.raises(DataError, match="one name for each of the 240 targets"):
         evaluate.summary(pred, y, np.zeros(3))

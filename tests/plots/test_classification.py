@@ -1,4 +1,4 @@
-"""Curves of classes and costs are drawn as computed."""
+"""Plots of classifiers show the computed curves and costs."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,11 +19,11 @@ def _close():
 
 
 def _line(ax, start):
-    (line,) = [one for one in ax.lines if str(one.get_label()).startswith(start)]
+    (line,) = [line for line in ax.lines if str(line.get_label()).startswith(start)]
     return line.get_xydata().T
 
 
-def test_reliability_draws_the_pooled_blocks():
+def test_reliability_curve_shows_the_pooled_blocks():
     ax = plots.reliability_curve(pred, Y)
     curve = evaluate.reliability(pred, Y)
     np.testing.assert_allclose(
@@ -32,27 +32,27 @@ def test_reliability_draws_the_pooled_blocks():
     assert sum(bar.get_height() for bar in ax.patches) == pytest.approx(0.3)
 
 
-def test_roc_and_precision_recall_draw_their_curves():
+def test_roc_and_precision_recall_show_their_curves():
     roc, expected = plots.roc(pred, Y), evaluate.roc(pred, Y)
     np.testing.assert_allclose(_line(roc, "area")[1], expected.true_positive_rate)
     ax, curve = plots.precision_recall(pred, Y), evaluate.precision_recall(pred, Y)
     np.testing.assert_allclose(_line(ax, "average")[0], curve.recall)
-    np.testing.assert_allclose(_line(ax, "guess")[1], Y.mean())
+    np.testing.assert_allclose(_line(ax, "random ranking")[1], Y.mean())
 
 
-def test_cost_marks_the_threshold_of_the_costs():
+def test_cost_curve_marks_the_bayes_threshold_and_the_minimum():
     curve = evaluate.cost_curve(
         pred, Y, cost_false_negative=5.0, cost_false_positive=1.0
     )
     ax = plots.cost_curve(curve, unit="EUR")
-    assert ax.get_ylabel() == "mean cost a cell (EUR)"
+    assert ax.get_ylabel() == "mean cost per cell (EUR)"
     np.testing.assert_allclose(
-        _line(ax, "by the costs")[:, 0], [1 / 6, curve.bayes_cost]
+        _line(ax, "Bayes threshold")[:, 0], [1 / 6, curve.bayes_cost]
     )
-    np.testing.assert_allclose(_line(ax, "least")[1], curve.cost.min())
+    np.testing.assert_allclose(_line(ax, "lowest observed")[1], curve.cost.min())
 
 
-def test_what_is_no_outcome_is_refused():
+def test_targets_that_are_not_outcomes_raise():
     for plot in (plots.reliability_curve, plots.roc, plots.precision_recall):
-        with pytest.raises(DataError, match="outcomes are 0 and 1"):
+        with pytest.raises(DataError, match="outcomes must be 0 or 1"):
             plot(pred, np.full(80, 2))

@@ -1,4 +1,4 @@
-"""`delta_q` draws each cell's curve in the colour of its life."""
+"""`delta_q` draws one curve per cell, coloured by its life."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,31 +17,31 @@ def _close():
     plt.close("all")
 
 
-def test_every_cell_is_a_curve_coloured_by_log_life():
+def test_every_cell_has_a_curve_coloured_by_the_logarithm_of_its_life():
     ax = plots.delta_q(VOLTAGE, CURVES, LIFE)
     (lines,) = ax.collections
     for segment, curve in zip(lines.get_segments(), CURVES, strict=True):
         np.testing.assert_allclose(segment, np.column_stack([VOLTAGE, curve]))
     np.testing.assert_allclose(lines.get_array(), LIFE)
-    assert lines.norm(600.0) == pytest.approx(0.5)  # halfway from 300 to 1200 in log
+    assert lines.norm(600.0) == pytest.approx(0.5)  # the geometric mean of 300 and 1200
     assert lines.norm.vmin == 300.0
     low, high = ax.get_ylim()
     assert low < CURVES.min() < CURVES.max() < high
 
 
-def test_axes_and_colour_bar_name_their_units():
+def test_axes_and_colour_bar_have_units():
     ax = plots.delta_q(VOLTAGE, CURVES, LIFE)
     assert ax.get_xlabel() == "voltage (V)"
     assert ax.get_ylabel().endswith("(Ah)")
     assert ax.figure.axes[1].get_ylabel() == "cycle life (cycles)"
 
 
-def test_delta_q_draws_on_the_axes_given():
+def test_delta_q_draws_on_the_given_axes():
     ax = plt.figure().add_subplot()
     assert plots.delta_q(VOLTAGE, CURVES, LIFE, ax=ax) is ax
 
 
-def test_shapes_and_lives_that_cannot_be_drawn_are_refused():
+def test_unusable_shapes_and_lives_raise():
     with pytest.raises(DataError, match=r"got shapes \(20,\), \(20, 3\) and \(3,\)"):
         plots.delta_q(VOLTAGE, CURVES.T, LIFE)
     with pytest.raises(DataError, match=r"positive; it is not in rows \[1\]"):

@@ -1,4 +1,4 @@
-"""Curves of dQ/dV are drawn with their bands, and risks with the window they choose."""
+"""Plots of dQ/dV show intervals, plots of the risk show the selected window."""
 
 import jax.numpy as jnp
 import matplotlib.pyplot as plt
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from battprob import DataError, Predictive, plots
-from battprob.features import WindowRisk
+from battprob.features.window import WindowRisk
 
 GRID = np.linspace(3.0, 4.0, 11)
 MEAN = np.stack([np.sin(GRID), np.cos(GRID)])
@@ -21,7 +21,7 @@ def _close():
     plt.close("all")
 
 
-def test_every_cycle_is_a_line_inside_its_band():
+def test_every_cycle_has_a_mean_and_an_interval():
     curve = Predictive.gaussian(MEAN, 0.0, 0.04)
     ax = plots.incremental_capacity(GRID, curve, level=0.8, labels=["first", "last"])
     for line, mean in zip(ax.lines, MEAN, strict=True):
@@ -32,12 +32,12 @@ def test_every_cycle_is_a_line_inside_its_band():
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("voltage (V)", "dQ/dV (Ah/V)")
 
 
-def test_a_curve_over_another_grid_is_refused():
-    with pytest.raises(DataError, match=r"\[cycles v\] over 11 voltages; got \(2, 5\)"):
+def test_a_curve_on_another_grid_raises():
+    with pytest.raises(DataError, match=r"\[cycles v\] at 11 voltages; got \(2, 5\)"):
         plots.incremental_capacity(GRID, Predictive.gaussian(MEAN[:, :5], 0.0, 1.0))
 
 
-def test_risk_is_the_sum_of_its_parts_and_the_least_is_marked():
+def test_risk_is_the_sum_of_its_parts_and_its_minimum_is_marked():
     ax = plots.window_risk(RISK, unit="V²", ax=plt.figure().add_subplot())
     variance, bias, risk = (line.get_ydata() for line in ax.lines[:3])
     np.testing.assert_allclose(risk, np.add(variance, bias))
@@ -45,7 +45,7 @@ def test_risk_is_the_sum_of_its_parts_and_the_least_is_marked():
     assert ax.get_ylabel() == "squared error (V²)"
 
 
-def test_one_window_is_nothing_to_compare():
+def test_one_window_raises():
     with pytest.raises(DataError, match="two or more"):
         plots.window_risk(
             WindowRisk(

@@ -1,4 +1,4 @@
-"""matplotlib is loaded by `battprob.plots` alone, and its absence is explained."""
+"""Only `battprob.plots` imports matplotlib, and its error names the extra to install."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ except ModuleNotFoundError as error:
 """
 
 
-def test_import_without_matplotlib_works_until_plots_are_asked_for():
+def test_only_plots_needs_matplotlib():
     command = [sys.executable, "-c", _WITHOUT]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert 'pip install "battprob[plots]"' in answer.stdout
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 'pip install "battprob[plots]"' in result.stdout

@@ -1,4 +1,4 @@
-"""`parity` and `variance_split` draw the numbers that `Predictive` answers."""
+"""`parity` and `variance_split` show the numbers of `Predictive`."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +32,7 @@ def _bars(ax, label):
     return np.array(lines.get_segments())
 
 
-def test_parity_draws_mean_interval_and_epistemic_apart(lives):
+def test_parity_shows_mean_interval_and_epistemic_standard_deviation(lives):
     y = np.array([450.0, 700.0, 1600.0])
     ax = plots.parity(lives, y, unit="cycles")
     (points,) = [line for line in ax.lines if line.get_label() == "mean"]
@@ -46,7 +46,7 @@ def test_parity_draws_mean_interval_and_epistemic_apart(lives):
     np.testing.assert_allclose(half**2, lives.epistemic)
 
 
-def test_parity_is_logarithmic_for_log_predictions_only(lives):
+def test_parity_has_logarithmic_axes_for_log_predictions_only(lives):
     ax = plots.parity(lives, np.array([450.0, 700.0, 1600.0]), unit="cycles")
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert ax.get_xlabel() == "observed (cycles)"
@@ -57,7 +57,7 @@ def test_parity_is_logarithmic_for_log_predictions_only(lives):
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("observed", "predicted")
 
 
-def test_parity_names_stand_at_their_points(lives):
+def test_parity_annotates_the_points_with_names(lives):
     y = np.array([450.0, 700.0, 1600.0])
     ax = plots.parity(lives, y, names=NAMES)
     assert [text.get_text() for text in ax.texts] == NAMES
@@ -66,7 +66,7 @@ def test_parity_names_stand_at_their_points(lives):
     )
 
 
-def test_variance_split_stacks_the_parts_largest_first(lives):
+def test_variance_split_stacks_the_parts_sorted_by_variance(lives):
     ax = plots.variance_split(lives, NAMES, unit="cycles")
     order = np.argsort(-np.asarray(lives.variance))
     assert [t.get_text() for t in ax.get_xticklabels()] == [NAMES[i] for i in order]
@@ -79,16 +79,16 @@ def test_variance_split_stacks_the_parts_largest_first(lives):
     assert ax.get_ylabel() == "variance (cycles²)"
 
 
-def test_plots_draw_on_the_axes_given(lives):
+def test_plots_draw_on_the_given_axes(lives):
     ax = plt.figure().add_subplot()
     assert plots.parity(lives, np.array([450.0, 700.0, 1600.0]), ax=ax) is ax
     assert plots.variance_split(lives, ax=ax) is ax
 
 
-def test_labels_and_targets_that_do_not_fit_are_refused(lives):
-    with pytest.raises(DataError, match="3 rows, 2 names"):
+def test_unusable_names_and_targets_raise(lives):
+    with pytest.raises(DataError, match="each of 3 rows; got 2"):
         plots.variance_split(lives, NAMES[:2])
-    with pytest.raises(DataError, match="3 rows, 2 names"):
+    with pytest.raises(DataError, match="each of 3 rows; got 2"):
         plots.parity(lives, np.array([450.0, 700.0, 1600.0]), names=NAMES[:2])
     with pytest.raises(DataError, match=r"index \[2\]"):
         plots.parity(lives, np.array([450.0, 700.0, np.nan]))

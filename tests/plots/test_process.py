@@ -1,4 +1,4 @@
-"""`process` and `noise_level` draw what `Predictive` answers, in order of the feature."""
+"""`process` and `standard_deviations` show a `Predictive` sorted by the feature."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,15 +25,15 @@ def _band(ax, label):
     return [(y.min(), y.max()) for y in at]
 
 
-def test_bands_are_the_interval_and_the_epistemic_part():
+def test_bands_are_the_intervals_of_measurements_and_of_the_function():
     ax = plots.process(X, PRED, feature="SOC", unit="mAh")
     (mean,) = [line for line in ax.lines if line.get_label() == "mean"]
     np.testing.assert_allclose(mean.get_xydata(), np.stack([X, MEAN], 1)[ORDER])
     total = np.stack(PRED.interval(0.9), 1)[ORDER]
-    np.testing.assert_allclose(_band(ax, "90 % of measurements"), total)
+    np.testing.assert_allclose(_band(ax, "90 % interval, measurements"), total)
     function = Predictive.gaussian(MEAN, 0.0, X)
     np.testing.assert_allclose(
-        _band(ax, "90 % of the function"), np.stack(function.interval(0.9), 1)[ORDER]
+        _band(ax, "90 % interval, function"), np.stack(function.interval(0.9), 1)[ORDER]
     )
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("SOC", "target (mAh)")
 
@@ -48,20 +48,20 @@ def test_measurements_and_draws_are_shown():
         assert any(np.array_equal(d, expected) for d in drawn)
 
 
-def test_noise_level_draws_both_standard_deviations():
-    ax = plots.noise_level(X, PRED)
+def test_both_standard_deviations_are_shown():
+    ax = plots.standard_deviations(X, PRED)
     for line, variance in zip(ax.lines, (4 * X, X), strict=True):
         np.testing.assert_allclose(line.get_ydata(), np.sqrt(variance[ORDER]))
 
 
-def test_the_legend_of_noise_levels_stands_above_the_lines():
-    ax = plots.noise_level(X, PRED)
+def test_the_legend_is_above_the_lines():
+    ax = plots.standard_deviations(X, PRED)
     ax.figure.draw_without_rendering()
     legend = ax.get_legend().get_window_extent()
     for line in ax.lines:
         assert ax.transData.transform(line.get_xydata())[:, 1].max() < legend.y0
 
 
-def test_another_number_of_places_is_refused():
+def test_another_number_of_feature_values_raises():
     with pytest.raises(DataError, match=r"shape \(4,\); got \(3,\)"):
         plots.process(X[:3], PRED)

@@ -1,4 +1,4 @@
-"""Plots of protocols draw the numbers that the answers hold."""
+"""Plots of protocols show the numbers of the predictions and of `deployment_bias`."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -19,9 +19,10 @@ def _close():
     plt.close("all")
 
 
-def test_components_are_drawn_apart_and_measurements_by_protocol():
-    share = np.array([[1.0, 0.0], [0.2, 0.8]])
-    ax = plots.components(X, PRED, observed=(X[:2], [1.0, 6.0], share), unit="%")
+def test_components_and_measurements_are_drawn_by_protocol():
+    responsibilities = np.array([[1.0, 0.0], [0.2, 0.8]])
+    observed = X[:2], [1.0, 6.0], responsibilities
+    ax = plots.components(X, PRED, observed=observed, unit="%")
     for k, line in enumerate(ax.lines):
         np.testing.assert_allclose(line.get_ydata(), LOCATION[0, k, ORDER])
     assert ax.lines[0].get_linewidth() < ax.lines[1].get_linewidth()
@@ -30,18 +31,18 @@ def test_components_are_drawn_apart_and_measurements_by_protocol():
     assert ax.get_ylabel() == "target (%)"
 
 
-def test_variance_is_stacked():
+def test_parts_of_the_variance_are_stacked():
     ax = plots.variance_stack(X, PRED)
     tops = [band.get_paths()[0].vertices[:, 1].max() for band in ax.collections]
     parts = np.stack([PRED.within, PRED.between, PRED.epistemic])
     np.testing.assert_allclose(tops, np.cumsum(parts, 0).max(1))
 
 
-def test_bias_is_drawn_for_each_protocol():
-    found = deployment_bias(PRED)
-    ax = plots.deployment_bias(X, found)
-    np.testing.assert_allclose(ax.lines[0].get_ydata(), found.bias[0, ORDER])
+def test_bias_is_shown_for_each_protocol():
+    result = deployment_bias(PRED)
+    ax = plots.deployment_bias(X, result)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), result.bias[0, ORDER])
     with pytest.raises(DataError, match=r"shape \(3,\); got \(2,\)"):
-        plots.deployment_bias(X[:2], found)
+        plots.deployment_bias(X[:2], result)
     with pytest.raises(DataError, match=r"shape \(3,\); got \(2,\)"):
         plots.components(X[:2], PRED)

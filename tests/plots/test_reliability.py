@@ -1,4 +1,4 @@
-"""`calibration` and `pit_histogram` draw coverage and PIT, with the right bands."""
+"""`calibration` and `pit_histogram` show coverage and PIT, with binomial bands."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,24 +18,24 @@ def _close():
 
 
 @pytest.fixture
-def timid():
-    """Targets on the quantiles of a Gaussian half as wide as predicted."""
+def underconfident():
+    """Targets at the quantiles of a normal with half the predicted standard deviation."""
     return 0.5 * stats.norm.ppf((np.arange(NUM) + 0.5) / NUM)
 
 
-def test_calibration_draws_the_share_inside_each_interval(timid):
-    ax = plots.calibration(pred, timid)
+def test_calibration_shows_the_coverage_of_each_interval(underconfident):
+    ax = plots.calibration(pred, underconfident)
     (curve,) = [line for line in ax.lines if line.get_label() == "observed"]
-    level, share = curve.get_xydata().T
+    level, coverage = curve.get_xydata().T
     half = stats.norm.ppf(0.5 + 0.5 * level)
-    expected = (np.abs(timid)[None, :] <= half[:, None]).mean(1)
-    np.testing.assert_allclose(share, expected)
-    assert np.all(share > level)
-    assert ax.get_xlabel() == "probability of the interval"
+    expected = (np.abs(underconfident)[None, :] <= half[:, None]).mean(1)
+    np.testing.assert_allclose(coverage, expected)
+    assert np.all(coverage > level)
+    assert ax.get_xlabel() == "nominal coverage"
 
 
-def test_calibration_band_holds_nine_in_ten_binomial_draws(timid):
-    ax = plots.calibration(pred, timid)
+def test_calibration_band_has_binomial_probability_0_9(underconfident):
+    ax = plots.calibration(pred, underconfident)
     (band,) = ax.collections
     corners = band.get_paths()[0].vertices
     at_half = np.sort(corners[np.isclose(corners[:, 0], 0.5), 1]) * NUM
@@ -46,24 +46,24 @@ def test_calibration_band_holds_nine_in_ten_binomial_draws(timid):
     assert narrower < 0.9
 
 
-def test_pit_histogram_counts_the_targets_by_predicted_probability(timid):
-    ax = plots.pit_histogram(pred, timid)
+def test_pit_histogram_counts_the_targets(underconfident):
+    ax = plots.pit_histogram(pred, underconfident)
     heights = [bar.get_height() for bar in ax.patches]
     edges = stats.norm.ppf(np.linspace(0, 1, 11))
-    np.testing.assert_array_equal(heights, np.histogram(timid, edges)[0])
-    middle, low, high = (line.get_ydata()[0] for line in ax.lines)
-    assert middle == NUM / 10
+    np.testing.assert_array_equal(heights, np.histogram(underconfident, edges)[0])
+    expected, low, high = (line.get_ydata()[0] for line in ax.lines)
+    assert expected == NUM / 10
     assert (low, high) == stats.binom.interval(0.9, NUM, 0.1)
 
 
-def test_missing_targets_are_refused_not_left_out(timid):
-    timid[3] = np.nan
+def test_missing_targets_raise(underconfident):
+    underconfident[3] = np.nan
     for plot in (plots.calibration, plots.pit_histogram):
         with pytest.raises(DataError, match=r"index \[3\]"):
-            plot(pred, timid)
+            plot(pred, underconfident)
 
 
-def test_plots_draw_on_the_axes_given(timid):
+def test_plots_draw_on_the_given_axes(underconfident):
     ax = plt.figure().add_subplot()
-    assert plots.calibration(pred, timid, ax=ax) is ax
-    assert plots.pit_histogram(pred, timid, ax=ax) is ax
+    assert plots.calibration(pred, underconfident, ax=ax) is ax
+    assert plots.pit_histogram(pred, underconfident, ax=ax) is ax

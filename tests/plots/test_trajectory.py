@@ -1,4 +1,4 @@
-"""Fan charts hold what they say, and the density of life stands on the threshold."""
+"""Fan charts show the intervals, and the density of life on the threshold."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,7 +32,7 @@ def test_bands_are_intervals(drawn):
         )
 
 
-def test_density_of_life_stands_on_the_threshold_within_the_view(drawn):
+def test_density_of_life_is_on_the_threshold_within_the_limits(drawn):
     density = corners(drawn.collections[-1])
     assert density[:, 1].min() == 0.88
     peak = density[density[:, 1].argmax(), 0]
@@ -41,10 +41,10 @@ def test_density_of_life_stands_on_the_threshold_within_the_view(drawn):
     assert low < 0.88 < density[:, 1].max() < 1.2 < high
 
 
-def test_capacities_far_below_the_threshold_do_not_set_the_view(drawn):
+def test_capacities_far_below_the_threshold_are_not_shown(drawn):
     assert float(CAPACITY.interval(0.95)[0].min()) < drawn.get_ylim()[0]
 
 
-def test_a_fan_below_its_threshold_is_drawn():
+def test_a_forecast_below_the_threshold_is_drawn():
     assert trajectory(CYCLES, CAPACITY, threshold=2.0, life=LIFE).lines
     plt.close("all")
