@@ -71,7 +71,7 @@ def ours(impedance, guess=None):
     first = fit(FREQUENCY, impedance, key=jax.random.key(0), guess=guess)
     start = time.process_time(), time.perf_counter()
     posterior = fit(FREQUENCY, impedance, key=jax.random.key(0), guess=guess)
-    jax.block_until_ready(posterior.nodes)
+    jax.block_until_ready(posterior.mixture)
     cpu, wall = time.process_time() - start[0], time.perf_counter() - start[1]
     return posterior, cpu, wall, first.report.seconds_compile
 

@@ -1,4 +1,4 @@
-"""`battprob eis`: circuits, relaxation times and consistency of spectra."""
+"""`battprob eis`: fit circuits and relaxation times to spectra, and test consistency."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ def add(commands):
         type=Path,
         nargs="+",
         metavar="FILE",
-        help=".csv, .DTA, .z, .mpt or a folder of them",
+        help=".csv, .txt, .DTA, .z, .mpt or .mpr files, or folders of them",
     )
     files.add_argument(
         "--by",
@@ -21,43 +21,67 @@ def add(commands):
         type=lambda text: text.split(","),
         action="extend",
         metavar="A,B,...",
-        help="columns that tell one spectrum of a file from the next",
+        help="columns whose values distinguish the spectra of one file",
     )
-    eis = commands.add_parser("eis", help="impedance spectra: circuits and beyond")
+    eis = commands.add_parser(
+        "eis", help="impedance spectra: circuits, relaxation times, consistency"
+    )
     kinds = eis.add_subparsers(
         dest="kind", required=True, metavar="fit|compare|check|drt"
     )
     fit = kinds.add_parser(
-        "fit", parents=[files], help="parameters with errors, of one spectrum or many"
+        "fit", parents=[files], help="fit a circuit to one spectrum or many"
     )
     fit.add_argument(
-        "--circuit", required=True, metavar="TEXT", help="as 'R0-p(R1,CPE1)-Wo1'"
+        "--circuit",
+        required=True,
+        metavar="TEXT",
+        help="circuit in impedance.py's notation, for example 'R0-p(R1,CPE1)-Wo1'",
     )
-    fit.add_argument("-o", "--output", type=Path, metavar="OUT.csv")
+    fit.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT.csv",
+        help="write one row for each spectrum, with units in the header",
+    )
     fit.set_defaults(run=_eis_fit)
     compare = kinds.add_parser(
-        "compare", parents=[files], help="which circuit, of a list or of your own"
+        "compare", parents=[files], help="compare circuits by evidence"
     )
     compare.add_argument(
-        "--circuit", action="append", metavar="TEXT", help="a candidate; repeat it"
+        "--circuit",
+        action="append",
+        metavar="TEXT",
+        help="a candidate; repeat the option for more; default a short list",
     )
     compare.set_defaults(run=_eis_compare)
     check = kinds.add_parser(
-        "check", parents=[files], help="consistency with Kramers and Kronig, by p-value"
+        "check", parents=[files], help="Kramers-Kronig test with a p-value"
     )
     check.add_argument(
-        "--admittance", action="store_true", help="of 1/Z: stable under a voltage only"
+        "--admittance",
+        action="store_true",
+        help="test 1/Z, for systems that are stable only under controlled voltage",
     )
     check.set_defaults(run=_eis_check)
     drt = kinds.add_parser(
-        "drt", parents=[files], help="relaxation times: peaks, and the curve with bands"
+        "drt",
+        parents=[files],
+        help="distribution of relaxation times: peaks, and γ(τ) with intervals",
     )
-    drt.add_argument("-o", "--output", type=Path, metavar="OUT.csv")
+    drt.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="OUT.csv",
+        help="write γ with its 90 %% interval at 200 relaxation times",
+    )
     drt.set_defaults(run=_eis_drt)
 
 
 def _read(options):
-    """The spectra; of a single one, said in words, what was taken for granted."""
+    """The spectra; for a single one, print what its reader assumed."""
     from battprob import eis
 
     spectra = eis.spectra_of_files(options.files, by=options.by)
@@ -91,28 +115,29 @@ def _eis_compare(options):
     from battprob import eis
 
     for spectrum in _read(options):
-        found = eis.compare(
+        comparison = eis.compare(
             options.circuit,
             spectrum.frequency_hz,
             spectrum.impedance_ohm,
             key=jax.random.key(0),
         )
-        print(f"{spectrum.name}\n{found}\n\n{found.best.parameters}")
+        print(f"{spectrum.name}\n{comparison}\n\n{comparison.best.parameters}")
 
 
 def _eis_check(options):
     from battprob.eis.files import check_spectra
 
     spectra = _read(options)
-    for rows, found in check_spectra(spectra, admittance=options.admittance):
-        for place, row in enumerate(rows):
-            print(f"{spectra[row].name}: {found[place]}")
-        bad = [spectra[rows[i]].name for i in (~found.consistent).nonzero()[0]]
+    for rows, result in check_spectra(spectra, admittance=options.admittance):
+        for index, row in enumerate(rows):
+            print(f"{spectra[row].name}: {result[index]}")
+        wrong = [spectra[rows[i]].name for i in (~result.consistent).nonzero()[0]]
         if len(rows) > 1:
-            # One of twenty sound spectra is below 0.05; these are too many for that.
+            # One of twenty consistent spectra has p < 0.05, so the single p-values of
+            # many spectra would give false alarms.
             print(
-                f"together, at 5 % for all of them: {len(bad)} of {len(rows)} spectra "
-                f"inconsistent{': ' if bad else ''}{', '.join(bad)}"
+                f"together, at 5 % for all of them: {len(wrong)} of {len(rows)} spectra "
+                f"inconsistent{': ' if wrong else ''}{', '.join(wrong)}"
             )
 
 
@@ -127,13 +152,13 @@ def _eis_drt(options):
     rows = []
     spectra = _read(options)
     posteriors = eis.fit_spectra(eis.DRT(), spectra, key=jax.random.key(0))
-    for spectrum, found in zip(spectra, posteriors, strict=True):
-        ohm = found.r_inf_ohm
+    for spectrum, posterior in zip(spectra, posteriors, strict=True):
+        ohm = posterior.r_inf_ohm
         print(f"{spectrum.name}: R∞ = {float(ohm.mean):.4g} ± {float(ohm.std):.2g} Ω")
-        print(found.peaks())
-        low, high = found.band_s
+        print(posterior.peaks())
+        low, high = posterior.band_s
         tau = np.geomspace(low, high, 200)
-        pred = found.predict(tau)
+        pred = posterior.predict(tau)
         columns = [np.asarray(a) for a in (pred.mean, *pred.interval(0.9))]
         rows += [
             [spectrum.name, *map(float, row)] for row in zip(tau, *columns, strict=True)

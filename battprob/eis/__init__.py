@@ -1,21 +1,17 @@
-"""Impedance spectra: circuits, relaxation times, consistency, and the laws of their noise."""
+"""Impedance spectra: circuits, relaxation times, consistency tests, and noise models."""
 
-from battprob.eis._relaxation_peaks import Peaks
-from battprob.eis.checks import KramersKronig, kramers_kronig
 from battprob.eis.circuit import Circuit
-from battprob.eis.compare import Comparison, compare, leave_one_out
+from battprob.eis.compare import compare, leave_one_out
+from battprob.eis.consistency import kramers_kronig
 from battprob.eis.converters import from_autoeis, from_boukamp, read_impedance_py
-from battprob.eis.coordinates import Coordinates
-from battprob.eis.drt import DRT, DRTPosterior
-from battprob.eis.elements import Element, Parameter, element
+from battprob.eis.drt import DRT
+from battprob.eis.elements import Parameter, element
 from battprob.eis.files import fit_spectra, spectra_of_files, write_table
-from battprob.eis.fit import Laplace
+from battprob.eis.laplace import Laplace
 from battprob.eis.likelihood import ComplexNormal, Magnitude, Phase, Polar, StudentT
 from battprob.eis.nuts import NUTS
-from battprob.eis.posterior import CircuitPosterior
 from battprob.eis.replicates import replicate_predictive, replicate_variance
 from battprob.eis.sequence import fit_sequence, smooth
-from battprob.eis.table import ParameterTable
 from battprob.eis.variance import (
     AgarwalOrazem,
     KnownVariance,
@@ -29,20 +25,12 @@ __all__ = [
     "NUTS",
     "AgarwalOrazem",
     "Circuit",
-    "CircuitPosterior",
-    "Comparison",
     "ComplexNormal",
-    "Coordinates",
-    "DRTPosterior",
-    "Element",
     "KnownVariance",
-    "KramersKronig",
     "Laplace",
     "Magnitude",
     "MagnitudePhase",
     "Parameter",
-    "ParameterTable",
-    "Peaks",
     "Phase",
     "Polar",
     "StudentT",

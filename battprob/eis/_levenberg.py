@@ -1,11 +1,20 @@
-r"""Damped Gauss-Newton (Levenberg-Marquardt), written to be vmapped over starts and spectra.
+r"""Levenberg-Marquardt minimisation with a profiled noise variance, for use under vmap.
 
-Minimises, over the unconstrained parameters z and with the noise level profiled out,
+Minimises over the unconstrained parameters z
 
     F(z) = (N/2) log Σ_i w_i (y_i - m_i(z))² + ½ Σ_j ((z_j - prior_j) / sd_j)²
 
-Every pass evaluates the model and its Jacobian **once**, at a trial point that is taken
-or drawn nearer, so that fits at different stages share passes.
+This is the negative log posterior with the noise variance σ² = RSS/N at its maximum for
+every z (the profiled likelihood). Every pass evaluates the model and its Jacobian **once**,
+at a trial point that is accepted or moved nearer. Under vmap, fits that accept and fits
+that reject then share passes.
+
+The code is our own because F is not a sum of squares. A library for nonlinear least squares
+must alternate between parameters and noise variance, and a general minimiser does not use
+the Jacobian. Measured with 64 spectra of 60 frequencies, 8 parameters and 5 starting values
+each, on one CPU thread: this file 0.15 s (19 passes, compiled in 3 s); BFGS of optimistix
+0.1.0 0.7 s (136 steps, compiled in 21 s); its Levenberg-Marquardt with three alternations
+14 s (60 steps, compiled in 34 s). All three reach the same minima.
 
 References:
     Marquardt, J. Soc. Indust. Appl. Math. 11 (1963) 431, doi:10.1137/0111030.
@@ -18,15 +27,22 @@ import jax
 import jax.numpy as jnp
 
 from battprob._typing import Array, Bool, Float, Int
-from battprob.eis._scales import Prior
+from battprob.eis._default_prior import Prior
 
 _LONGEST_STEP = 2.0  # a factor e² in a positive parameter
 _FIRST_DAMPING = 1e-2
-_MOST_DAMPING = 1e8
+_LARGEST_DAMPING = 1e8
 
 
-class Misfit(NamedTuple):
-    """A weighted least-squares problem; `model` answers values and slopes."""
+class Objective(NamedTuple):
+    """A weighted least-squares problem with a Gaussian prior.
+
+    Attributes:
+        model: z -> predictions [r] and their derivatives [p r].
+        target: observations, Re before Im.
+        weight: inverse relative variances of the observations.
+        prior: prior of z.
+    """
 
     model: Callable[
         [Float[Array, " p"]], tuple[Float[Array, " r"], Float[Array, "p r"]]
@@ -37,7 +53,7 @@ class Misfit(NamedTuple):
 
 
 class Point(NamedTuple):
-    """Misfit, slope and curvature at z, the noise level estimated there."""
+    """F, its negative gradient and its Gauss-Newton Hessian at z."""
 
     z: Float[Array, " p"]
     value: Float[Array, ""]
@@ -45,8 +61,8 @@ class Point(NamedTuple):
     curvature: Float[Array, "p p"]
 
 
-class Fit(NamedTuple):
-    """Where a fit ended."""
+class Minimum(NamedTuple):
+    """Result of a minimisation."""
 
     z: Float[Array, " p"]
     value: Float[Array, ""]
@@ -63,72 +79,84 @@ class _State(NamedTuple):
 
 
 def solve(matrix: Float[Array, "p p"], right: Float[Array, " p"]) -> Float[Array, " p"]:
-    """matrix⁻¹ right for a symmetric matrix scaled to a unit diagonal first."""
+    """matrix⁻¹ right for a positive definite matrix.
+
+    The diagonal is scaled to one first, because parameters of very different precision
+    would make the Cholesky factor inaccurate.
+    """
     scale = 1 / jnp.sqrt(jnp.diagonal(matrix))
     factor = jnp.linalg.cholesky(scale[:, None] * matrix * scale[None, :])
     return scale * jax.scipy.linalg.cho_solve((factor, True), scale * right)
 
 
 def levenberg(
-    misfit: Misfit,
+    objective: Objective,
     start: Float[Array, " p"],
     max_steps: int | Int[Array, ""],
     *,
     tolerance: float = 1e-5,
-) -> Fit:
-    """The minimum that `start` leads to, until the expected decrease is below tolerance."""
+) -> Minimum:
+    """Local minimum of F from `start`.
+
+    Args:
+        objective: what to minimise.
+        start: starting values on the unconstrained scale.
+        max_steps: largest number of evaluations.
+        tolerance: stop when the expected decrease of F is below this.
+    """
 
     def running(state):
         return ~state.done & (state.steps < max_steps)
 
     def step(state):
-        found = _evaluate(misfit, state.trial)
-        better = found.value < state.best.value
-        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), found, state.best)
+        trial = _evaluate(objective, state.trial)
+        better = trial.value < state.best.value
+        best = jax.tree.map(lambda a, b: jnp.where(better, a, b), trial, state.best)
         damping = jnp.where(better, 0.2 * state.damping, 5.0 * state.damping)
+        # Marquardt's scaling: damping relative to the diagonal of the Hessian.
         diagonal = jnp.diagonal(best.curvature)
         move = solve(best.curvature + damping * jnp.diag(diagonal), best.descent)
         longest = jnp.max(jnp.abs(move))
         move = move * jnp.minimum(1.0, _LONGEST_STEP / jnp.maximum(longest, 1e-30))
-        promised = 0.5 * jnp.dot(best.descent, move)
-        done = (better & (promised < tolerance)) | (damping > _MOST_DAMPING)
+        expected_decrease = 0.5 * jnp.dot(best.descent, move)
+        done = (better & (expected_decrease < tolerance)) | (damping > _LARGEST_DAMPING)
         return _State(
             best,
             best.z + move,
             damping,
-            done | ~jnp.isfinite(promised),
+            done | ~jnp.isfinite(expected_decrease),
             state.steps + 1,
         )
 
-    size = start.size
-    nowhere = Point(
+    # The first pass accepts the start, because its value is compared with infinity.
+    before = Point(
         start,
         jnp.asarray(jnp.inf, start.dtype),
         jnp.zeros_like(start),
-        jnp.eye(size, dtype=start.dtype),
+        jnp.eye(start.size, dtype=start.dtype),
     )
-    first = jnp.asarray(_FIRST_DAMPING / 0.2, start.dtype)
-    state = _State(nowhere, start, first, jnp.zeros((), bool), jnp.zeros((), int))
+    damping = jnp.asarray(_FIRST_DAMPING / 0.2, start.dtype)
+    state = _State(before, start, damping, jnp.zeros((), bool), jnp.zeros((), int))
     end = jax.lax.while_loop(running, step, state)
     converged = end.done & jnp.isfinite(end.best.value)
-    return Fit(end.best.z, end.best.value, converged, end.steps)
+    return Minimum(end.best.z, end.best.value, converged, end.steps)
 
 
-def _evaluate(misfit, z):
-    mean, slopes = misfit.model(z)
-    residual = misfit.target - mean
-    weighted = misfit.weight[None] * slopes
-    square = jnp.sum(misfit.weight * residual**2) + _floor(misfit)
+def _evaluate(objective, z):
+    mean, gradient = objective.model(z)
+    residual = objective.target - mean
+    weighted = objective.weight[None] * gradient
+    square = jnp.sum(objective.weight * residual**2) + _rounding(objective)
     variance = square / residual.size
-    away = (z - misfit.prior.mean) / misfit.prior.sd
-    value = 0.5 * residual.size * jnp.log(square) + 0.5 * jnp.sum(away**2)
-    descent = weighted @ residual / variance - away / misfit.prior.sd
-    curvature = weighted @ slopes.T / variance + jnp.diag(1 / misfit.prior.sd**2)
+    deviation = (z - objective.prior.mean) / objective.prior.sd
+    value = 0.5 * residual.size * jnp.log(square) + 0.5 * jnp.sum(deviation**2)
+    descent = weighted @ residual / variance - deviation / objective.prior.sd
+    curvature = weighted @ gradient.T / variance + jnp.diag(1 / objective.prior.sd**2)
     value = jnp.where(jnp.all(jnp.isfinite(curvature)), value, jnp.inf)
     return Point(z, value, descent, curvature)
 
 
-def _floor(misfit):
-    """What rounding leaves of a perfect fit: the log of the misfit stays finite."""
-    eps = jnp.finfo(misfit.target.dtype).eps
-    return (100 * eps) ** 2 * jnp.sum(misfit.weight * misfit.target**2)
+def _rounding(objective):
+    """Sum of squares due to rounding: log RSS of a perfect fit stays finite."""
+    eps = jnp.finfo(objective.target.dtype).eps
+    return (100 * eps) ** 2 * jnp.sum(objective.weight * objective.target**2)

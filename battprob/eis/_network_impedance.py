@@ -14,7 +14,7 @@ from battprob.eis.parser import Leaf, Node, Series, to_text
 def node_impedance(
     node: Node, values: Mapping[str, Array], omega: Float[Array, " f"]
 ) -> Complex[Array, " f"]:
-    """Impedance in Ohm of a part of a circuit.
+    """Impedance in ohm of a part of a circuit.
 
     Args:
         node: the part.

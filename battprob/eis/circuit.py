@@ -7,12 +7,13 @@ import equinox as eqx
 from battprob._errors import DataError
 from battprob._modules import require_parts
 from battprob._typing import Array, ArrayLike, Complex, PRNGKey
-from battprob.eis._problem import problem
 from battprob.eis.elements import Element
-from battprob.eis.fit import AbstractCircuitInference, Laplace
+from battprob.eis.inference import AbstractCircuitInference
+from battprob.eis.laplace import Laplace
 from battprob.eis.likelihood import AbstractLikelihood, ComplexNormal, Polar
 from battprob.eis.network import Network
 from battprob.eis.posterior import CircuitPosterior
+from battprob.eis.problem import checked_problem
 from battprob.eis.variance import AbstractVariance, MagnitudePhase, TwoComponent
 
 
@@ -27,7 +28,7 @@ class Circuit(eqx.Module):
         likelihood: what is recorded and the distribution of its errors; default
             `ComplexNormal()`. Use `StudentT()` if the spectra have outliers and `Polar()`
             for lock-in instruments; with `Magnitude()` or `Phase()`, `fit` takes |Z| in
-            Ohm or phases in rad in place of impedances.
+            ohm or phases in rad in place of impedances.
         inference: default `Laplace()`; `NUTS()` samples the posterior.
 
     Raises:
@@ -88,7 +89,7 @@ class Circuit(eqx.Module):
         parameters: Mapping[str, float] | ArrayLike,
         frequency_hz: ArrayLike,
     ) -> Complex[Array, " f"]:
-        """Impedance in Ohm at the frequencies, without noise.
+        """Impedance in ohm at the frequencies, without noise.
 
         Args:
             parameters: values of the free parameters, by name or in the order of
@@ -112,7 +113,7 @@ class Circuit(eqx.Module):
 
         Args:
             frequency_hz: positive frequencies in Hz, in any order, shape [f].
-            impedance_ohm: complex impedances in Ohm, Im Z negative where capacitive;
+            impedance_ohm: complex impedances in ohm, Im Z negative where capacitive;
                 shape [f] or [spectra f].
             key: PRNG key (`jax.random.key(seed)`), for starting values and draws.
             guess: starting values to try in addition to those found from the data, for
@@ -122,7 +123,7 @@ class Circuit(eqx.Module):
             DataError: the arrays are not spectra (the message names the index).
             FitError: no starting values of a spectrum led to a finite misfit.
         """
-        task = problem(
+        problem = checked_problem(
             self.network,
             frequency_hz,
             impedance_ohm,
@@ -130,4 +131,4 @@ class Circuit(eqx.Module):
             self.likelihood,
             guess,
         )
-        return self.inference.run(task, key=key)
+        return self.inference.run(problem, key=key)

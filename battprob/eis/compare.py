@@ -1,4 +1,4 @@
-"""Which circuit? Log evidence and leave-one-frequency-out scores, side by side."""
+"""Comparison of circuits by log evidence and leave-one-frequency-out scores."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,14 +14,15 @@ from tqdm import tqdm
 from battprob._errors import DataError
 from battprob._numerics.psis import smoothed_log_weights
 from battprob._typing import Array, ArrayLike, Float, PRNGKey
-from battprob.eis._nodes import draws_with_noise
-from battprob.eis._scales import to_values
+from battprob.eis._gaussian_mixture import widened_draws
+from battprob.eis._unconstrained import to_values
 from battprob.eis.circuit import Circuit
 from battprob.eis.posterior import CircuitPosterior
 from battprob.eis.variance import relative_variance
 
 _DRAWS = 1000
-_BROADER = 1.5  # leaving a frequency out widens the posterior; draws must reach there
+# Without one frequency the posterior is wider; the draws must cover its tails.
+_WIDENING = 1.5
 
 SHORT_LIST = (
     "R0-p(R1,CPE1)",
@@ -36,17 +37,17 @@ SHORT_LIST = (
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """Circuits in the order given, and what speaks for each.
+    """Candidate circuits in the given order, with their fits and scores.
 
     Arrays have the circuits on their last axis, the spectra of a batch before it.
 
     Attributes:
-        circuits: their strings.
-        posteriors: their fits.
-        log_evidence: log marginal likelihood (Laplace).
-        probability: posterior probabilities, the circuits being equally likely before.
-        loo: expected log density of a frequency left out, summed over frequencies.
-        loo_k: largest Pareto shape; above 0.7 that sum is not to be trusted.
+        circuits: texts of the circuits.
+        posteriors: fits of the circuits.
+        log_evidence: log marginal likelihoods (Laplace approximation).
+        probability: posterior probabilities of the circuits for equal prior ones.
+        loo: log predictive density of each frequency left out, summed over frequencies.
+        loo_k: largest Pareto shape k; above 0.7 `loo` is unreliable.
     """
 
     circuits: tuple[str, ...]
@@ -58,7 +59,7 @@ class Comparison:
 
     @property
     def best(self) -> CircuitPosterior:
-        """The fit of the circuit of most evidence, summed over a batch."""
+        """The fit of the circuit with the highest evidence, summed over a batch."""
         total = np.asarray(self.log_evidence).reshape(-1, len(self.circuits)).sum(0)
         return self.posteriors[int(np.argmax(total))]
 
@@ -84,17 +85,19 @@ def compare(
     *,
     key: PRNGKey,
 ) -> Comparison:
-    """Fit candidate circuits to the same spectra, and weigh them.
+    """Fit candidate circuits to the same spectra and compare them.
 
     Args:
-        circuits: candidates; None for a short list that grows from one ZARC to three,
-            with and without a diffusion tail.
-        frequency_hz: positive, in Hz, shape [f].
-        impedance_ohm: complex, in Ohm, [f] or [spectra f].
+        circuits: candidates, each with its own noise model, likelihood and inference; a
+            text stands for `Circuit(text)`. None for `SHORT_LIST`, from one ZARC element
+            to three, with and without diffusion.
+        frequency_hz: positive frequencies in Hz, shape [f].
+        impedance_ohm: complex impedances in ohm, shape [f] or [spectra f].
         key: PRNG key.
 
     Raises:
         DataError: no candidate, or the arrays are not spectra.
+        FitError: the fit of a candidate failed.
 
     References:
         MacKay, Neural Computation 4 (1992) 415, doi:10.1162/neco.1992.4.3.415;
@@ -103,7 +106,9 @@ def compare(
     """
     candidates = SHORT_LIST if circuits is None else tuple(circuits)
     if not candidates:
-        raise DataError("compare needs a circuit or more; None takes the short list")
+        raise DataError(
+            "compare needs at least one circuit; pass None for the short list"
+        )
     parsed = [c if isinstance(c, Circuit) else Circuit(c) for c in candidates]
     posteriors, scores = [], []
     for circuit in tqdm(parsed, unit="circuit", disable=None):
@@ -129,10 +134,16 @@ def leave_one_out(
     *,
     key: PRNGKey,
 ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
-    """Sum over frequencies of log p(Z_f | the others), and the largest Pareto shape.
+    """Sum over frequencies of log p(Z_f | the others), and the largest Pareto shape k.
 
-    Pareto-smoothed importance sampling; the weights also turn the posterior's Gaussian
-    draws into draws of the exact one.
+    By Pareto-smoothed importance sampling. The weights also correct the difference between
+    the Gaussian approximation of the posterior and the exact posterior.
+
+    Args:
+        posterior: fit of the spectra.
+        frequency_hz: frequencies in Hz, shape [f].
+        impedance_ohm: complex impedances in ohm, shape [f] or [spectra f].
+        key: PRNG key.
     """
     real = jnp.result_type(float)
     impedance = jnp.atleast_2d(jnp.asarray(impedance_ohm))
@@ -145,28 +156,33 @@ def leave_one_out(
 def _leave_one_out(posterior, frequency, impedance, key):
     keys = jax.random.split(key, len(impedance))
     one = partial(_loo_one, posterior, frequency)
-    return jax.lax.map(lambda row: one(*row), (posterior.nodes, impedance, keys))
+    return jax.lax.map(lambda row: one(*row), (posterior.mixture, impedance, keys))
 
 
-def _loo_one(posterior, frequency, nodes, impedance, key):
-    draws = draws_with_noise(nodes, key, _DRAWS, broader=_BROADER)
+def _loo_one(posterior, frequency, mixture, impedance, key):
+    draws = widened_draws(mixture, key, _DRAWS, factor=_WIDENING)
     parameters = tuple(posterior.network.free_parameters.values())
 
-    def log_likelihood(z, shape, level):
+    def log_likelihood(z, logits, variance_scale):
         mean = posterior.network.evaluate(
             to_values(z, parameters), 2 * jnp.pi * frequency
         )
-        h = relative_variance(posterior.noise, shape, mean, frequency)
-        return posterior.likelihood.log_prob(impedance, mean, level * h)
+        h = relative_variance(posterior.noise, logits, mean, frequency)
+        return posterior.likelihood.log_prob(impedance, mean, variance_scale * h)
 
     def log_prior(z):
-        return -0.5 * jnp.sum(((z - nodes.prior_mean) / nodes.prior_sd) ** 2)
+        return -0.5 * jnp.sum(((z - mixture.prior_mean) / mixture.prior_sd) ** 2)
 
-    pointwise = jax.vmap(log_likelihood)(draws.z, draws.shape, draws.level)
-    at_centre = jax.vmap(log_likelihood)(draws.centre, draws.shape, draws.level)
-    exact = (pointwise - at_centre).sum(1)
-    exact = exact + jax.vmap(log_prior)(draws.z) - jax.vmap(log_prior)(draws.centre)
-    ratio = exact + draws.half_square
-    log_weight, k = jax.vmap(lambda own: smoothed_log_weights(ratio - own))(pointwise.T)
+    noise = draws.logits, draws.variance_scale
+    pointwise = jax.vmap(log_likelihood)(draws.z, *noise)
+    at_centre = jax.vmap(log_likelihood)(draws.centre, *noise)
+    # Log ratio of the exact posterior to the Gaussian from which z was drawn.
+    log_ratio = (pointwise - at_centre).sum(1)
+    log_ratio = log_ratio + jax.vmap(log_prior)(draws.z)
+    log_ratio = log_ratio - jax.vmap(log_prior)(draws.centre)
+    log_ratio = log_ratio + draws.half_square
+    log_weight, k = jax.vmap(
+        lambda left_out: smoothed_log_weights(log_ratio - left_out)
+    )(pointwise.T)
     score = logsumexp(log_weight + pointwise.T, axis=1)
     return score.sum(), k.max()

@@ -1,4 +1,4 @@
-"""Other programs' circuit notations and files, turned into ours."""
+"""Circuit notations and files of other programs, converted to this package's."""
 
 import json
 import os
@@ -13,14 +13,14 @@ _AUTOEIS = {"P": "CPE"}
 
 
 def from_boukamp(text: str) -> str:
-    """Our string of a Boukamp circuit description code such as "R(RQ)(R(C[RW]))".
+    """Text of a circuit given in Boukamp's description code, such as "R(RQ)(R(C[RW]))".
 
-    Brackets alternate between parallel and series, the outermost being parallel; square
-    ones are series wherever they stand. O is the finite-length (short) and T the
-    finite-space (open) diffusion.
+    Brackets alternate between parallel and series, the outermost being parallel. Square
+    brackets are always series. O is finite-length (short) and T finite-space (open)
+    diffusion.
 
     Raises:
-        DataError: a symbol that is not of the code, or brackets that do not match.
+        DataError: a symbol that is not part of the code, or brackets that do not match.
 
     Example:
         >>> from_boukamp("R(RQ)(C[RW])")
@@ -34,47 +34,49 @@ def from_boukamp(text: str) -> str:
     return _boukamp_group(symbols, 0, "", counts)[0]
 
 
-def _boukamp_group(symbols, at, closing, counts, *, parallel=False):
-    """Items from `at` to the bracket `closing` (none: to the end), and where that is."""
+def _boukamp_group(symbols, position, closing, counts, *, parallel=False):
+    """Text of the symbols up to the bracket `closing` ("": the end), and its position."""
     items = []
-    while at < len(symbols) and symbols[at] not in ")]":
-        if symbols[at] in "([":
-            within = symbols[at] == "(" and not parallel
-            end = ")" if symbols[at] == "(" else "]"
-            item, at = _boukamp_group(symbols, at + 1, end, counts, parallel=within)
+    while position < len(symbols) and symbols[position] not in ")]":
+        if symbols[position] in "([":
+            inner = symbols[position] == "(" and not parallel
+            end = ")" if symbols[position] == "(" else "]"
+            item, position = _boukamp_group(
+                symbols, position + 1, end, counts, parallel=inner
+            )
             items.append(item)
         else:
-            items.append(_numbered(_boukamp_name(symbols, at), counts))
-        at += 1
-    if symbols[at : at + 1] != closing:
-        found = symbols[at : at + 1] or "the end"
+            items.append(_numbered(_boukamp_name(symbols, position), counts))
+        position += 1
+    if symbols[position : position + 1] != closing:
+        found = symbols[position : position + 1] or "the end"
         expected = closing or "the end"
         raise DataError(f"expected {expected}, found {found}, in the code {symbols!r}")
     if not items:
         raise DataError(f"empty brackets in the circuit code {symbols!r}")
     if parallel and len(items) > 1:
-        return f"p({','.join(items)})", at
-    return "-".join(items), at
+        return f"p({','.join(items)})", position
+    return "-".join(items), position
 
 
-def _boukamp_name(symbols, at):
-    name = _BOUKAMP.get(symbols[at], symbols[at])
+def _boukamp_name(symbols, position):
+    name = _BOUKAMP.get(symbols[position], symbols[position])
     if name not in {"R", "C", "L", *_BOUKAMP.values()}:
         raise DataError(
-            f"no element {symbols[at]!r} (character {at + 1}) in Boukamp's code "
-            f"{symbols!r}: known are R C L Q W O T G"
+            f"no element {symbols[position]!r} (character {position + 1}) in Boukamp's "
+            f"code {symbols!r}: expected one of R C L Q W O T G"
         )
     return name
 
 
 def _numbered(name, counts):
-    """R0 R1 R2 ..., the others from 1: the series resistance comes first and alone."""
+    """The next number: R from 0, because the series resistance is R0; others from 1."""
     counts[name] += 1
     return f"{name}{counts[name] - (name == 'R')}"
 
 
 def from_autoeis(text: str) -> str:
-    """Our string of an AutoEIS circuit such as "R0-[R1,P2]".
+    """Text of a circuit given in AutoEIS's notation, such as "R0-[R1,P2]".
 
     Example:
         >>> from_autoeis("R0-[R1,P2-L3]")
@@ -85,26 +87,29 @@ def from_autoeis(text: str) -> str:
 
 
 def read_impedance_py(path: str | os.PathLike) -> tuple[Circuit, dict[str, float]]:
-    """The circuit in a JSON file that impedance.py saved, and its parameters by name.
+    """Read a circuit that impedance.py saved as JSON, and its parameters by name.
 
-    The parameters are the fitted ones, or the initial guess of a circuit not yet
-    fitted; hand them to `Circuit.fit(..., guess=...)`.
+    Returns:
+        the circuit, and its fitted parameters, or the initial guess if it is not fitted;
+        pass them to `Circuit.fit(..., guess=...)`.
 
     Raises:
-        DataError: the file is not such a file, or their number does not fit the circuit.
+        DataError: the file is not of this kind, or the number of parameters does not
+            match the circuit.
     """
     with open(path, encoding="utf-8") as file:
         saved = json.load(file)
     missing = {"Circuit String", "Constants", "Initial Guess"} - set(saved)
     if missing:
         raise DataError(
-            f"{path} is not a circuit saved by impedance.py: no {sorted(missing)}"
+            f"{path} is not a circuit saved by impedance.py: entries {sorted(missing)} "
+            "are missing"
         )
     circuit = Circuit(saved["Circuit String"], constants=saved["Constants"])
     values = saved["Parameters"] if saved.get("Fit") else saved["Initial Guess"]
     if len(values) not in (0, len(circuit.names)):
         raise DataError(
-            f"{path} holds {len(values)} parameters, but {circuit} has "
-            f"{len(circuit.names)} free ones: {circuit.names}"
+            f"{path} has {len(values)} parameters, but {circuit} has "
+            f"{len(circuit.names)} free parameters {circuit.names}"
         )
     return circuit, dict(zip(circuit.names, map(float, values), strict=False))

@@ -1,4 +1,4 @@
-"""What a fit says of a spectrum as features for a model, with the errors they share."""
+"""`Coordinates`: numbers that describe a spectrum, with the covariance of their errors."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,12 @@ from battprob._typing import Array, Float
 
 
 class Coordinates(NamedTuple):
-    """Numbers that describe a spectrum, about Gaussian, on their unconstrained scale.
+    """Unconstrained quantities that describe a spectrum, about Gaussian, as features.
 
     Attributes:
-        names: of the numbers.
-        mean: features, such as `features.fit_first_order` takes.
-        covariance: of these, for they are known together rather than each.
+        names: names of the quantities.
+        mean: their posterior means, to be used with `features.fit_first_order`.
+        covariance: their posterior covariance: their errors are not independent.
     """
 
     names: tuple[str, ...]

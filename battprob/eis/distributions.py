@@ -1,4 +1,4 @@
-"""The laws of `battprob.eis.laws` as NumPyro distributions, for models of one's own.
+"""The densities of `battprob.eis.densities` as NumPyro distributions, for your own models.
 
 A complex number is an event of two reals (Re, Im), as everywhere in `battprob`.
 """
@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 from numpyro.distributions import Distribution, constraints
 
-from battprob.eis import laws
+from battprob.eis import densities
 
 
 class _Complex(Distribution):
-    """A law of one complex number: events (Re, Im) around `mean`, two scales at most."""
+    """Distribution of a complex number: events (Re, Im), a mean and at most two scales."""
 
     support = constraints.real_vector
 
@@ -45,38 +45,38 @@ class _Complex(Distribution):
 
 
 class ComplexGaussian(_Complex):
-    """`laws.complex_gaussian`: ComplexGaussian(mean_ohm, sigma_ohm).
+    """`densities.complex_gaussian`: ComplexGaussian(mean_ohm, sigma_ohm).
 
     Example:
-        >>> law = ComplexGaussian(jnp.array([1.0 - 1.0j]), jnp.array(0.1))
-        >>> law.sample(jax.random.key(0), (3,)).shape
+        >>> distribution = ComplexGaussian(jnp.array([1.0 - 1.0j]), jnp.array(0.1))
+        >>> distribution.sample(jax.random.key(0), (3,)).shape
         (3, 1, 2)
     """
 
-    _density = staticmethod(laws.complex_gaussian)
-    _sampler = staticmethod(laws.sample_complex_gaussian)
+    _density = staticmethod(densities.complex_gaussian)
+    _sampler = staticmethod(densities.sample_complex_gaussian)
 
 
 class PolarGaussian(_Complex):
-    """`laws.polar_gaussian`: PolarGaussian(mean_ohm, sigma_magnitude_ohm, sigma_rad)."""
+    """`densities.polar_gaussian`: PolarGaussian(mean_ohm, sigma_magnitude_ohm, sigma_rad)."""
 
-    _density = staticmethod(laws.polar_gaussian)
-    _sampler = staticmethod(laws.sample_polar_gaussian)
+    _density = staticmethod(densities.polar_gaussian)
+    _sampler = staticmethod(densities.sample_polar_gaussian)
 
 
 class CircularStudentT(_Complex):
-    """`laws.circular_student_t`: CircularStudentT(mean_ohm, sigma_ohm, dof)."""
+    """`densities.circular_student_t`: CircularStudentT(mean_ohm, sigma_ohm, dof)."""
 
-    _density = staticmethod(laws.circular_student_t)
-    _sampler = staticmethod(laws.sample_circular_student_t)
+    _density = staticmethod(densities.circular_student_t)
+    _sampler = staticmethod(densities.sample_circular_student_t)
 
 
 class Rician(Distribution):
-    """`laws.rician_magnitude`: a magnitude recorded alone.
+    """`densities.rician_magnitude`: a magnitude recorded without its phase.
 
     Args:
-        mean_magnitude: |μ|, in Ohm.
-        sigma: standard deviation of each of Re and Im, in Ohm.
+        mean_magnitude: |μ| in ohm.
+        sigma: standard deviation of each of Re and Im, in ohm.
     """
 
     support = constraints.positive
@@ -87,7 +87,7 @@ class Rician(Distribution):
 
     def log_prob(self, value, intermediates=None):
         del intermediates
-        return laws.rician_magnitude(
+        return densities.rician_magnitude(
             *jnp.broadcast_arrays(value, self.mean_magnitude, self.sigma)
         )
 
@@ -95,15 +95,15 @@ class Rician(Distribution):
         shape = (*sample_shape, *self.batch_shape)
         mean = jnp.broadcast_to(self.mean_magnitude, shape)
         mean = jax.lax.complex(mean, jnp.zeros_like(mean))
-        return jnp.abs(laws.sample_complex_gaussian(mean, self.sigma, key=key))
+        return jnp.abs(densities.sample_complex_gaussian(mean, self.sigma, key=key))
 
 
 class PhaseDistribution(Distribution):
-    """`laws.phase`: a phase recorded alone.
+    """`densities.phase`: a phase recorded without its magnitude.
 
     Args:
-        mean_phase: phase of μ, in rad.
-        kappa: |μ|/σ.
+        mean_phase: phase of μ in rad.
+        kappa: |μ|/σ, the signal-to-noise ratio.
     """
 
     support = constraints.circular
@@ -114,15 +114,17 @@ class PhaseDistribution(Distribution):
 
     def log_prob(self, value, intermediates=None):
         del intermediates
-        return laws.phase(*jnp.broadcast_arrays(value - self.mean_phase, self.kappa))
+        return densities.phase(
+            *jnp.broadcast_arrays(value - self.mean_phase, self.kappa)
+        )
 
     def sample(self, key, sample_shape=()):
         shape = (*sample_shape, *self.batch_shape)
         mean = jnp.broadcast_to(self.kappa, shape)
         mean = jax.lax.complex(mean, jnp.zeros_like(mean))
-        around = jnp.angle(laws.sample_complex_gaussian(mean, jnp.ones(()), key=key))
-        turned = self.mean_phase + around
-        return jnp.arctan2(jnp.sin(turned), jnp.cos(turned))
+        drawn = densities.sample_complex_gaussian(mean, jnp.ones(()), key=key)
+        phase = self.mean_phase + jnp.angle(drawn)
+        return jnp.arctan2(jnp.sin(phase), jnp.cos(phase))
 
 
 def _broadcast(*arrays):

@@ -1,10 +1,11 @@
-r"""Distributions of relaxation times: non-negative, with bands that cover.
+r"""`DRT`: distributions of relaxation times, non-negative, with calibrated intervals.
 
     Z(ω) = R∞ + jωL + ∫ γ(ln τ) / (1 + jωτ) d ln τ + noise
 
-The prior of log γ is in `_relaxation`, the law of the noise is that of circuits, and both
-are averaged over: nothing is left to choose. A spectrum that rises beyond its lowest
-frequency (diffusion, a blocking electrode) puts γ beyond the band's end.
+The prior of log γ is defined in `_drt_prior`; the noise model is that of circuits. Both are
+averaged over, so that no regularisation parameter needs to be chosen. If |Z| still rises at
+the lowest frequency (diffusion, a blocking electrode), γ continues beyond the end of the
+band.
 """
 
 import os
@@ -17,16 +18,21 @@ import numpy as np
 
 from battprob._errors import DataError, FitError, PrecisionWarning
 from battprob._files.serialise import save
-from battprob._modules import replace
+from battprob._modules import replace, require_parts
 from battprob._padding import bucket, pad_rows
 from battprob._typing import ArrayLike, PRNGKey
-from battprob.eis._problem import checked, to_jax
-from battprob.eis._relaxation import Grid, grid, hinges, seen
-from battprob.eis._relaxation_draws import RelaxationDraws, draws
-from battprob.eis._relaxation_mode import modes
-from battprob.eis._relaxation_peaks import Peaks, peaks
+from battprob.eis._drt_draws import DRTDraws, draws
+from battprob.eis._drt_mode import modes
+from battprob.eis._drt_peaks import Peaks, find_peaks
+from battprob.eis._drt_prior import (
+    TauGrid,
+    corner_functions,
+    rotated_spectrum,
+    tau_grid,
+)
 from battprob.eis.coordinates import Coordinates
 from battprob.eis.likelihood import AbstractLikelihood, ComplexNormal, Polar, StudentT
+from battprob.eis.problem import checked_spectra, to_jax
 from battprob.eis.variance import (
     AbstractVariance,
     MagnitudePhase,
@@ -37,32 +43,33 @@ from battprob.inference.report import FitReport, stopwatch
 from battprob.predictive import Predictive
 from battprob.transforms import Log
 
-_FEWEST = 5
-_AT_ONCE = 8
+_FEWEST = 5  # frequencies
+_CHUNK = 8
 _DRAWS = 64
-_BANDWIDTH = 0.4  # of the draws' sd: Silverman's rule for as many
+_BANDWIDTH = 0.4  # of the sd of the draws: Silverman's rule for 64 draws
 
 
 class DRT(eqx.Module):
-    """A distribution of relaxation times, to be fitted to spectra.
+    """A distribution of relaxation times, to be fitted to impedance spectra.
 
     Args:
-        noise: how the variance goes over frequency; default `TwoComponent()`, and
-            `MagnitudePhase()` for `Polar()`.
-        likelihood: the law of the errors of Re and Im; default `ComplexNormal()`.
-            `StudentT()` for wild points, `Polar()` for lock-in instruments.
+        noise: model of the variance over frequency; default `TwoComponent()`, and
+            `MagnitudePhase()` with `Polar()`.
+        likelihood: distribution of the errors of Re and Im; default `ComplexNormal()`.
+            Use `StudentT()` if the spectra have outliers and `Polar()` for lock-in
+            instruments.
 
     Raises:
-        DataError: `Magnitude()` or `Phase()`, or a noise that does not go with the
-            likelihood.
+        DataError: `Magnitude()` or `Phase()`, or a noise model that does not belong to
+            the likelihood.
 
     Example:
         >>> frequency_hz = np.logspace(-1, 3, 9)
         >>> impedance_ohm = 1 + 2 / (1 + 0.2j * np.pi * frequency_hz)
-        >>> found = DRT().fit(  # doctest: +SKIP
+        >>> posterior = DRT().fit(  # doctest: +SKIP
         ...     frequency_hz, impedance_ohm, key=jax.random.key(0)
         ... )
-        >>> low, high = found.predict([0.01, 0.1, 1.0]).interval(0.9)  # doctest: +SKIP
+        >>> low, high = posterior.predict([0.01, 0.1, 1.0]).interval(0.9)  # doctest: +SKIP
     """
 
     noise: AbstractVariance
@@ -77,13 +84,17 @@ class DRT(eqx.Module):
         usual = MagnitudePhase() if polar else TwoComponent()
         self.noise = usual if noise is None else noise
         self.likelihood = ComplexNormal() if likelihood is None else likelihood
+
+    def __check_init__(self):
+        require_parts(self)
         if not isinstance(self.likelihood, ComplexNormal | StudentT | Polar):
             raise DataError(
-                f"relaxation times need Re and Im together, not {self.likelihood}: what "
-                "is left of Z alone is not linear in γ; fit a Circuit to it"
+                f"a distribution of relaxation times needs Re and Im together; got "
+                f"likelihood={type(self.likelihood).__name__}(): fit a Circuit instead"
             )
+        polar = isinstance(self.likelihood, Polar)
         if isinstance(self.noise, MagnitudePhase) and not polar:
-            raise DataError("MagnitudePhase() is the noise of likelihood=Polar()")
+            raise DataError("MagnitudePhase() is the noise model of likelihood=Polar()")
 
     def fit(
         self, frequency_hz: ArrayLike, impedance_ohm: ArrayLike, *, key: PRNGKey
@@ -91,14 +102,14 @@ class DRT(eqx.Module):
         """Posterior of γ, R∞ and inductance for one spectrum, or for each of a batch.
 
         Args:
-            frequency_hz: positive, in Hz, in any order, shape [f].
-            impedance_ohm: complex, in Ohm, shape [f] or [spectra f].
+            frequency_hz: positive frequencies in Hz, in any order, shape [f].
+            impedance_ohm: complex impedances in ohm, shape [f] or [spectra f].
             key: PRNG key.
 
         Raises:
             DataError: fewer than five different frequencies, shapes that do not agree,
-                values not finite, frequencies not positive.
-            FitError: no distribution was found.
+                values that are not finite, or frequencies that are not positive.
+            FitError: the fit of a spectrum gave values that are not finite.
         """
         frequency, impedance = _checked(frequency_hz, impedance_ohm)
         order = np.argsort(frequency)
@@ -106,50 +117,42 @@ class DRT(eqx.Module):
         batch = to_jax(np.atleast_2d(impedance)[:, order], real)
         if jnp.finfo(real).bits < 64:
             warnings.warn(
-                "relaxation times are fitted in float32, which blurs them: call "
+                "relaxation times are fitted in float32, which broadens the peaks: call "
                 "battprob.enable_x64() first",
                 PrecisionWarning,
                 stacklevel=2,
             )
-        places = grid(frequency)
+        grid = tau_grid(frequency)
         with stopwatch() as watch:
-            found = _fit_batch(self, places, jnp.asarray(frequency, real), batch, key)
-            line = np.asarray(jax.block_until_ready(found.line))
-        finite = np.array([bool(np.all(np.isfinite(own))) for own in line])
-        report = FitReport(
-            converged=bool(finite.all()),
-            message=f"{len(finite)} spectra",
-            seconds_compile=watch.compile,
-            seconds_run=watch.run,
-        )
-        if not finite.all():
-            lost = np.flatnonzero(~finite)[0]
-            raise FitError(
-                f"no distribution of relaxation times found for spectrum {lost}", report
-            )
+            drawn = _fit_batch(self, grid, jnp.asarray(frequency, real), batch, key)
+            coefficients = np.asarray(jax.block_until_ready(drawn.coefficients))
+        report = _report(coefficients, watch)
         band = tuple((1 / (2 * np.pi * frequency[[-1, 0]])).tolist())
         single = impedance.ndim == 1
         return DRTPosterior(
-            self.noise, self.likelihood, places, found, band, report, single
+            self.noise, self.likelihood, grid, drawn, band, report, single
         )
 
 
 class DRTPosterior(eqx.Module):
-    """Posterior of a distribution of relaxation times given a spectrum, or a batch [n].
+    """Posterior of a distribution of relaxation times for a spectrum, or for a batch [n].
 
-    Made by `DRT.fit`. For a single spectrum no answer has the axis n.
+    Made by `DRT.fit`. For a single spectrum no result has the axis n.
 
     Attributes:
-        noise: the law of the variance over frequency.
-        likelihood: the law of what was recorded.
-        band_s: shortest and longest 1/ω that was measured; beyond, the prior speaks.
+        noise: model of the variance over frequency.
+        likelihood: distribution of the errors.
+        grid: knots of log γ, and quadrature nodes over ln τ.
+        draws: posterior draws.
+        band_s: shortest and longest measured 1/ω in s; beyond, only the prior determines
+            γ.
         report: how the fit went.
     """
 
     noise: AbstractVariance
     likelihood: AbstractLikelihood
-    grid: Grid
-    draws: RelaxationDraws
+    grid: TauGrid
+    draws: DRTDraws
     band_s: tuple[float, float] = eqx.field(static=True)
     report: FitReport = eqx.field(static=True)
     single: bool = eqx.field(static=True)
@@ -157,45 +160,49 @@ class DRTPosterior(eqx.Module):
     def __getitem__(self, row: int) -> "DRTPosterior":
         """The posterior of one spectrum of a batch."""
         if self.single:
-            raise DataError("this posterior is of one spectrum: it has no rows")
-        own = jax.tree.map(lambda leaf: leaf[row][None], self.draws)
-        return replace(self, draws=own, single=True)
+            raise DataError("this is the posterior of one spectrum: it has no rows")
+        drawn = jax.tree.map(lambda leaf: leaf[row][None], self.draws)
+        return replace(self, draws=drawn, single=True)
 
     def predict(self, tau_s: ArrayLike) -> Predictive:
-        """Predictive of γ(ln τ) in Ohm, [t] or [n t]; all its variance is epistemic.
+        """Predictive of γ(ln τ) in ohm, shape [t] or [n t]; its variance is epistemic.
 
         Args:
-            tau_s: relaxation times, positive, in s.
+            tau_s: positive relaxation times in s, shape [t].
 
         Raises:
-            DataError: the times are no list of positive numbers.
+            DataError: `tau_s` is not a list of positive numbers.
         """
-        return Predictive(*self._mixture(_log_gamma(self, self._place(tau_s))), Log())
+        log_gamma = _log_gamma(self, self._log_tau(tau_s))
+        return Predictive(*self._smoothed_mixture(log_gamma), Log())
 
     def coordinates(self, tau_s: ArrayLike) -> Coordinates:
-        """log γ at some times as features, with the covariance of its draws.
+        """log γ at some relaxation times as features, with the covariance of its draws.
 
         Args:
-            tau_s: relaxation times, positive, in s.
+            tau_s: positive relaxation times in s, shape [t].
+
+        Raises:
+            DataError: `tau_s` is not a list of positive numbers.
         """
-        place = self._place(tau_s)
-        f = _log_gamma(self, place)
-        away = f - f.mean(1, keepdims=True)
-        covariance = jnp.einsum("nst,nsu->ntu", away, away) / (f.shape[1] - 1)
-        names = tuple(f"log_gamma_{tau:.3g}s" for tau in np.exp(np.asarray(place)))
+        log_tau = self._log_tau(tau_s)
+        f = _log_gamma(self, log_tau)
+        deviation = f - f.mean(1, keepdims=True)
+        covariance = jnp.einsum("nst,nsu->ntu", deviation, deviation) / (f.shape[1] - 1)
+        names = tuple(f"log_gamma_{tau:.3g}s" for tau in np.exp(np.asarray(log_tau)))
         if self.single:
             return Coordinates(names, f.mean(1)[0], covariance[0])
         return Coordinates(names, f.mean(1), covariance)
 
     def impedance(self, frequency_hz: ArrayLike) -> Predictive:
-        """Predictive of a new measurement of (Re, Im) in Ohm, [f 2] or [n f 2].
+        """Predictive of a new measurement of (Re, Im) in ohm, shape [f 2] or [n f 2].
 
         Args:
-            frequency_hz: positive, in Hz, in any order.
+            frequency_hz: positive frequencies in Hz, in any order.
         """
         frequency = jnp.asarray(frequency_hz, jnp.result_type(float))
         mean, noise = _spectra(self, frequency)
-        mean, _, function, weight = self._mixture(mean)
+        mean, _, function, weight = self._smoothed_mixture(mean)
         noise = jnp.moveaxis(noise, 1, 0)[:, None]
         return Predictive(
             mean, noise[:, :, 0] if self.single else noise, function, weight
@@ -203,20 +210,21 @@ class DRTPosterior(eqx.Module):
 
     @property
     def r_inf_ohm(self) -> Predictive:
-        """R∞, the resistance at infinite frequency, in Ohm."""
-        return Predictive(*self._mixture(self.draws.series_ohm))
+        """R∞, the resistance at infinite frequency, in ohm."""
+        return Predictive(*self._smoothed_mixture(self.draws.series_ohm))
 
     @property
     def inductance_h(self) -> Predictive:
-        """Inductance in series, in H; about nought where there is none."""
-        return Predictive(*self._mixture(self.draws.inductance_h))
+        """Inductance in series in H; about zero if the spectrum has none."""
+        return Predictive(*self._smoothed_mixture(self.draws.inductance_h))
 
     def peaks(self) -> Peaks | list[Peaks]:
         """Peaks inside the band, of the spectrum or of each of the batch."""
         low, high = np.log(self.band_s)
         x = np.linspace(low, high, round((high - low) / 0.1) + 1)
-        f = np.asarray(_log_gamma(self, jnp.asarray(x, self.draws.line.dtype)))
-        found = [peaks(x, own) for own in f]
+        dtype = self.draws.coefficients.dtype
+        f = np.asarray(_log_gamma(self, jnp.asarray(x, dtype)))
+        found = [find_peaks(x, row) for row in f]
         return found[0] if self.single else found
 
     def save(self, path: str | os.PathLike) -> None:
@@ -227,100 +235,126 @@ class DRTPosterior(eqx.Module):
         """
         save(self, path)
 
-    def _place(self, tau_s):
+    def _log_tau(self, tau_s):
         tau = np.asarray(tau_s, float)
         if tau.ndim != 1 or not np.all(tau > 0):
             raise DataError("tau_s must be a list of positive times in s")
-        return jnp.asarray(np.log(tau), self.draws.line.dtype)
+        return jnp.asarray(np.log(tau), self.draws.coefficients.dtype)
 
-    def _mixture(self, drawn):
-        """Fields of a Predictive from draws [n s *b], smoothed by a kernel.
+    def _smoothed_mixture(self, drawn):
+        """Fields of a Predictive from draws [n s *b], by a kernel density estimate.
 
-        The draws move towards their mean by what the kernel adds to their variance.
+        The draws are moved towards their mean, so that the variance of the kernel does
+        not add to theirs.
         """
-        spread = _BANDWIDTH**2 * jnp.var(drawn, axis=1, keepdims=True)
-        middle = jnp.mean(drawn, axis=1, keepdims=True)
-        drawn = middle + (1 - _BANDWIDTH**2) ** 0.5 * (drawn - middle)
+        variance = _BANDWIDTH**2 * jnp.var(drawn, axis=1, keepdims=True)
+        mean = jnp.mean(drawn, axis=1, keepdims=True)
+        drawn = mean + (1 - _BANDWIDTH**2) ** 0.5 * (drawn - mean)
         location = jnp.moveaxis(drawn, 1, 0)[:, None]
-        spread = jnp.broadcast_to(jnp.moveaxis(spread, 1, 0)[:, None], location.shape)
+        variance = jnp.moveaxis(variance, 1, 0)[:, None]
+        variance = jnp.broadcast_to(variance, location.shape)
         if self.single:
-            location, spread = location[:, :, 0], spread[:, :, 0]
-        nought = jnp.zeros_like(location)
-        return location, nought, spread, nought
+            location, variance = location[:, :, 0], variance[:, :, 0]
+        zero = jnp.zeros_like(location)
+        return location, zero, variance, zero
 
 
 @eqx.filter_jit
 def _log_gamma(posterior, x):
-    """log γ of every draw [n s t]."""
-    hinge = hinges(x, posterior.grid.knot)
-    rows = [hinge, (x - posterior.grid.centre)[:, None], jnp.ones_like(x)[:, None]]
-    return posterior.draws.line @ jnp.concatenate(rows, axis=1).T
+    """log γ of every draw [n s t] at x = ln τ."""
+    corners = corner_functions(x, posterior.grid.knot)
+    offset = (x - posterior.grid.centre)[:, None]
+    columns = [corners, offset, jnp.ones_like(x)[:, None]]
+    return posterior.draws.coefficients @ jnp.concatenate(columns, axis=1).T
 
 
 @eqx.filter_jit
 def _spectra(posterior, frequency):
-    """Means [n s f 2] and variances of the noise."""
-    own, places = posterior.draws, posterior.grid
-    node = places.node_offset + places.centre
+    """Spectra of every draw [n s f 2], and the variances of the noise."""
+    drawn, grid = posterior.draws, posterior.grid
+    node = grid.node_offset + grid.centre
     omega = 2 * jnp.pi * frequency
-    turn = omega[None] * jnp.exp(node)[:, None]
-    real = (node[1] - node[0]) / (1 + turn**2)
-    kernel = jnp.stack([real, -turn * real], axis=-1)
+    omega_tau = omega[None] * jnp.exp(node)[:, None]
+    real = (node[1] - node[0]) / (1 + omega_tau**2)
+    kernel = jnp.stack([real, -omega_tau * real], axis=-1)
     mean = jnp.tensordot(jnp.exp(_log_gamma(posterior, node)), kernel, axes=1)
-    mean = (
-        mean + own.series_ohm[..., None, None] * jnp.array([1.0, 0.0])[None, None, None]
-    )
-    tilt = jnp.stack([jnp.zeros_like(omega), omega], axis=-1)
-    mean = mean + own.inductance_h[..., None, None] * tilt[None, None]
+    real_unit = jnp.array([1.0, 0.0])[None, None, None]
+    mean = mean + drawn.series_ohm[..., None, None] * real_unit
+    j_omega = jnp.stack([jnp.zeros_like(omega), omega], axis=-1)
+    mean = mean + drawn.inductance_h[..., None, None] * j_omega[None, None]
 
-    def noise(shape, mean):
-        at = jax.lax.complex(mean[:, 0], mean[:, 1])
-        h = relative_variance(posterior.noise, shape, at, frequency)
-        return posterior.likelihood.rectangular(at, h).T
+    def noise(logits, mean):
+        z = jax.lax.complex(mean[:, 0], mean[:, 1])
+        h = relative_variance(posterior.noise, logits, z, frequency)
+        return posterior.likelihood.rectangular_variance(z, h).T
 
-    relative = jax.vmap(jax.vmap(noise))(own.shape, mean)
-    return mean, own.level[..., None, None] * relative
+    relative = jax.vmap(jax.vmap(noise))(drawn.logits, mean)
+    return mean, drawn.variance_scale[..., None, None] * relative
 
 
-def _fit_batch(spec, places, frequency, impedance, key):
+def _fit_batch(spec, grid, frequency, impedance, key):
     count = len(impedance)
     padded = pad_rows(impedance, bucket(count))
-    found = _fit_padded(spec, places, frequency, padded, key)
-    return jax.tree.map(lambda leaf: leaf[:count], found)
+    drawn = _fit_padded(spec, grid, frequency, padded, key)
+    return jax.tree.map(lambda leaf: leaf[:count], drawn)
 
 
 @eqx.filter_jit
-def _fit_padded(spec, places, frequency, impedance, key):
-    law, likelihood = spec.noise, spec.likelihood
+def _fit_padded(spec, grid, frequency, impedance, key):
+    noise, likelihood = spec.noise, spec.likelihood
 
     def one(row, impedance):
-        # Along and across the measured Z: the errors of its size and phase, but for
-        # terms of their square.
-        turn = jnp.ones_like(impedance)
+        # Axes along and across the measured Z: the errors of magnitude and phase are
+        # independent along them, up to terms of second order in the errors.
+        rotation = jnp.ones_like(impedance)
         if isinstance(likelihood, Polar):
             angle = jnp.angle(impedance)
-            turn = jax.lax.complex(jnp.cos(angle), -jnp.sin(angle))
-        own = seen(places, frequency, impedance, turn)
-        found = modes(places, own, law, likelihood, frequency, impedance)
-        at = jax.random.fold_in(key, row)
-        known = law.level_known()
+            rotation = jax.lax.complex(jnp.cos(angle), -jnp.sin(angle))
+        spectrum = rotated_spectrum(grid, frequency, impedance, rotation)
+        found = modes(grid, spectrum, noise, likelihood, frequency, impedance)
         return draws(
-            places, own, found, likelihood, frequency, known, key=at, num=_DRAWS
+            grid,
+            spectrum,
+            found,
+            likelihood,
+            frequency,
+            noise.prior_degrees_of_freedom(),
+            key=jax.random.fold_in(key, row),
+            num=_DRAWS,
         )
 
-    # Chunks stay in the cache, and wait only for the slowest fit among their own.
-    shape = len(impedance) // _AT_ONCE, _AT_ONCE
+    # A chunk fits into the cache, and only its own slowest fit delays it.
+    shape = len(impedance) // _CHUNK, _CHUNK
     rows = jnp.arange(len(impedance)).reshape(shape)
     chunks = impedance.reshape(*shape, -1)
-    found = jax.lax.map(lambda chunk: jax.vmap(one)(*chunk), (rows, chunks))
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), found)
+    drawn = jax.lax.map(lambda chunk: jax.vmap(one)(*chunk), (rows, chunks))
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), drawn)
+
+
+def _report(coefficients, watch):
+    finite = np.array([bool(np.all(np.isfinite(row))) for row in coefficients])
+    report = FitReport(
+        converged=bool(finite.all()),
+        message=f"{len(finite)} spectra",
+        seconds_compile=watch.compile,
+        seconds_run=watch.run,
+    )
+    if not finite.all():
+        failed = np.flatnonzero(~finite)[0]
+        raise FitError(
+            f"the distribution of relaxation times of spectrum {failed} is not finite: "
+            "check its values",
+            report,
+        )
+    return report
 
 
 def _checked(frequency_hz, impedance_ohm):
-    frequency, impedance = checked(frequency_hz, impedance_ohm, ComplexNormal())
-    if np.unique(frequency).size < _FEWEST:
+    frequency, impedance = checked_spectra(frequency_hz, impedance_ohm, ComplexNormal())
+    different = np.unique(frequency).size
+    if different < _FEWEST:
         raise DataError(
-            f"{np.unique(frequency).size} different frequencies: a distribution of "
-            f"relaxation times needs {_FEWEST} or more"
+            f"got {different} different frequencies: a distribution of relaxation times "
+            f"needs {_FEWEST} or more"
         )
     return frequency, impedance

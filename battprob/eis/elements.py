@@ -1,10 +1,11 @@
 r"""Circuit elements: their impedance, and the units, bounds and priors of their parameters.
 
-Names, parameter order and units are those of impedance.py. A parameter states its
-*dimension*, the powers of Ohm and of second it is made of. From that alone come its
-default prior and the starts of a fit: a spectrum has a natural resistance (its span) and
-natural times (its band), and every parameter is a product of powers of the two. Changing
-Ohm to mOhm therefore changes nothing.
+Names, order of parameters and units are those of impedance.py. A parameter states its
+*dimension*: the powers of ohm and of second in its unit. Its default prior and the
+starting values of a fit follow from the dimension alone: a spectrum has a characteristic
+resistance (its range) and characteristic times (its frequency band), and the typical value
+of every parameter is a product of powers of the two. Results therefore do not depend on
+whether a spectrum is given in ohm or milliohm.
 
 References:
     Murbach, Gerwe, Dawson-Elli and Tsui, J. Open Source Softw. 5 (2020) 2349,
@@ -27,16 +28,19 @@ _TYPICAL_EXPONENT = 0.8
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """What is known of a parameter before any data.
+    """Unit, bounds and prior of one parameter of an element.
 
-    Attributes:
-        unit: written in tables.
-        ohm: power of Ohm in the unit.
-        second: power of second in the unit (0.8 for a power that an exponent sets).
+    Args:
+        unit: unit as tables show it.
+        ohm: power of ohm in the unit.
+        second: power of second in the unit; 0.8 where an exponent determines the power.
         bounds: open interval of possible values.
-        typical: value in units of the spectrum's own resistance and time.
-        spread: prior standard deviation on the unconstrained scale, added to what the
-            spectrum's scales leave open.
+        typical: typical value in units of the spectrum's own resistance and time.
+        prior_sd: prior standard deviation of the log (or logit) of the parameter, in
+            addition to what the resistance and the time of the spectrum leave uncertain.
+
+    Raises:
+        DataError: the typical value lies outside the bounds.
     """
 
     unit: str
@@ -44,7 +48,7 @@ class Parameter:
     second: float = 0.0
     bounds: tuple[float, float] = (0.0, math.inf)
     typical: float = 1.0
-    spread: float = 1.5
+    prior_sd: float = 1.5
 
     def __post_init__(self):
         low, high = self.bounds
@@ -57,29 +61,46 @@ class Parameter:
 
 @dataclasses.dataclass(frozen=True)
 class Element:
-    """A named impedance: `function(omega, *parameters)`, ω = 2πf in rad/s."""
+    """A named impedance function of angular frequency; made by `element`.
+
+    Attributes:
+        name: name in circuit texts.
+        function: `function(omega, *parameters)` with ω = 2πf in rad/s.
+        parameters: one for each argument of the function after `omega`.
+    """
 
     name: str
     function: Callable[..., Array]
     parameters: tuple[Parameter, ...]
 
     def __call__(self, omega, *values) -> Complex[Array, " f"]:
-        """Impedance in Ohm at angular frequencies `omega`."""
-        # A formula mixes real parameters with complex impedances, as a person writes it.
+        """Impedance in ohm at angular frequencies `omega` in rad/s."""
+        # Formulas mix real parameters with complex impedances; users need not write
+        # explicit conversions even where strict promotion is on.
         with jax.numpy_dtype_promotion("standard"):
             return self.function(omega, *values)
 
 
 def element(*parameters: Parameter) -> Callable[[Callable[..., Array]], Element]:
-    """Make an element of a JAX function `f(omega, p1, p2, ...)`, named as the function.
+    """Make an element of a JAX function `f(omega, p1, p2, ...)`; its name is the function's.
 
-    Hand it to the circuits that use it: `Circuit("R0-Slope1", elements=[Slope])`.
+    To write your own:
+
+    1. Write a function of JAX operations. `omega` is 2πf in rad/s, shape [f]; parameters
+       are scalars in the units that you choose; it returns the complex impedance in ohm,
+       shape [f]. Its name consists of letters.
+    2. Put `@element(Parameter(...), ...)` above it, with one `Parameter` for every
+       argument after `omega`.
+    3. Pass it to the circuits that use it: `Circuit("R0-Slope1", elements=[Slope])`.
+    4. To save posteriors with it, put `@battprob.register` between the two, directly above
+       the function. The process that loads such a file imports the function's module.
 
     Args:
         parameters: one for every argument after `omega`.
 
     Raises:
-        DataError: their number differs, or the name cannot stand in a circuit string.
+        DataError: their number differs from that of the arguments, or the name cannot be
+            part of a circuit text.
 
     Example:
         >>> @element(Parameter("Ohm", ohm=1.0), Parameter("s", second=1.0))
@@ -99,7 +120,7 @@ def element(*parameters: Parameter) -> Callable[[Callable[..., Array]], Element]
         name = function.__name__
         if not name.isalpha() or name in ("p", "s"):
             raise DataError(
-                f"an element's name is made of letters only and is not 'p' or 's'; "
+                f"the name of an element consists of letters only and is not 'p' or 's'; "
                 f"got {name!r}"
             )
         return Element(name, function, parameters)
@@ -108,12 +129,11 @@ def element(*parameters: Parameter) -> Callable[[Callable[..., Array]], Element]
 
 
 def find(name: str, extra: Sequence[Element] = ()) -> Element | None:
-    """The element of that name, the user's own first; None if there is none."""
-    own = {one.name: one for one in extra}
-    return own.get(name) or STANDARD.get(name)
+    """The element of that name, first among `extra`; None if there is none."""
+    return {one.name: one for one in extra}.get(name) or STANDARD.get(name)
 
 
-# --- building blocks that neither overflow nor lose the small end ---------------------
+# --- Building blocks without overflow and without cancellation ------------------------
 
 
 def _imaginary(x):
@@ -125,14 +145,20 @@ def _real(x):
 
 
 def _power(x, exponent, log_divisor: ArrayLike = 0.0):
-    """(jx)^exponent for x > 0; the angle is one number, so this is nearly a real power."""
+    """(jx)^exponent / exp(log_divisor) for x > 0.
+
+    The angle does not depend on x, so the cost is that of a real power.
+    """
     modulus = jnp.exp(exponent * jnp.log(x) - log_divisor)
     angle = 0.5 * math.pi * exponent
     return jax.lax.complex(modulus * jnp.cos(angle), modulus * jnp.sin(angle))
 
 
 def reciprocal(z: Complex[Array, "*f"]) -> Complex[Array, "*f"]:
-    """1/z in two real divisions; XLA's guarded complex division costs more than all the rest."""
+    """1/z by real divisions, scaled against overflow.
+
+    XLA's complex division takes longer than everything else in a circuit together.
+    """
     scale = 1 / jnp.maximum(jnp.abs(z.real), jnp.abs(z.imag))
     real, imag = z.real * scale, z.imag * scale
     scale = scale / (real**2 + imag**2)
@@ -146,12 +172,12 @@ def _root(x):
 
 
 def _tanh(x):
-    """tanh for Re x >= 0, by the decaying exponential only."""
+    """tanh(x) for Re x >= 0, from exp(-2x) only, which cannot overflow."""
     return -jnp.expm1(-2 * x) * reciprocal(1 + jnp.exp(-2 * x))
 
 
 def _sinh_inverse(x):
-    """1 / sinh(x) for Re x >= 0."""
+    """1 / sinh(x) for Re x >= 0, without overflow."""
     return -2 * jnp.exp(-x) * reciprocal(jnp.expm1(-2 * x))
 
 
@@ -253,7 +279,7 @@ def Gs(omega, resistance, tau, ratio):
 
 @element(Parameter("H sec", ohm=1 / _TYPICAL_EXPONENT, second=1.0), _EXPONENT)
 def La(omega, inductance, exponent):
-    """(jωL)^α, as impedance.py computes it; `Ls` is the form of its documentation."""
+    """(jωL)^α, as impedance.py computes it; `Ls` is the form in its documentation."""
     return _power(omega * inductance, exponent)
 
 

@@ -1,4 +1,4 @@
-"""From files of spectra to one table of fitted parameters."""
+"""Fit and test spectra from files, and write one table of fitted parameters."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,8 +14,8 @@ from battprob._errors import DataError
 from battprob._typing import Complex, Float, PRNGKey
 from battprob.data.readers import read_file, registered_reader
 from battprob.data.spectra import Spectrum, read_spectra
-from battprob.eis.checks import KramersKronig, kramers_kronig
 from battprob.eis.circuit import Circuit
+from battprob.eis.consistency import KramersKronig, kramers_kronig
 from battprob.eis.drt import DRT
 from battprob.eis.posterior import CircuitPosterior
 
@@ -25,14 +25,17 @@ _SUFFIXES = {".csv", ".txt", ".dta", ".z", ".mpt", ".mpr"}
 def spectra_of_files(
     paths: Iterable[str | PathLike[str]], *, by: Sequence[str] = ()
 ) -> list[Spectrum]:
-    """The spectra of files and of the folders' files, in order of their names.
+    """Read the spectra of files and of all files in folders, ordered by file name.
 
     Args:
-        paths: files, or folders of files (.csv .txt .DTA .z .mpt .mpr).
-        by: columns that tell one spectrum of a file from the next, as in `read_spectra`.
+        paths: files, or folders of files (.csv .txt .DTA .z .mpt .mpr and the
+            suffixes registered with `battprob.data.register_reader`).
+        by: columns whose values distinguish the spectra of one file, as in
+            `read_spectra`.
 
     Raises:
-        DataError: there is no file, or one cannot be read (the message says where).
+        DataError: there is no file, or one cannot be read (the message names the file and
+            the line).
     """
     files = [file for path in paths for file in _files(Path(path))]
     return [spectrum for file in files for spectrum in _read(file, by)]
@@ -50,16 +53,24 @@ def _read(file, by):
 def fit_spectra(
     model: Circuit | DRT, spectra: Sequence[Spectrum], *, key: PRNGKey
 ) -> list[Any]:
-    """Posterior of each spectrum; those at the same frequencies are fitted side by side.
+    """Posterior of each spectrum; spectra with the same frequencies are fitted together.
 
-    Shows its progress where the terminal can.
+    Shows a progress bar on a terminal.
+
+    Args:
+        model: circuit or distribution of relaxation times, with its error model.
+        spectra: spectra to fit.
+        key: PRNG key.
+
+    Raises:
+        DataError: as in `model.fit`; the message begins with the name of a spectrum.
     """
     fitted: dict[int, Any] = {}
     with tqdm(total=len(spectra), unit="spectrum", disable=None) as bar:
-        for rows, frequency, impedance in side_by_side(spectra):
+        for rows, frequency, impedance in by_frequencies(spectra):
             with _named(spectra[rows[0]]):
                 batch = model.fit(frequency, impedance, key=key)
-            fitted |= {i: batch[place] for place, i in enumerate(rows)}
+            fitted |= {i: batch[index] for index, i in enumerate(rows)}
             bar.update(len(rows))
     return [fitted[i] for i in range(len(spectra))]
 
@@ -67,19 +78,27 @@ def fit_spectra(
 def check_spectra(
     spectra: Sequence[Spectrum], *, admittance: bool = False
 ) -> list[tuple[list[int], KramersKronig]]:
-    """`kramers_kronig` of spectra at the same frequencies together, with their rows."""
-    found = []
-    for rows, frequency, impedance in side_by_side(spectra):
+    """Kramers-Kronig tests of groups of spectra with the same frequencies.
+
+    Args:
+        spectra: spectra to test.
+        admittance: as in `kramers_kronig`.
+
+    Returns:
+        for each group the indices of its spectra, and the result of the test.
+    """
+    results = []
+    for rows, frequency, impedance in by_frequencies(spectra):
         with _named(spectra[rows[0]]):
-            check = kramers_kronig(frequency, impedance, admittance=admittance)
-        found.append((rows, check))
-    return found
+            result = kramers_kronig(frequency, impedance, admittance=admittance)
+        results.append((rows, result))
+    return results
 
 
-def side_by_side(
+def by_frequencies(
     spectra: Sequence[Spectrum],
 ) -> Iterator[tuple[list[int], Float[np.ndarray, " f"], Complex[np.ndarray, "n f"]]]:
-    """Rows of spectra at the same frequencies, with these and the impedances."""
+    """Groups of spectra with the same frequencies: indices, frequencies, impedances."""
     groups: dict[bytes, list[int]] = {}
     for i, spectrum in enumerate(spectra):
         groups.setdefault(spectrum.frequency_hz.tobytes(), []).append(i)
@@ -90,7 +109,7 @@ def side_by_side(
 
 @contextmanager
 def _named(spectrum):
-    """Errors that say which spectrum they are of."""
+    """Put the name of the spectrum before the message of an error."""
     try:
         yield
     except DataError as error:
@@ -102,7 +121,14 @@ def write_table(
     spectra: Sequence[Spectrum],
     posteriors: Sequence[CircuitPosterior],
 ) -> None:
-    """One row a spectrum: every parameter with its sd (units in the header) and verdict."""
+    """Write one row for each spectrum: parameters, standard deviations, identifiability.
+
+    Args:
+        path: CSV file to write. Its header has the units; the last column says whether
+            the residuals are correlated over frequency (misfit).
+        spectra: spectra, for their names.
+        posteriors: fits of the same circuit to them.
+    """
     with open(path, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["spectrum", *_header(posteriors[0]), "misfit"])

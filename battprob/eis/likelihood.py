@@ -1,4 +1,4 @@
-"""What was recorded of an impedance, and the law it follows around the circuit's."""
+"""Likelihoods: what an instrument records, and the distribution of its errors."""
 
 from abc import abstractmethod
 
@@ -8,11 +8,26 @@ import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Complex, Float
-from battprob.eis import laws
+from battprob.eis import densities
 
 
 class AbstractLikelihood(eqx.Module):
-    """A law of recordings `measured` [f] given the true impedance and σ² of Re and Im."""
+    """Distribution of the recorded values of a spectrum given its true impedance.
+
+    To write your own:
+
+    1. Subclass `AbstractLikelihood`; numbers that a user sets are array fields
+       (`Float[Array, ""]`), so that changing them compiles nothing anew.
+    2. Define `log_prob(measured, mean, variance)`: normalised log density of each recorded
+       value, in JAX operations. `mean` is the true impedance in ohm, `variance` the σ² of
+       Re and of Im in ohm² from the noise model, both at the frequencies of `measured`.
+    3. Define `rectangular_variance(mean, variance)`: the variance of Re and of Im of a new
+       measurement in ohm².
+    4. Define `approximate_impedance(frequency_hz, measured)`: impedances in ohm, in NumPy,
+       from which starting values and the range of the noise model are computed.
+    5. Use it as `Circuit(..., likelihood=Own())`. For files saved with it, decorate the
+       class with `@battprob.register`.
+    """
 
     @abstractmethod
     def log_prob(
@@ -21,41 +36,57 @@ class AbstractLikelihood(eqx.Module):
         mean: Complex[Array, " f"],
         variance: Float[Array, "2 f"],
     ) -> Float[Array, " f"]:
-        """Log density of each recording."""
+        """Log density of each recorded value.
+
+        Args:
+            measured: recorded values [f]: impedances or magnitudes in ohm, or phases in
+                rad.
+            mean: true impedance in ohm.
+            variance: variance of Re and of Im in ohm².
+        """
 
     @abstractmethod
-    def rectangular(
+    def rectangular_variance(
         self, mean: Complex[Array, " f"], variance: Float[Array, "2 f"]
     ) -> Float[Array, "2 f"]:
-        """Variance of Re and of Im of one more measurement."""
+        """Variance of Re and of Im of a new measurement, in ohm²."""
 
     @abstractmethod
-    def spectrum(
+    def approximate_impedance(
         self, frequency_hz: Float[np.ndarray, " f"], measured: np.ndarray
     ) -> Complex[np.ndarray, "n f"]:
-        """Impedances near the recordings, in Ohm, frequencies ascending: to start from."""
+        """Impedances in ohm computed from the recorded values, for starting values.
+
+        Args:
+            frequency_hz: frequencies in Hz, ascending.
+            measured: recorded values [n f].
+        """
 
 
 class ComplexNormal(AbstractLikelihood):
-    """Complex impedances, Re and Im Gaussian and independent: the default."""
+    """Complex impedances with independent Gaussian errors of Re and Im: the default."""
 
     def log_prob(self, measured, mean, variance):
-        return laws.rectangular_gaussian(measured, mean, variance)
+        return densities.rectangular_gaussian(measured, mean, variance)
 
-    def rectangular(self, mean, variance):
+    def rectangular_variance(self, mean, variance):
         del mean
         return variance
 
-    def spectrum(self, frequency_hz, measured):
+    def approximate_impedance(self, frequency_hz, measured):
         del frequency_hz
         return measured
 
 
 class StudentT(AbstractLikelihood):
-    """Complex impedances with wild points among them: circular Student-t.
+    """Complex impedances with outliers: circular Student-t errors.
 
     Args:
-        degrees_of_freedom: above 2, so that it has a variance; the fewer, the wilder.
+        degrees_of_freedom: more than 2, so that the variance exists; the fewer, the
+            heavier the tails.
+
+    Raises:
+        DataError: 2 degrees of freedom or fewer.
     """
 
     degrees_of_freedom: Float[Array, ""]
@@ -72,73 +103,84 @@ class StudentT(AbstractLikelihood):
     def log_prob(self, measured, mean, variance):
         sigma = jnp.sqrt(variance.mean(0))
         dof = jnp.broadcast_to(self.degrees_of_freedom, sigma.shape)
-        return laws.circular_student_t(measured, mean, sigma, dof)
+        return densities.circular_student_t(measured, mean, sigma, dof)
 
-    def rectangular(self, mean, variance):
+    def rectangular_variance(self, mean, variance):
         del mean
         dof = self.degrees_of_freedom
         return variance * dof / (dof - 2)
 
-    def spectrum(self, frequency_hz, measured):
+    def approximate_impedance(self, frequency_hz, measured):
         del frequency_hz
         return measured
 
 
 class Polar(AbstractLikelihood):
-    """Complex impedances of lock-in instruments: magnitude and phase err independently.
+    """Complex impedances of lock-in instruments: independent magnitude and phase errors.
 
-    The two variances of the law of noise are those along μ and across it, so that
-    `noise=MagnitudePhase()` has σ_r and ν σ_φ.
+    The two variances of the noise model are those along μ and across it. With
+    `noise=MagnitudePhase()` they are σ_r² and (ν σ_φ)².
     """
 
     def log_prob(self, measured, mean, variance):
         along, across = jnp.sqrt(variance)
-        return laws.polar_gaussian(measured, mean, along, across / jnp.abs(mean))
+        return densities.polar_gaussian(measured, mean, along, across / jnp.abs(mean))
 
-    def rectangular(self, mean, variance):
-        share = mean.real**2 / (mean.real**2 + mean.imag**2)
-        real = share * variance[0] + (1 - share) * variance[1]
+    def rectangular_variance(self, mean, variance):
+        # The diagonal of the rotated covariance; its trace is the same in both axes.
+        cos_square = mean.real**2 / (mean.real**2 + mean.imag**2)
+        real = cos_square * variance[0] + (1 - cos_square) * variance[1]
         return jnp.stack([real, variance.sum(0) - real])
 
-    def spectrum(self, frequency_hz, measured):
+    def approximate_impedance(self, frequency_hz, measured):
         del frequency_hz
         return measured
 
 
 class Magnitude(AbstractLikelihood):
-    """Magnitudes |Z| in Ohm, recorded without their phases: Rician."""
+    """Magnitudes |Z| in ohm recorded without their phases: Rician distribution."""
 
     def log_prob(self, measured, mean, variance):
         sigma = jnp.sqrt(variance.mean(0))
-        return laws.rician_magnitude(measured, jnp.abs(mean), sigma)
+        return densities.rician_magnitude(measured, jnp.abs(mean), sigma)
 
-    def rectangular(self, mean, variance):
+    def rectangular_variance(self, mean, variance):
         del mean
         return variance
 
-    def spectrum(self, frequency_hz, measured):
-        """By Bode's relation of phase and slope, φ ≈ π/2 d log|Z| / d log f."""
+    def approximate_impedance(self, frequency_hz, measured):
+        """Impedances with the phases of Bode's relation, φ ≈ π/2 d log|Z| / d log f."""
         if np.any(measured <= 0):
-            raise DataError("magnitudes must be positive: Magnitude() takes |Z| in Ohm")
+            row, column = np.argwhere(measured <= 0)[0]
+            raise DataError(
+                f"magnitudes must be positive: Magnitude() takes |Z| in ohm; got "
+                f"{measured[row, column]} at {frequency_hz[column]:g} Hz of spectrum {row}"
+            )
         slope = np.gradient(np.log(measured), np.log(frequency_hz), axis=-1)
         return measured * np.exp(0.5j * np.pi * np.clip(slope, -1, 1))
 
 
 class Phase(AbstractLikelihood):
-    """Phases in rad, recorded without their magnitudes: nothing tells the size of Z."""
+    """Phases in rad recorded without their magnitudes.
+
+    The scale of Z is then unknown: only ratios of resistances are determined.
+    """
 
     def log_prob(self, measured, mean, variance):
         kappa = jnp.abs(mean) / jnp.sqrt(variance.mean(0))
-        return laws.phase(measured - jnp.angle(mean), kappa)
+        return densities.phase(measured - jnp.angle(mean), kappa)
 
-    def rectangular(self, mean, variance):
+    def rectangular_variance(self, mean, variance):
         del mean
         return variance
 
-    def spectrum(self, frequency_hz, measured):
-        """By Bode's relation of phase and slope; of a size of 1 Ohm."""
+    def approximate_impedance(self, frequency_hz, measured):
+        """Impedances of mean log-magnitude 1 ohm, by integrating Bode's relation."""
         step = np.diff(np.log(frequency_hz))
-        rise = np.cumsum(step * (measured[..., 1:] + measured[..., :-1]), axis=-1)
-        log_size = np.concatenate([np.zeros_like(rise[..., :1]), rise / np.pi], axis=-1)
-        log_size -= log_size.mean(axis=-1, keepdims=True)
-        return np.exp(log_size + 1j * measured)
+        # Trapezoidal rule for ∫ 2φ/π d log f.
+        integral = np.cumsum(step * (measured[..., 1:] + measured[..., :-1]), axis=-1)
+        log_magnitude = np.concatenate(
+            [np.zeros_like(integral[..., :1]), integral / np.pi], axis=-1
+        )
+        log_magnitude -= log_magnitude.mean(axis=-1, keepdims=True)
+        return np.exp(log_magnitude + 1j * measured)

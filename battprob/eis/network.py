@@ -93,7 +93,7 @@ class Network(eqx.Module):
         parameters: Mapping[str, float] | ArrayLike,
         frequency_hz: ArrayLike,
     ) -> Complex[Array, " f"]:
-        """Impedance in Ohm at the frequencies.
+        """Impedance in ohm at the frequencies.
 
         Args:
             parameters: values of the free parameters, by name or in the order of
@@ -109,13 +109,13 @@ class Network(eqx.Module):
     def evaluate(
         self, values: Float[Array, " p"], omega: Float[Array, " f"]
     ) -> Complex[Array, " f"]:
-        """Impedance in Ohm at angular frequencies in rad/s, without checks, for jit."""
+        """Impedance in ohm at angular frequencies in rad/s, without checks, for jit."""
         return node_impedance(self.tree, self._values_by_name(values), omega)
 
     def evaluate_with_gradient(
         self, values: Float[Array, " p"], omega: Float[Array, " f"]
     ) -> tuple[Complex[Array, " f"], Complex[Array, "p f"]]:
-        """Impedance in Ohm and its derivatives with respect to the free parameters."""
+        """Impedance in ohm and its derivatives with respect to the free parameters."""
         values_by_name = self._values_by_name(values)
         impedance, names, gradient = impedance_and_gradient(
             self.tree, values_by_name, omega

@@ -1,4 +1,4 @@
-"""Sampling the exact posterior of circuits, spectra side by side."""
+"""Sampling of the exact posterior of circuits, one spectrum beside the other."""
 
 from functools import partial
 
@@ -8,18 +8,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._modules import replace
-from battprob.eis._joint import joint
-from battprob.eis.fit import AbstractCircuitInference, Laplace
+from battprob.eis._joint_density import joint_density
+from battprob.eis.inference import AbstractCircuitInference
+from battprob.eis.laplace import Laplace
 from battprob.inference.nuts import diagnose, sample
 from battprob.inference.report import FitReport, stopwatch
 
+_START_SD = 0.5  # of the chains' first positions around the mode, whitened
+_R_HAT = 1.01
+
 
 class NUTS(AbstractCircuitInference):
-    """No-U-turn sampling of parameters, noise level and noise shape together.
+    """Draws of parameters and noise model by the no-U-turn sampler.
 
-    It starts from Laplace's answer and moves in its coordinates (whitened by its
-    covariance), so that a short warm-up is enough. The variance follows the parameters
-    here, with its log σ² term.
+    The chains start around the Laplace approximation and move in coordinates whitened by
+    its covariance, so that a short warm-up is enough. The variance depends on the
+    parameters here, including its term log σ².
 
     Args:
         num_samples: draws kept of each spectrum, of all chains together.
@@ -45,63 +49,63 @@ class NUTS(AbstractCircuitInference):
                 f"got {self.num_samples} of {self.num_chains} chains"
             )
 
-    def run(self, task, *, key):
+    def run(self, problem, *, key):
         key_mode, key_chain = jax.random.split(key)
-        mode = Laplace().run(task, key=key_mode)
+        laplace = Laplace().run(problem, key=key_mode)
         with stopwatch() as watch:
-            drawn = _sample_batch(task, mode.nodes, key_chain, self)
+            drawn = _sample_batch(problem, laplace.mixture, key_chain, self)
             drawn = jax.block_until_ready(drawn)
-        z, shape, level, diverged = drawn
-        told = np.array([diagnose(own) for own in z])
-        r_hat, ess = float(told[:, 0].max()), float(told[:, 1].min())
-        nodes = _as_nodes(mode.nodes, z, shape, level)
+        z, logits, variance_scale, diverged = drawn
+        diagnostics = np.array([diagnose(chains) for chains in z])
+        r_hat, ess = float(diagnostics[:, 0].max()), float(diagnostics[:, 1].min())
         report = FitReport(
-            converged=r_hat < 1.01,
-            message=f"largest r-hat {r_hat:.3f}; {mode.report.message}",
+            converged=r_hat < _R_HAT,
+            message=f"largest r-hat {r_hat:.3f}; {laplace.report.message}",
             steps=z.shape[1] * z.shape[2],
             r_hat=r_hat,
             ess=ess,
             divergences=int(diverged.sum()),
-            seconds_compile=watch.compile + mode.report.seconds_compile,
-            seconds_run=watch.run + mode.report.seconds_run,
+            seconds_compile=watch.compile + laplace.report.seconds_compile,
+            seconds_run=watch.run + laplace.report.seconds_run,
         )
-        return replace(mode, nodes=nodes, report=report)
+        mixture = _as_mixture(laplace.mixture, z, logits, variance_scale)
+        return replace(laplace, mixture=mixture, report=report)
 
 
 @eqx.filter_jit
-def _sample_batch(task, nodes, key, settings):
-    keys = jax.random.split(key, len(task.impedance))
-    one = partial(_sample_one, task, settings)
-    return jax.vmap(one)(task.measured, task.impedance, nodes, keys)
+def _sample_batch(problem, mixture, key, settings):
+    keys = jax.random.split(key, len(problem.impedance))
+    one = partial(_sample_one, problem, settings)
+    return jax.vmap(one)(problem.measured, problem.impedance, mixture, keys)
 
 
-def _sample_one(task, settings, measured, impedance, nodes, key):
-    """z [chains draws p], shape, level and divergences of one spectrum."""
-    density = joint(task, measured, impedance, nodes)
+def _sample_one(problem, settings, measured, impedance, mixture, key):
+    """z [chains draws p], logits, variance scale and divergences of one spectrum."""
+    joint = joint_density(problem, measured, impedance, mixture)
     key_start, key_chains = jax.random.split(key)
-    shape = (settings.num_chains, density.size)
-    scatter = 0.5 * jax.random.normal(key_start, shape, nodes.location.dtype)
+    shape = (settings.num_chains, joint.size)
+    start = _START_SD * jax.random.normal(key_start, shape, mixture.location.dtype)
     drawn, diverged = sample(
-        density.log_density,
-        scatter,
+        joint.log_density,
+        start,
         key=key_chains,
         num_warmup=settings.num_warmup,
         num_samples=settings.num_samples // settings.num_chains,
         max_tree_depth=6,
     )
-    z, eta, log_level = jax.vmap(jax.vmap(density.unwhiten))(drawn)
-    return z, jax.vmap(jax.vmap(density.to_shape))(eta), jnp.exp(log_level), diverged
+    z, xi, log_scale = jax.vmap(jax.vmap(joint.to_natural))(drawn)
+    return z, jax.vmap(jax.vmap(joint.to_logits))(xi), jnp.exp(log_scale), diverged
 
 
-def _as_nodes(nodes, z, shape, level):
-    """Draws as a mixture of points."""
+def _as_mixture(mixture, z, logits, variance_scale):
+    """Draws as components with zero covariance and equal weights."""
     flat = (len(z), z.shape[1] * z.shape[2])
     location = z.reshape(*flat, -1)
     changes = {
         "location": location,
         "covariance": jnp.zeros((*location.shape, location.shape[-1]), z.dtype),
-        "shape": shape.reshape(*flat, shape.shape[-1]),
-        "level": level.reshape(*flat, 1),
+        "logits": logits.reshape(*flat, logits.shape[-1]),
+        "variance_scale": variance_scale.reshape(*flat, 1),
         "log_weight": jnp.full((*flat, 1), -np.log(flat[1]), z.dtype),
     }
-    return replace(nodes, **changes)
+    return replace(mixture, **changes)

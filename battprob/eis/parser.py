@@ -1,10 +1,10 @@
-"""Circuit strings to trees, by recursive descent; no part of the text is ever executed.
+"""Parser of circuit texts, by recursive descent; no part of a text is ever executed.
 
     circuit  = item { "-" item }                    in series
     item     = "p(" circuit "," circuit { "," circuit } ")"  |  element
     element  = letters { digits | "_" }             R0, CPE1, R_0, Wo_n1
 
-Spaces mean nothing. The part before the digits, underscores taken out, is the element.
+Spaces are ignored. The name without digits and underscores selects the element.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ _DIGITS = str.maketrans("", "", "0123456789_")
 
 @dataclasses.dataclass(frozen=True)
 class Leaf:
-    """An element at its place, under the name it has in the string."""
+    """An element under the name that it has in the text, for example CPE1."""
 
     name: str
     element: Element
 
     def parameter_names(self) -> list[str]:
-        """`R0`, or `CPE1_0` and `CPE1_1` where there are several."""
+        """`R0` for one parameter; `CPE1_0` and `CPE1_1` for several."""
         count = len(self.element.parameters)
         if count == 1:
             return [self.name]
@@ -35,14 +35,14 @@ class Leaf:
 
 @dataclasses.dataclass(frozen=True)
 class Series:
-    """Impedances add."""
+    """Parts in series: impedances add."""
 
     children: tuple["Node", ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Parallel:
-    """Admittances add."""
+    """Parts in parallel: admittances add."""
 
     children: tuple["Node", ...]
 
@@ -51,14 +51,14 @@ Node = Leaf | Series | Parallel
 
 
 def parse(text: str, elements: Sequence[Element] = ()) -> Node:
-    """The tree of a circuit string, in impedance.py's notation.
+    """The tree of a circuit text in impedance.py's notation.
 
     Args:
         text: for example "R0-p(R1,CPE1)-Wo1".
-        elements: the user's own, made with `@element`.
+        elements: the user's own elements, made with `@element`.
 
     Raises:
-        DataError: what is wrong, and where in the string.
+        DataError: the text is not a circuit; the message marks the position.
 
     Example:
         >>> to_text(parse("R_0 - p( R1, C1-Wo1 )"))
@@ -67,12 +67,12 @@ def parse(text: str, elements: Sequence[Element] = ()) -> Node:
     reader = _Reader(text, elements)
     tree = reader.series()
     if reader.peek():
-        raise reader.error(f"unexpected {reader.peek()!r}: expected '-' or the end")
+        raise reader.error(f"expected '-' or the end, found {reader.peek()!r}")
     return tree
 
 
 def to_text(node: Node) -> str:
-    """The string of a tree; `parse(to_text(tree)) == tree`."""
+    """The text of a tree; `parse(to_text(tree)) == tree`."""
     if isinstance(node, Leaf):
         return node.name
     texts = [to_text(child) for child in node.children]
@@ -80,7 +80,7 @@ def to_text(node: Node) -> str:
 
 
 def leaves(node: Node) -> Iterator[Leaf]:
-    """The elements of a tree, in the order they are written."""
+    """The elements of a tree, in the order of the text."""
     if isinstance(node, Leaf):
         yield node
         return
@@ -89,11 +89,11 @@ def leaves(node: Node) -> Iterator[Leaf]:
 
 
 class _Reader:
-    """The text, how far it is read, and the names met."""
+    """The text, the current position, and the names read so far."""
 
     def __init__(self, text: str, elements: Sequence[Element]):
         self.text, self.elements, self.position = text, elements, 0
-        self.seen: set[str] = set()
+        self.names: set[str] = set()
 
     def peek(self) -> str:
         while self.text[self.position : self.position + 1].isspace():
@@ -105,11 +105,11 @@ class _Reader:
         self.position += found
         return found
 
-    def error(self, what: str, position: int | None = None) -> DataError:
-        at = self.position if position is None else position
+    def error(self, problem: str, position: int | None = None) -> DataError:
+        position = self.position if position is None else position
         return DataError(
-            f"{what}, at character {at + 1} of the circuit:\n"
-            f"    {self.text}\n    {' ' * at}^"
+            f"{problem}, at character {position + 1} of the circuit:\n"
+            f"    {self.text}\n    {' ' * position}^"
         )
 
     def series(self) -> Node:
@@ -136,11 +136,11 @@ class _Reader:
         if not self.take(")"):
             found = repr(self.peek()) if self.peek() else "the end"
             raise self.error(
-                f"expected ',' or ')' to go on with the 'p(' of character {start + 1}, "
+                f"expected ',' or ')' after the 'p(' at character {start + 1}, "
                 f"found {found}"
             )
         if len(children) == 1:
-            raise self.error("a parallel needs two branches or more", start)
+            raise self.error("a parallel connection needs two branches or more", start)
         return Parallel(tuple(children))
 
     def leaf(self, name: str, start: int) -> Leaf:
@@ -148,7 +148,9 @@ class _Reader:
         if found is None:
             known = " ".join(sorted({*STANDARD, *(e.name for e in self.elements)}))
             raise self.error(f"no element {name!r} (known: {known})", start)
-        if name in self.seen:
-            raise self.error(f"the name {name!r} stands twice; number them", start)
-        self.seen.add(name)
+        if name in self.names:
+            raise self.error(
+                f"the name {name!r} occurs twice: number the elements", start
+            )
+        self.names.add(name)
         return Leaf(name, found)

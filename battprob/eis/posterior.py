@@ -1,4 +1,4 @@
-"""`CircuitPosterior`: what a fit knows of a circuit's parameters, and predicts."""
+"""`CircuitPosterior`: posterior of a circuit's parameters, and predictions of spectra."""
 
 import collections
 import itertools
@@ -16,9 +16,9 @@ from battprob._errors import DataError
 from battprob._files.serialise import save
 from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
-from battprob.eis._identify import FLAT, tied_parameters
-from battprob.eis._nodes import Nodes, draw, moments, quantiles
-from battprob.eis._scales import to_values
+from battprob.eis._gaussian_mixture import GaussianMixture, draw, moments, quantiles
+from battprob.eis._identifiability import FLAT, tied_parameters
+from battprob.eis._unconstrained import to_values
 from battprob.eis.coordinates import Coordinates
 from battprob.eis.likelihood import AbstractLikelihood
 from battprob.eis.network import Network
@@ -27,9 +27,9 @@ from battprob.eis.variance import AbstractVariance, relative_variance
 from battprob.inference.report import FitReport
 from battprob.predictive import Predictive
 
-_MAD = 0.6826894921370859  # the mass within one sd of a Gaussian
-_DECADE = 0.7  # the log-scale sd at which a 90 % interval spans a decade
-_CHEAP = 1.35  # log likelihood at the ends of a 90 % interval, below its top
+_ONE_SD = 0.6826894921370859  # probability within one sd of a Gaussian
+_DECADE_SD = 0.7  # log-scale sd at which a 90 % interval spans a decade
+_INTERVAL_COST = 1.35  # log likelihood lost at the ends of a Gaussian 90 % interval
 _CORRELATED = 4.0  # standard deviations of the correlation of white residuals
 
 
@@ -39,25 +39,26 @@ class CircuitPosterior(eqx.Module):
     Made by `Circuit.fit`. For a single spectrum no array has the axis n.
 
     Attributes:
-        network: the circuit fitted.
-        noise: the law of the variance over frequency.
-        likelihood: the law of what was recorded.
+        network: the fitted circuit, without error model.
+        noise: model of the variance over frequency.
+        likelihood: distribution of the recorded values.
+        mixture: posterior of the unconstrained parameters.
         report: how the fit went, and what is not identified.
     """
 
     network: Network
     noise: AbstractVariance
     likelihood: AbstractLikelihood
-    nodes: Nodes
+    mixture: GaussianMixture
     report: FitReport = eqx.field(static=True)
     single: bool = eqx.field(static=True)
 
     def __getitem__(self, row: int) -> "CircuitPosterior":
         """The posterior of one spectrum of a batch."""
         if self.single:
-            raise DataError("this posterior is of one spectrum: it has no rows")
-        own = jax.tree.map(lambda leaf: leaf[row][None], self.nodes)
-        return replace(self, nodes=own, single=True)
+            raise DataError("this is the posterior of one spectrum: it has no rows")
+        mixture = jax.tree.map(lambda leaf: leaf[row][None], self.mixture)
+        return replace(self, mixture=mixture, single=True)
 
     @property
     def parameters(self) -> ParameterTable:
@@ -65,40 +66,43 @@ class CircuitPosterior(eqx.Module):
 
         The standard deviation is half the width of the central 68.3 % interval.
         """
-        middle, low, high = _quantiles(self, np.array([0.5, *_central(_MAD)]))
-        _, covariance = moments(self.nodes)
+        median, low, high = _quantiles(self, np.array([0.5, *_central(_ONE_SD)]))
+        _, covariance = moments(self.mixture)
         sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
         correlation = covariance / (sd[..., :, None] * sd[..., None, :])
         return ParameterTable(
             self.network.names,
             self.network.units,
-            *self._bare(middle, 0.5 * (high - low), correlation, self._identified()),
+            *self._unbatched(
+                median, 0.5 * (high - low), correlation, self._identified()
+            ),
         )
 
     @property
     def identified(self) -> Bool[Array, "*n p"]:
-        """Whether the data say how large each parameter is.
+        """Whether the data determine each parameter.
 
-        They do not where its posterior is half as wide as its prior, where its 90 %
-        interval spans a decade, or where a decade up or down costs no likelihood.
+        A parameter is not identified if its posterior is at least half as wide as its
+        prior, if its 90 % interval spans a decade, or if the likelihood hardly changes
+        when it changes by a decade up or down.
         """
-        return self._bare(self._identified())[0]
+        return self._unbatched(self._identified())[0]
 
     @property
     def coordinates(self) -> Coordinates:
-        """The parameters as features: their logarithms, or logits between two bounds."""
-        return Coordinates(self.network.names, *self._bare(*moments(self.nodes)))
+        """Logarithms of the parameters (logits between two bounds) as features."""
+        return Coordinates(self.network.names, *self._unbatched(*moments(self.mixture)))
 
     @property
     def log_evidence(self) -> Float[Array, "*n"]:
-        """Log marginal likelihood of the spectrum, up to a constant of all circuits."""
-        return self._bare(self.nodes.log_evidence)[0]
+        """Log marginal likelihood, up to a constant that is the same for all circuits."""
+        return self._unbatched(self.mixture.log_evidence)[0]
 
     def interval(
         self, level: float = 0.9
     ) -> dict[str, tuple[Float[Array, "*n"], Float[Array, "*n"]]]:
-        """Central intervals (low, high) that hold probability `level`, by name."""
-        low, high = self._bare(*_quantiles(self, np.array(_central(level))))
+        """Central intervals (low, high) of probability `level`, by name of parameter."""
+        low, high = self._unbatched(*_quantiles(self, np.array(_central(level))))
         return {
             name: (low[..., i], high[..., i])
             for i, name in enumerate(self.network.names)
@@ -106,7 +110,7 @@ class CircuitPosterior(eqx.Module):
 
     def sample(self, *, key: PRNGKey, num: int) -> dict[str, Float[Array, "num *n"]]:
         """Joint draws of the parameters, by name."""
-        (drawn,) = self._bare(_draws(self, key, num))
+        (drawn,) = self._unbatched(_draws(self, key, num))
         values = jnp.moveaxis(drawn, -2, 0)
         return {name: values[..., i] for i, name in enumerate(self.network.names)}
 
@@ -120,24 +124,24 @@ class CircuitPosterior(eqx.Module):
         """Draws of a quantity computed from the parameters.
 
         Args:
-            function: of the parameters by name, for example
+            function: function of the parameters by name, for example
                 `lambda p: (p["R1"] * p["CPE1_0"]) ** (1 / p["CPE1_1"])`.
             key: PRNG key.
-            num: how many draws.
+            num: number of draws.
         """
         return function(self.sample(key=key, num=num))
 
     def predict(self, frequency_hz: ArrayLike) -> Predictive:
-        """Predictive of a new measurement of (Re, Im) in Ohm, shape [f 2] or [n f 2].
+        """Predictive of a new measurement of (Re, Im) in ohm, shape [f 2] or [n f 2].
 
-        The noise is aleatoric, the parameters' uncertainty epistemic; the latter goes
-        through the circuit linearised at each node of the posterior.
+        The noise is aleatoric and the uncertainty of the parameters epistemic. The latter
+        is propagated by linearising the circuit at each component of the posterior.
 
         Args:
-            frequency_hz: positive, in Hz, in any order.
+            frequency_hz: positive frequencies in Hz, in any order.
 
         Raises:
-            DataError: the frequencies are no list of numbers.
+            DataError: `frequency_hz` is not a list of numbers.
         """
         frequency = jnp.asarray(frequency_hz, jnp.result_type(float))
         if frequency.ndim != 1:
@@ -145,7 +149,7 @@ class CircuitPosterior(eqx.Module):
                 f"frequency_hz must be a list of frequencies in Hz; got {frequency.shape}"
             )
         fields = _predict(self, frequency)
-        # Draws and components lead in a Predictive; the batch of spectra follows.
+        # The axes of draws and components come first in a Predictive, then the batch.
         fields = [jnp.moveaxis(a, -3, 0)[:, None] for a in fields]
         location, noise, function, log_weight = (
             field[:, :, 0] if self.single else field for field in fields
@@ -165,58 +169,62 @@ class CircuitPosterior(eqx.Module):
         save(self, path)
 
     def summary(self, converged: Bool[np.ndarray, " n"]) -> str:
-        """What a person should know of the fit, in one line."""
+        """Convergence and verdict of a fit in one line.
+
+        Args:
+            converged: whether the fit of each spectrum converged.
+        """
         return (
             f"{converged.sum()} of {converged.size} spectra converged; {self.verdict}"
         )
 
     @property
     def verdict(self) -> str:
-        """What the data do not say of the circuit, and whether it misfits, in one line."""
-        told = collections.Counter(
+        """Parameters that are not identified, and misfits, in one line."""
+        counts = collections.Counter(
             "residuals correlated over frequency (misfit)"
             for wrong in self._misfitting()
             if wrong
         )
         for row in ~np.asarray(self._identified()):
             names = itertools.compress(self.network.names, row)
-            told.update(f"{name} not identified" for name in names)
-        told.update(tie for own in self._tied() for tie in own)
+            counts.update(f"{name} not identified" for name in names)
+        counts.update(sentence for row in self._tied() for sentence in row)
         parts = [
             text if self.single else f"{text} in {count}"
-            for text, count in told.most_common()
+            for text, count in counts.most_common()
         ]
         return "; ".join(parts) or "every parameter identified, no misfit"
 
     @property
     def tied(self) -> list[str] | list[list[str]]:
-        """Parameters of which only a combination is determined, in words."""
-        return self._bare(self._tied())[0]
+        """Sentences on parameters of which only a combination is determined."""
+        return self._unbatched(self._tied())[0]
+
+    @property
+    def misfitting(self) -> Bool[Array, "*n"]:
+        """Whether residuals at neighbouring frequencies are correlated: a misfit."""
+        return self._unbatched(self._misfitting())[0]
 
     def _tied(self):
-        _, covariance = moments(self.nodes)
+        _, covariance = moments(self.mixture)
         return [
-            tied_parameters(self.network.names, own, known)
-            for own, known in zip(
+            tied_parameters(self.network.names, *row)
+            for row in zip(
                 np.asarray(covariance), np.asarray(self._identified()), strict=True
             )
         ]
 
-    @property
-    def misfitting(self) -> Bool[Array, "*n"]:
-        """Whether neighbouring residuals agree too well for noise: the circuit misfits."""
-        return self._bare(self._misfitting())[0]
-
     def _misfitting(self):
-        return self.nodes.residual_correlation > _CORRELATED
+        return self.mixture.residual_correlation > _CORRELATED
 
     def _identified(self):
-        _, covariance = moments(self.nodes)
+        _, covariance = moments(self.mixture)
         sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
-        narrow = sd < jnp.minimum(FLAT * self.nodes.prior_sd, _DECADE)
-        return narrow & (self.nodes.decade_cost > _CHEAP)
+        narrow = sd < jnp.minimum(FLAT * self.mixture.prior_sd, _DECADE_SD)
+        return narrow & (self.mixture.decade_cost > _INTERVAL_COST)
 
-    def _bare(self, *arrays):
+    def _unbatched(self, *arrays):
         return [a[0] for a in arrays] if self.single else list(arrays)
 
 
@@ -230,20 +238,20 @@ def _parameters(posterior):
 
 def _quantiles(posterior, p):
     """Quantiles of the parameters [levels n p]."""
-    z = quantiles(posterior.nodes, jnp.asarray(p, jnp.result_type(float)))
+    z = quantiles(posterior.mixture, jnp.asarray(p, jnp.result_type(float)))
     return to_values(z, _parameters(posterior))
 
 
 @eqx.filter_jit
 def _draws(posterior, key, num):
-    keys = jax.random.split(key, len(posterior.nodes.location))
-    z, *_ = jax.vmap(partial(draw, num=num))(posterior.nodes, keys)
+    keys = jax.random.split(key, len(posterior.mixture.location))
+    z, *_ = jax.vmap(partial(draw, num=num))(posterior.mixture, keys)
     return to_values(z, _parameters(posterior))
 
 
 @eqx.filter_jit
 def _predict(posterior, frequency):
-    """Location, noise and function variance, log weight: each [n nodes f 2]."""
+    """Location, noise and function variance, log weight: each [n components f 2]."""
     parameters = _parameters(posterior)
     omega = 2 * jnp.pi * frequency
 
@@ -251,30 +259,33 @@ def _predict(posterior, frequency):
         z = posterior.network.evaluate(to_values(z, parameters), omega)
         return jnp.stack([z.real, z.imag], axis=-1)
 
-    def node(z, covariance, shape):
+    def component(z, covariance, logits):
         mean, push = jax.linearize(spectrum, z)
-        slope = jax.vmap(push)(jnp.eye(z.size, dtype=z.dtype))
-        function = jnp.sum(slope * jnp.tensordot(covariance, slope, axes=1), axis=0)
+        gradient = jax.vmap(push)(jnp.eye(z.size, dtype=z.dtype))
+        function = jnp.sum(
+            gradient * jnp.tensordot(covariance, gradient, axes=1), axis=0
+        )
         complex_mean = jax.lax.complex(mean[:, 0], mean[:, 1])
-        h = relative_variance(posterior.noise, shape, complex_mean, frequency)
-        return mean, posterior.likelihood.rectangular(complex_mean, h).T, function
+        h = relative_variance(posterior.noise, logits, complex_mean, frequency)
+        noise = posterior.likelihood.rectangular_variance(complex_mean, h)
+        return mean, noise.T, function
 
-    nodes = posterior.nodes
-    mean, h, function = jax.vmap(jax.vmap(node))(
-        nodes.location, nodes.covariance, nodes.shape
+    mixture = posterior.mixture
+    mean, h, function = jax.vmap(jax.vmap(component))(
+        mixture.location, mixture.covariance, mixture.logits
     )
-    level = nodes.level[..., None, None]
-    joint = (level.shape[0], -1, *mean.shape[-2:])
-    fields = (mean, level * h[:, :, None], level * function[:, :, None])
+    scale = mixture.variance_scale[..., None, None]
+    joint = (scale.shape[0], -1, *mean.shape[-2:])
+    fields = (mean, scale * h[:, :, None], scale * function[:, :, None])
     mean, noise, function = (
         jnp.broadcast_to(
-            a if a.ndim == level.ndim else a[:, :, None],
-            (*level.shape[:3], *mean.shape[-2:]),
+            a if a.ndim == scale.ndim else a[:, :, None],
+            (*scale.shape[:3], *mean.shape[-2:]),
         ).reshape(joint)
         for a in fields
     )
-    weight = nodes.log_weight - logsumexp(
-        nodes.log_weight, axis=(-2, -1), keepdims=True
+    weight = mixture.log_weight - logsumexp(
+        mixture.log_weight, axis=(-2, -1), keepdims=True
     )
     weight = weight.reshape(joint[0], -1, 1, 1)
     return mean, noise, function, jnp.broadcast_to(weight, mean.shape)

@@ -1,30 +1,30 @@
-"""The variance over frequency from repeated spectra of the same thing."""
+"""Variance over frequency, and predictions, from repeated spectra of the same cell."""
 
 import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import ArrayLike
-from battprob.eis._marginal import level_nodes
+from battprob.eis._marginal import scale_nodes
 from battprob.eis.variance import KnownVariance
 from battprob.predictive import Predictive
 
-_WINDOW = 1.0  # decades over which neighbouring frequencies share their variance
+_WINDOW = 1.0  # decades over which variances of neighbouring frequencies are averaged
 
 
 def replicate_variance(
     frequency_hz: ArrayLike, impedance_ohm: ArrayLike, *, drift: bool = False
 ) -> KnownVariance:
-    r"""Estimate σ²(f) of Re and of Im of one measurement from its repeats, for use as `noise=`.
+    r"""Variance σ²(f) of Re and of Im of one measurement, from repeats; for `noise=`.
 
-    $s^2(f) = \sum (Z_i - \bar Z)^2 / (m - 1)$ over the m repeats, of each part, smoothed over a
-    decade of frequency (weights by a Gaussian window): a handful of
-    repeats says little of a single frequency.
+    $s^2(f) = \sum (Z_i - \bar Z)^2 / (m - 1)$ over the m repeats, separately for Re and Im,
+    averaged over a decade of frequency with Gaussian weights, because a few repeats
+    determine the variance at a single frequency poorly.
 
     Args:
-        frequency_hz: positive, in Hz, shape [f].
-        impedance_ohm: complex, in Ohm, shape [repeats f]; two repeats or more.
-        drift: take out a straight line over the repeats instead of their mean; needs
+        frequency_hz: positive frequencies in Hz, shape [f].
+        impedance_ohm: complex impedances in ohm, shape [repeats f]; two repeats or more.
+        drift: subtract a straight line over the repeats instead of their mean; needs
             three or more.
 
     Raises:
@@ -33,89 +33,89 @@ def replicate_variance(
     Example:
         >>> rng = np.random.default_rng(0)
         >>> noise = rng.normal(size=(6, 40)) + 1j * rng.normal(size=(6, 40))
-        >>> law = replicate_variance(np.logspace(-2, 3, 40), 1.0 + 0.01 * noise)
-        >>> bool(abs(law.variance.mean() / 1e-4 - 1) < 0.3)
+        >>> found = replicate_variance(np.logspace(-2, 3, 40), 1.0 + 0.01 * noise)
+        >>> bool(abs(found.variance.mean() / 1e-4 - 1) < 0.3)
         True
     """
     frequency = np.asarray(frequency_hz, float)
     repeats = np.asarray(impedance_ohm, complex)
-    used = 2 if drift else 1
+    coefficients = 2 if drift else 1
     if repeats.ndim != 2 or repeats.shape[1] != frequency.size:
         raise DataError(
             "replicate_variance needs frequencies [f] and repeats [repeats f]; got "
             f"shapes {frequency.shape} and {repeats.shape}"
         )
-    if len(repeats) <= used:
-        raise DataError(f"{len(repeats)} repeats: at least {used + 1} are needed")
+    if len(repeats) <= coefficients:
+        raise DataError(
+            f"got {len(repeats)} repeats: at least {coefficients + 1} are needed"
+        )
     order = np.argsort(frequency)
     frequency, repeats = frequency[order], repeats[:, order]
-    away = repeats - _trend(repeats, used)
-    freedom = len(repeats) - used
-    variance = (
-        np.stack([np.real(away), np.imag(away)]).var(axis=1) * len(away) / freedom
-    )
+    residual = repeats - _trend(repeats, coefficients)
+    degrees_of_freedom = len(repeats) - coefficients
+    parts = np.stack([np.real(residual), np.imag(residual)])
+    variance = parts.var(axis=1) * len(residual) / degrees_of_freedom
     if not np.all(variance > 0):
         raise DataError(
-            f"the repeats are equal at {frequency[variance.min(0).argmin()]} Hz: are they "
-            "copies of one spectrum?"
+            f"the repeats are equal at {frequency[variance.min(0).argmin()]} Hz: check "
+            "that they are not copies of one spectrum"
         )
     decades = np.log10(frequency)
     kernel = np.exp(-0.5 * ((decades[:, None] - decades[None]) / (0.5 * _WINDOW)) ** 2)
     smooth = variance @ kernel / kernel.sum(1)
-    standard = (
-        np.concatenate([np.real(away), np.imag(away)], axis=1) / np.sqrt(smooth).ravel()
+    standard = np.concatenate(list(parts), axis=1) / np.sqrt(smooth).ravel()
+    return KnownVariance(
+        frequency, smooth, _scale_degrees_of_freedom(standard, degrees_of_freedom)
     )
-    return KnownVariance(frequency, smooth, _degrees_of_freedom(standard, freedom))
 
 
 def replicate_predictive(
     frequency_hz: ArrayLike, impedance_ohm: ArrayLike, *, ahead: int | None = None
 ) -> Predictive:
-    """Predictive of one more repeat of (Re, Im) in Ohm, with no circuit: [f 2].
+    """Predictive of one more repeat of (Re, Im) in ohm without a circuit, shape [f 2].
 
-    Frequencies ascending. What the repeats leave open of their mean, or of their line, is
-    epistemic; how well the level of σ² is known makes the tails.
+    Frequencies ascend. The uncertainty of the mean, or of the line, of the repeats is
+    epistemic. The uncertainty of the variance makes the tails heavier than Gaussian.
 
     Args:
-        frequency_hz: positive, in Hz, shape [f].
-        impedance_ohm: complex, in Ohm, shape [repeats f].
-        ahead: None for a repeat like the others; for a thing that drifts, how many
-            repeats after the last, the drift being a line (three repeats or more).
+        frequency_hz: positive frequencies in Hz, shape [f].
+        impedance_ohm: complex impedances in ohm, shape [repeats f].
+        ahead: None for a repeat like the others; for a cell that drifts, the number of
+            repeats after the last one, with a linear drift (three repeats or more).
 
     Raises:
         DataError: as in `replicate_variance`.
     """
     drift = ahead is not None
-    law = replicate_variance(frequency_hz, impedance_ohm, drift=drift)
-    repeats = np.asarray(impedance_ohm, complex)[
-        :, np.argsort(np.asarray(frequency_hz))
-    ]
+    noise = replicate_variance(frequency_hz, impedance_ohm, drift=drift)
+    order = np.argsort(np.asarray(frequency_hz))
+    repeats = np.asarray(impedance_ohm, complex)[:, order]
     count = len(repeats)
     basis = np.vander(np.arange(count, dtype=float), 2 if drift else 1)
     at = np.array([count - 1 + ahead, 1.0]) if ahead is not None else np.ones(1)
-    share = at @ np.linalg.pinv(basis)  # of each repeat in the prediction
-    mean = share @ repeats
+    weight = at @ np.linalg.pinv(basis)  # of each repeat in the predicted mean
+    mean = weight @ repeats
     mean = np.stack([np.real(mean), np.imag(mean)], axis=-1)[None, None]
-    one = jnp.ones(1, law.variance.dtype)
-    level, log_share = level_nodes(one, law.degrees_of_freedom[None])
-    variance = level[0][:, None, None, None] * law.variance.T[None, None]
-    log_weight = log_share[:, None, None, None]
-    return Predictive(mean, variance, variance * float(share @ share), log_weight)
+    one = jnp.ones(1, noise.variance.dtype)
+    scale, log_node_weight = scale_nodes(one, noise.degrees_of_freedom[None])
+    variance = scale[0][:, None, None, None] * noise.variance.T[None, None]
+    log_weight = log_node_weight[:, None, None, None]
+    return Predictive(mean, variance, variance * float(weight @ weight), log_weight)
 
 
-def _trend(repeats, order):
-    """Least-squares polynomial with `order` coefficients over the repeats."""
-    basis = np.vander(np.linspace(-1, 1, len(repeats)), order)
+def _trend(repeats, coefficients):
+    """Least-squares polynomial over the repeats with this number of coefficients."""
+    basis = np.vander(np.linspace(-1, 1, len(repeats)), coefficients)
     return basis @ np.linalg.lstsq(basis.astype(complex), repeats, rcond=None)[0]
 
 
-def _degrees_of_freedom(standard, freedom):
-    """Freedom of the level, errors of a repeat being correlated over frequency.
+def _scale_degrees_of_freedom(standard, degrees_of_freedom):
+    """Degrees of freedom of the variance scale if errors are correlated over frequency.
 
-    For n independent columns tr(G²)/tr(G)² of their Gram matrix is about
-    1/freedom + 1/n (the moments of a Wishart matrix), which gives n.
+    For n independent columns, tr(G²)/tr(G)² of their Gram matrix is about
+    1/degrees_of_freedom + 1/n (moments of a Wishart matrix); solved for n.
     """
     gram = standard @ standard.T
     ratio = np.sum(gram**2) / np.trace(gram) ** 2
-    independent = 1 / max(ratio - 1 / freedom, 1 / standard.shape[1])
-    return float(freedom * max(independent, 1.0))
+    independent = 1 / max(ratio - 1 / degrees_of_freedom, 1 / standard.shape[1])
+    return float(degrees_of_freedom * max(independent, 1.0))

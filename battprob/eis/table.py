@@ -1,4 +1,4 @@
-"""A table of fitted parameters that prints itself, and answers by name."""
+"""`ParameterTable`: fitted parameters with standard deviations and units."""
 
 import dataclasses
 
@@ -12,12 +12,12 @@ class ParameterTable:
     """Parameters of one spectrum, or of each of a batch (a leading axis on arrays).
 
     Attributes:
-        names: as in the circuit.
-        units: of `value` and `sd`.
+        names: names, in the order of the circuit.
+        units: units of `value` and `sd`.
         value: posterior medians.
         sd: half the width of the central 68.3 % interval.
-        correlation: on the unconstrained (log) scale.
-        identified: whether the data, not the prior, say how large it is.
+        correlation: correlation of the unconstrained parameters (logarithms, logits).
+        identified: whether the data, and not the prior, determine each parameter.
     """
 
     names: tuple[str, ...]
@@ -32,7 +32,7 @@ class ParameterTable:
         return self.value[..., self.names.index(name)]
 
     def to_dict(self) -> dict[str, np.ndarray]:
-        """Columns `R0`, `R0_sd`, `R0_identified`, ...: one row a spectrum in a batch."""
+        """Columns `R0`, `R0_sd`, `R0_identified`, ... with one entry for each spectrum."""
         columns = {}
         for i, name in enumerate(self.names):
             columns[name] = np.asarray(self.value[..., i])
@@ -46,9 +46,9 @@ class ParameterTable:
         width = max(map(len, self.names))
         return "\n".join(
             f"{name:{width}}  {value:11.5g} ± {sd:<9.2g} {unit}".rstrip()
-            if known
+            if identified
             else f"{name:{width}}  not identified ({unit})".replace(" ()", "")
-            for name, unit, value, sd, known in zip(
+            for name, unit, value, sd, identified in zip(
                 self.names,
                 self.units,
                 np.asarray(self.value),

@@ -1,13 +1,14 @@
-r"""How the variance of an impedance goes over frequency.
+r"""Noise models: the variance of a measured impedance as a function of frequency.
 
-Every law here has the form $\sigma^2(f) = s^2\, h(f)$ with
+Every model has the form $\sigma^2(f) = s^2\, h(f)$ with
 
     h = (Σ_k w_k t_k(μ, f))^power,    w = softmax(0, η)
 
-over non-negative terms t_k. The level s² is integrated out in closed form and the
-*shape* η by quadrature over a box that reaches from "the first term alone" to "the
-others alone" for the spectrum at hand (its prior is uniform there). No weight is ever
-computed from single noisy points: h is that of the fitted spectrum μ.
+where the terms t_k are not negative. The variance scale s² is integrated out in closed
+form, and the logits η of the weights by quadrature over a box. The box reaches from "only
+the first term matters" to "only the others matter" for the spectrum at hand; the prior of
+η is uniform in it. The terms are computed from the fitted spectrum μ and never from single
+noisy measurements.
 """
 
 from abc import abstractmethod
@@ -19,68 +20,75 @@ import jax.numpy as jnp
 from battprob._errors import DataError
 from battprob._typing import Array, ArrayLike, Complex, Float
 
-_MARGIN = 5.0  # a term below e^-5 of the other is as good as absent
+_MARGIN = 5.0  # a term that is e^-5 of another one is negligible
 
 
 class AbstractVariance(eqx.Module):
-    """A law of σ² over frequency.
+    """Model of the variance σ² of Re and Im over frequency.
 
-    To write your own: answer the terms, their number, their power, and the degrees of
-    freedom with which the level is known (0: not at all).
+    To write your own:
+
+    1. Subclass `AbstractVariance`; numbers that a user sets are array fields
+       (`Float[Array, ""]`), so that changing them compiles nothing anew.
+    2. Define `terms(mean, frequency_hz)`: the terms t_k, in JAX operations. `mean` is the
+       fitted impedance in ohm, `frequency_hz` the frequencies in Hz, ascending. The terms
+       have the unit ohm² if they add up to the variance and ohm if they add up to the
+       standard deviation. Their overall scale does not matter, because s² is fitted.
+       There may be one to four terms.
+    3. Define `power()`: 1 if the terms add up to the variance, 2 if to the standard
+       deviation.
+    4. Define `prior_degrees_of_freedom()`: 0 if s² is unknown (the usual case); otherwise
+       the degrees of freedom of the prior knowledge that s² = 1.
+    5. Use it as `Circuit(..., noise=Own())`. For files saved with it, decorate the class
+       with `@battprob.register`.
     """
 
     @abstractmethod
     def terms(
         self, mean: Complex[Array, " f"], frequency_hz: Float[Array, " f"]
     ) -> Float[Array, "k *parts f"]:
-        """The non-negative terms, in Ohm² if `power` is one and in Ohm if it is two.
-
-        Shape [k f], or [k 2 f] where Re and Im differ.
-        """
-
-    @abstractmethod
-    def num_terms(self) -> int:
-        """How many terms there are."""
+        """The terms t_k: [k f], or [k 2 f] if those of Re and Im differ."""
 
     @abstractmethod
     def power(self) -> int:
-        """1 where the terms add up to the variance, 2 where to the standard deviation."""
+        """1 if the terms add up to the variance, 2 if to the standard deviation."""
 
     @abstractmethod
-    def level_known(self) -> Float[Array, ""]:
-        """Degrees of freedom of the knowledge that s² = 1."""
+    def prior_degrees_of_freedom(self) -> Float[Array, ""]:
+        """Degrees of freedom of the prior knowledge that s² = 1; 0 for none."""
 
 
 def relative_variance(
-    law: AbstractVariance,
-    shape: Float[Array, " q"],
+    noise: AbstractVariance,
+    logits: Float[Array, " q"],
     mean: Complex[Array, " f"],
     frequency_hz: Float[Array, " f"],
 ) -> Float[Array, "2 f"]:
-    """h(f) of Re and of Im, for a shape η."""
-    first = jnp.zeros(1, shape.dtype)
-    weight = jax.nn.softmax(jnp.concatenate([first, shape]))
-    total = jnp.tensordot(weight, law.terms(mean, frequency_hz), axes=1)
-    return jnp.broadcast_to(total ** law.power(), (2, mean.size))
+    """The function h(f) of Re and of Im for the logits η of the weights."""
+    first = jnp.zeros(1, logits.dtype)
+    weight = jax.nn.softmax(jnp.concatenate([first, logits]))
+    total = jnp.tensordot(weight, noise.terms(mean, frequency_hz), axes=1)
+    return jnp.broadcast_to(total ** noise.power(), (2, mean.size))
 
 
-def shape_box(
-    law: AbstractVariance,
+def logit_bounds(
+    noise: AbstractVariance,
     impedance: Complex[Array, " f"],
     frequency_hz: Float[Array, " f"],
 ) -> tuple[Float[Array, " q"], Float[Array, " q"]]:
-    """Lowest and highest shape worth considering for this spectrum."""
-    terms = law.terms(impedance, frequency_hz)
+    """Lower and upper bounds of the logits η for this spectrum."""
+    terms = noise.terms(impedance, frequency_hz)
     terms = terms.reshape(len(terms), -1)
+    # A term may vanish at single frequencies; its logarithm must stay finite.
     terms = jnp.maximum(terms, 1e-3 * terms.mean(1, keepdims=True))
     balance = jnp.log(terms[:1]) - jnp.log(terms[1:])
     return balance.min(1) - _MARGIN, balance.max(1) + _MARGIN
 
 
 class TwoComponent(AbstractVariance):
-    """σ² = a² + b²|μ|²: an error floor and one proportional to the impedance.
+    """σ² = a² + b²|μ|²: a constant error and one proportional to the impedance.
 
-    It holds for additive noise, for proportional noise, and for both together.
+    It covers additive noise, proportional noise, and both together.
     """
 
     def terms(self, mean, frequency_hz):
@@ -88,62 +96,53 @@ class TwoComponent(AbstractVariance):
         square = _square(mean)
         return jnp.stack([jnp.ones_like(square), square])
 
-    def num_terms(self):
-        return 2
-
     def power(self):
         return 1
 
-    def level_known(self):
+    def prior_degrees_of_freedom(self):
         return jnp.zeros(())
 
 
 class ThreeComponent(AbstractVariance):
-    """σ² = a² + b²|μ|² + g²|μ|⁴: g is what noise in the current adds, potentiostatic."""
+    """σ² = a² + b²|μ|² + g²|μ|⁴; g describes current noise in potentiostatic mode."""
 
     def terms(self, mean, frequency_hz):
         del frequency_hz
         square = _square(mean)
         return jnp.stack([jnp.ones_like(square), square, square**2])
 
-    def num_terms(self):
-        return 3
-
     def power(self):
         return 1
 
-    def level_known(self):
+    def prior_degrees_of_freedom(self):
         return jnp.zeros(())
 
 
 class MagnitudePhase(AbstractVariance):
-    """σ_r² = a²|μ|² along μ and b²|μ|² across it, b being the phase's error in rad.
+    """a²|μ|² along μ and b²|μ|² across it; b is the standard deviation of the phase in rad.
 
-    For `likelihood=Polar()`.
+    To be used with `likelihood=Polar()`.
     """
 
     def terms(self, mean, frequency_hz):
         del frequency_hz
         square = _square(mean)
-        none = jnp.zeros_like(square)
-        return jnp.stack([jnp.stack([square, none]), jnp.stack([none, square])])
-
-    def num_terms(self):
-        return 2
+        zero = jnp.zeros_like(square)
+        return jnp.stack([jnp.stack([square, zero]), jnp.stack([zero, square])])
 
     def power(self):
         return 1
 
-    def level_known(self):
+    def prior_degrees_of_freedom(self):
         return jnp.zeros(())
 
 
 class AgarwalOrazem(AbstractVariance):
-    """σ = δ + α|Z_j| + β|Z_r - R_s| + γ|Z|²/R_m, fitted to repeats of real instruments.
+    """σ = δ + α|Z_j| + β|Z_r - R_s| + γ|Z|²/R_m, fitted to repeats on real instruments.
 
     Args:
-        series_ohm: R_s, the resistance in series, in Ohm.
-        measuring_ohm: R_m, the current-measuring resistor, in Ohm.
+        series_ohm: R_s, the series resistance, in ohm.
+        measuring_ohm: R_m, the current-measuring resistor, in ohm.
 
     References:
         Agarwal, Crisalle, Orazem and Garcia-Rubio, J. Electrochem. Soc. 142 (1995) 4149.
@@ -158,29 +157,29 @@ class AgarwalOrazem(AbstractVariance):
 
     def terms(self, mean, frequency_hz):
         del frequency_hz
-        over = jnp.abs(mean.real - self.series_ohm)
+        real = jnp.abs(mean.real - self.series_ohm)
         current = _square(mean) / self.measuring_ohm
-        return jnp.stack([jnp.ones_like(over), jnp.abs(mean.imag), over, current])
-
-    def num_terms(self):
-        return 4
+        return jnp.stack([jnp.ones_like(real), jnp.abs(mean.imag), real, current])
 
     def power(self):
         return 2
 
-    def level_known(self):
+    def prior_degrees_of_freedom(self):
         return jnp.zeros(())
 
 
 class KnownVariance(AbstractVariance):
-    """σ² measured, from repeats or by the instrument; linear in log between frequencies.
+    """σ² known from repeats or from the instrument, interpolated in log-log coordinates.
 
     Args:
-        frequency_hz: where it is known, ascending, in Hz.
-        variance: σ² of each of Re and Im there, in Ohm², shape [m]; or [2 m] where the
-            two differ.
-        degrees_of_freedom: how well its level is known: 0 if the shape alone is, and
-            very large if it is exact; `replicate_variance` estimates it.
+        frequency_hz: frequencies in Hz at which the variance is known, ascending [m].
+        variance: σ² of each of Re and Im in ohm², shape [m], or [2 m] if the two differ.
+        degrees_of_freedom: of the estimate of the variance scale: 0 if only the
+            dependence on frequency is known, very large if the variance is exact;
+            `replicate_variance` estimates it.
+
+    Raises:
+        DataError: shapes that do not agree, or frequencies that do not ascend.
     """
 
     frequency_hz: Float[Array, " m"]
@@ -207,18 +206,17 @@ class KnownVariance(AbstractVariance):
 
     def terms(self, mean, frequency_hz):
         del mean
-        log_known, at = jnp.log(self.frequency_hz), jnp.log(frequency_hz)
+        log_known, log_new = jnp.log(self.frequency_hz), jnp.log(frequency_hz)
         parts = jnp.log(self.variance).reshape(-1, log_known.size)
-        between = jax.vmap(lambda part: jnp.interp(at, log_known, part))(parts)
-        return jnp.exp(between)[None]
-
-    def num_terms(self):
-        return 1
+        log_variance = jax.vmap(lambda part: jnp.interp(log_new, log_known, part))(
+            parts
+        )
+        return jnp.exp(log_variance)[None]
 
     def power(self):
         return 1
 
-    def level_known(self):
+    def prior_degrees_of_freedom(self):
         return self.degrees_of_freedom
 
 

@@ -40,7 +40,7 @@ def test_number_of_samples_is_that_of_all_chains_together():
     measured = 1.0 + 0.01 * (noise[0] + 1j * noise[1])
     circuit = Circuit("R0", inference=NUTS(num_samples=24, num_warmup=20))
     fitted = circuit.fit(FREQUENCY, measured, key=jax.random.key(0))
-    assert fitted.nodes.location.shape == (1, 24, 1)
+    assert fitted.mixture.location.shape == (1, 24, 1)
     assert fitted.report.steps == 24
     with pytest.raises(ValueError, match=r"multiple of num_chains.*got 25 of 4"):
         NUTS(num_samples=25)

@@ -1,4 +1,4 @@
-"""Evidence and leave-one-out prefer the circuit that made the data."""
+"""Evidence and leave-one-out scores prefer the true circuit."""
 
 import jax
 import numpy as np
@@ -42,8 +42,8 @@ def test_the_true_circuit_wins(text, truth, best):
     assert text in str(found)
 
 
-def test_leave_one_out_is_refitting_without_the_frequency():
-    """Twenty refits, each scored at the frequency it did not see."""
+def test_leave_one_out_equals_refitting_without_the_frequency():
+    """Twenty refits, each scored at the frequency left out."""
     circuit = bp.eis.Circuit("R0-p(R1,C1)")
     frequency = np.logspace(3, -1, 20)
     z = np.asarray(circuit.impedance([1.0, 2.0, 0.05], frequency))
@@ -58,7 +58,7 @@ def test_leave_one_out_is_refitting_without_the_frequency():
         predicted = without.predict(frequency[i : i + 1])
         value = np.array([[z[i].real, z[i].imag]])
         exact += float(predicted.log_prob(value).sum())
-    # Re and Im are taken as independent given the others by `log_prob`: nearly so.
+    # `log_prob` treats Re and Im as independent given the others, which is nearly true.
     assert float(quick) == pytest.approx(exact, abs=0.6)
     assert float(k) < 0.7
 
@@ -80,5 +80,5 @@ def test_smoothing_keeps_light_tails_and_normalises():
 
 
 def test_no_candidates():
-    with pytest.raises(ValueError, match="needs a circuit"):
+    with pytest.raises(ValueError, match="needs at least one circuit"):
         bp.eis.compare([], _FREQUENCY, np.ones(40), key=jax.random.key(0))

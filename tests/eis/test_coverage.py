@@ -1,6 +1,6 @@
-"""The 90 % interval of every parameter holds in 87 to 93 of 100 spectra.
+"""The 90 % interval of every parameter covers the truth in 87 to 93 of 100 spectra.
 
-Whether the noise is proportional or additive, with the same default noise model.
+The default noise model is used with proportional and with additive noise.
 """
 
 import jax

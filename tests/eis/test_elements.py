@@ -1,4 +1,4 @@
-"""Every element is impedance.py's, to 12 digits, and stays finite over all frequencies."""
+"""Elements equal impedance.py's to 12 digits and are finite at all frequencies."""
 
 import jax
 import jax.numpy as jnp
@@ -44,27 +44,27 @@ def test_every_standard_element_has_a_reference():
     assert tested == set(STANDARD)
 
 
-def test_values_and_slopes_are_finite_from_one_nanohertz_to_a_terahertz():
+def test_values_and_gradients_are_finite_from_one_nanohertz_to_a_terahertz():
     frequency = jnp.logspace(-9, 12, 43)
 
     @jax.jit
     def everything():
-        found = {}
+        results = {}
         for name in STANDARD:
             circuit = Circuit(f"{name}1")
             typical = [p.typical for p in circuit.network.free_parameters.values()]
-            found[name] = circuit.network.evaluate_with_gradient(
+            results[name] = circuit.network.evaluate_with_gradient(
                 jnp.array(typical), frequency
             )
-        return found
+        return results
 
-    for name, (values, slopes) in everything().items():
+    for name, (values, gradients) in everything().items():
         assert np.all(np.isfinite(values)), name
-        assert np.all(np.isfinite(slopes)), name
+        assert np.all(np.isfinite(gradients)), name
 
 
 def test_limits():
-    """A blocked Warburg is a Warburg when fast; HN(β=1) a ZARC; Ws a resistor when slow."""
+    """Wo at high frequency is W; HN with β = 1 is Zarc; Ws at low frequency is R."""
     fast = jnp.array([1e4])
     np.testing.assert_allclose(
         Circuit("Wo1").impedance([3.0, 9.0], fast),

@@ -1,4 +1,4 @@
-"""`battprob eis` goes from files to parameters with units, and errors say what to do."""
+"""`battprob eis` computes parameters with units from files; errors are one line."""
 
 import csv
 import re
@@ -59,12 +59,12 @@ def test_a_folder_is_checked_together(folder, capsys):
     assert "together, at 5 % for all of them: 0 of 3 spectra inconsistent" in printed
 
 
-def test_spectra_mixed_in_one_file_are_pointed_at(folder, tmp_path, capsys):
+def test_spectra_mixed_in_one_file_are_reported(folder, tmp_path, capsys):
     first, second = ((folder / f"cell{i}.csv").read_text() for i in (0, 1))
     path = tmp_path / "mixed.csv"
     path.write_text(first + second.split("\n", 1)[1])
     assert cli.main(["eis", "check", str(path)]) == 0
-    assert "occurs 2 times, taken as readings of one spectrum" in (
+    assert "occurs 2 times, taken as repeated measurements within one spectrum" in (
         capsys.readouterr().out
     )
 
@@ -87,8 +87,8 @@ def test_a_folder_becomes_one_table(folder, tmp_path, capsys):
     assert [row["spectrum"] for row in rows] == ["cell0", "cell1", "cell2"]
     assert {"R0 (Ohm)", "R0_sd (Ohm)", "R0_identified", "CPE1_1"} <= set(rows[0])
     for row in rows:
-        away = float(row["R1 (Ohm)"]) - TRUTH[1]
-        assert abs(away) < 4 * float(row["R1_sd (Ohm)"])
+        error = float(row["R1 (Ohm)"]) - TRUTH[1]
+        assert abs(error) < 4 * float(row["R1_sd (Ohm)"])
         assert (row["R1_identified"], row["misfit"]) == ("True", "False")
     assert "3 rows in" in capsys.readouterr().out
 

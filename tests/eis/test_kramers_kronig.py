@@ -1,11 +1,11 @@
-"""The test of consistency errs as often as it says, and sees what drifts."""
+"""The Kramers-Kronig test has its nominal error rate and detects drift and outliers."""
 
 import numpy as np
 import pytest
 
 from battprob import DataError
 from battprob.eis import Circuit, kramers_kronig
-from battprob.eis.checks import _tail
+from battprob.eis.consistency import _tail
 
 FREQUENCY = np.logspace(4, -2, 60)
 SWEEP = np.linspace(0, 1, 60)
@@ -15,12 +15,12 @@ _TRUTH = np.array(
 )
 
 
-def spectra(count, *, drift=0.0, level=0.005, kind="proportional", seed=0):
+def spectra(count, *, drift=0.0, noise_sd=0.005, kind="proportional", seed=0):
     """The scale of the impedance grows linearly over the points of the sweep."""
     z = np.asarray(_CIRCUIT.impedance(_TRUTH, FREQUENCY))
     size = np.abs(z) if kind == "proportional" else np.full(60, np.abs(z).mean())
     noise = np.random.default_rng(seed).normal(size=(count, 2, 60))
-    return z * (1 + drift * SWEEP) + level * size * (noise[:, 0] + 1j * noise[:, 1])
+    return z * (1 + drift * SWEEP) + noise_sd * size * (noise[:, 0] + 1j * noise[:, 1])
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_consistent_spectra_pass(clean):
     assert 0.7 < np.std(clean.residual) < 1.1
 
 
-def test_drift_is_seen():
+def test_drift_is_detected():
     drifting = kramers_kronig(FREQUENCY, spectra(8, drift=0.1))
     assert np.all(drifting.p_value < 1e-3)
     assert not drifting.consistent.any()
@@ -62,8 +62,8 @@ def test_the_bad_spectrum_of_a_sequence_is_named():
 def test_outliers_are_found_where_they_are():
     z = spectra(1, seed=3)[0]
     z[20] *= 1.05
-    found = kramers_kronig(FREQUENCY, z)
-    assert np.flatnonzero(found.outlier).tolist() == [59 - 20]  # frequencies ascend
+    result = kramers_kronig(FREQUENCY, z)
+    assert np.flatnonzero(result.outlier).tolist() == [59 - 20]  # frequencies ascend
 
 
 def test_scale_and_order_do_not_matter(clean):
@@ -72,13 +72,13 @@ def test_scale_and_order_do_not_matter(clean):
     np.testing.assert_allclose(other.fitted, 1e4 * clean.fitted, rtol=1e-6)
 
 
-def test_a_batch_is_its_spectra(clean):
+def test_a_batch_gives_the_results_of_single_spectra(clean):
     alone = kramers_kronig(FREQUENCY, spectra(24)[5])
     assert alone.p_value == pytest.approx(clean.p_value[5], rel=1e-9)
     assert "consistent with Kramers-Kronig" in str(alone)
 
 
-def test_admittances_too():
+def test_admittances_are_tested():
     drifting = kramers_kronig(FREQUENCY, spectra(2, drift=0.1), admittance=True)
     assert np.all(drifting.p_value < 0.01)
     fine = kramers_kronig(FREQUENCY, spectra(12, seed=5), admittance=True)
@@ -92,16 +92,16 @@ def test_admittances_too():
         (np.arange(1.0, 11), np.full(10, np.nan + 0j), "not finite"),
         (np.arange(1.0, 10), np.ones(9, complex), "needs 10"),
         (np.ones(12), np.ones(12, complex), "needs 10"),
-        (np.arange(1.0, 11), np.zeros(10, complex), "nought"),
+        (np.arange(1.0, 11), np.zeros(10, complex), r"zero at 1 Hz of spectrum 0"),
     ],
 )
-def test_bad_spectra_are_told(frequency, impedance, message):
+def test_invalid_spectra_are_refused(frequency, impedance, message):
     with pytest.raises(DataError, match=message):
         kramers_kronig(frequency, impedance)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["proportional", "additive"])
-def test_false_alarms_are_as_rare_as_stated(kind):
+def test_false_alarm_rate_is_the_nominal_one(kind):
     p = kramers_kronig(FREQUENCY, spectra(1000, kind=kind, seed=7)).p_value
     assert 0.03 <= np.mean(p < 0.05) <= 0.07

@@ -1,4 +1,4 @@
-"""Circuits are fitted under the law of what was recorded, and no other."""
+"""Circuits are fitted under the distribution of the recorded values."""
 
 import jax
 import numpy as np
@@ -29,32 +29,32 @@ def gaussian():
 
 
 def test_equal_errors_of_magnitude_and_phase_are_the_complex_gaussian(gaussian):
-    """Two ways to one posterior: noise integrated in closed form, and by curvature."""
+    """The same posterior with the noise integrated in closed form and by curvature."""
     polar = fit(measured(), Polar())
     exact, quick = polar.parameters, gaussian.parameters
     assert np.all(np.abs(exact.value - quick.value) < 0.2 * quick.sd)
     np.testing.assert_allclose(exact.sd, quick.sd, rtol=0.15)
     assert polar.identified.all()
-    away = np.asarray(polar.log_evidence - gaussian.log_evidence)
-    assert np.all(np.abs(away) < 1.0)
+    difference = np.asarray(polar.log_evidence - gaussian.log_evidence)
+    assert np.all(np.abs(difference) < 1.0)
 
 
 @pytest.mark.slow
-def test_wild_points_pull_a_gaussian_and_no_student(gaussian):
-    spoilt = measured()
-    spoilt[:, ::8] *= 1.15
-    robust, pulled = fit(spoilt, StudentT(3.0)), fit(spoilt)
+def test_outliers_bias_the_gaussian_fit_and_not_the_student_t_fit(gaussian):
+    contaminated = measured()
+    contaminated[:, ::8] *= 1.15
+    robust, biased = fit(contaminated, StudentT(3.0)), fit(contaminated)
     sd = np.asarray(gaussian.parameters.sd)
-    off, pulled_off = (
+    error, biased_error = (
         np.abs(np.asarray(fitted.parameters.value) - TRUTH) / sd
-        for fitted in (robust, pulled)
+        for fitted in (robust, biased)
     )
-    assert np.median(pulled_off[:, 0]) > 10
-    assert off.max() < 5
+    assert np.median(biased_error[:, 0]) > 10
+    assert error.max() < 5
 
 
 @pytest.mark.slow
-def test_magnitudes_alone_are_enough_for_the_parameters():
+def test_magnitudes_determine_the_parameters():
     fitted = fit(np.abs(measured()), Magnitude())
     low, high = np.stack(list(fitted.interval(0.999).values()), axis=-1)
     assert np.all((low < TRUTH) & (high > TRUTH))
@@ -62,11 +62,11 @@ def test_magnitudes_alone_are_enough_for_the_parameters():
 
 
 @pytest.mark.slow
-def test_phases_alone_leave_the_size_open():
+def test_phases_do_not_determine_the_scale():
     fitted = fit(np.angle(measured()), Phase())
     assert not fitted.identified[:, [0, 1, 4]].any()
     assert fitted.identified[:, 3].all()
-    assert all("R0" in tie and "R1" in tie for own in fitted.tied for tie in own)
+    assert all("R0" in tie and "R1" in tie for row in fitted.tied for tie in row)
     drawn = fitted.sample(key=jax.random.key(1), num=500)
     ratio = np.asarray(drawn["R1"] / drawn["R0"])
     low, high = np.quantile(ratio, [0.0005, 0.9995], axis=0)
@@ -76,7 +76,7 @@ def test_phases_alone_leave_the_size_open():
 def test_errors():
     with pytest.raises(ValueError, match=r"more than 2 degrees of freedom; got 2"):
         StudentT(2.0)
-    with pytest.raises(ValueError, match=r"real numbers with Magnitude\(\)"):
+    with pytest.raises(ValueError, match=r"real numbers need Magnitude\(\)"):
         fit(measured(), Magnitude())
     with pytest.raises(ValueError, match=r"got ComplexNormal\(\) and float64"):
         fit(measured().real)

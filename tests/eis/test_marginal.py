@@ -14,10 +14,10 @@ from scipy import stats
 from scipy.special import gammaln
 
 from battprob.eis import KnownVariance
-from battprob.eis._levenberg import Misfit
-from battprob.eis._marginal import levels, marginal
-from battprob.eis._nodes import Nodes, quantiles
-from battprob.eis._scales import Prior
+from battprob.eis._default_prior import Prior
+from battprob.eis._gaussian_mixture import GaussianMixture, quantiles
+from battprob.eis._levenberg import Objective
+from battprob.eis._marginal import marginal, scale_mixture
 
 FREQUENCY = np.array([1.0, 2.0, 4.0, 8.0, 16.0])
 N, P = 2 * FREQUENCY.size, 3  # Re and Im of every frequency; coefficients
@@ -30,7 +30,7 @@ FLAT = 1e6  # prior standard deviation
 
 def fitted(prior_sd=FLAT, known=0.0):
     """`marginal` of the linear model, which starts from other coefficients."""
-    misfit = Misfit(
+    objective = Objective(
         lambda z: (jnp.asarray(DESIGN) @ z, jnp.asarray(DESIGN.T)),
         jnp.asarray(TARGET),
         jnp.ones(N),
@@ -38,9 +38,9 @@ def fitted(prior_sd=FLAT, known=0.0):
     )
     noise = KnownVariance(FREQUENCY, VARIANCE[: FREQUENCY.size], known)
     start, box = jnp.array([0.9, -1.8, 0.4]), (jnp.zeros(0), jnp.zeros(0))
-    return jax.jit(lambda z: marginal(misfit, z, jnp.asarray(FREQUENCY), noise, box))(
-        start
-    )[0]
+    return jax.jit(
+        lambda z: marginal(objective, z, jnp.asarray(FREQUENCY), noise, box)
+    )(start)[0]
 
 
 def regression():
@@ -58,15 +58,17 @@ def test_degrees_of_freedom_are_observations_less_coefficients():
     found, (coefficients, inverse, square) = fitted(), regression()
     np.testing.assert_allclose(found.location[0], coefficients, rtol=1e-8)
     np.testing.assert_allclose(found.covariance[0], inverse, rtol=1e-8)
-    np.testing.assert_allclose(found.freedom[0], N - P, rtol=1e-8)
-    np.testing.assert_allclose(found.level[0], square / (N - P), rtol=1e-8)
+    np.testing.assert_allclose(found.degrees_of_freedom[0], N - P, rtol=1e-8)
+    np.testing.assert_allclose(found.variance_scale[0], square / (N - P), rtol=1e-8)
 
 
 def test_knowledge_of_the_variance_adds_its_degrees_of_freedom():
     """A scaled inverse χ² prior with d degrees of freedom around 1."""
     found, (*_, square) = fitted(known=12.0), regression()
-    np.testing.assert_allclose(found.freedom[0], N + 12 - P, rtol=1e-8)
-    np.testing.assert_allclose(found.level[0], (square + 12) / (N + 12 - P), rtol=1e-8)
+    np.testing.assert_allclose(found.degrees_of_freedom[0], N + 12 - P, rtol=1e-8)
+    np.testing.assert_allclose(
+        found.variance_scale[0], (square + 12) / (N + 12 - P), rtol=1e-8
+    )
 
 
 @pytest.mark.parametrize("prior_sd", [0.3, 1.0])
@@ -76,23 +78,27 @@ def test_a_prior_uses_fewer_degrees_of_freedom(prior_sd):
     precision = DESIGN.T / VARIANCE @ DESIGN + penalty * np.eye(P)
     hat = DESIGN @ np.linalg.solve(precision, DESIGN.T / VARIANCE)
     coefficients = np.linalg.solve(precision, DESIGN.T / VARIANCE @ TARGET)
-    found, freedom = fitted(prior_sd), N - np.trace(hat)
+    found, degrees_of_freedom = fitted(prior_sd), N - np.trace(hat)
     np.testing.assert_allclose(found.location[0], coefficients, rtol=1e-8)
-    np.testing.assert_allclose(found.freedom[0], freedom, rtol=1e-8)
     np.testing.assert_allclose(
-        found.level[0], residual_square(coefficients) / freedom, rtol=1e-8
+        found.degrees_of_freedom[0], degrees_of_freedom, rtol=1e-8
+    )
+    np.testing.assert_allclose(
+        found.variance_scale[0],
+        residual_square(coefficients) / degrees_of_freedom,
+        rtol=1e-8,
     )
 
 
 def test_intervals_are_those_of_the_student_t_distribution():
     found, (coefficients, inverse, square) = fitted(), regression()
-    level, log_weight = levels(found)
+    scale, log_weight = scale_mixture(found)
     unused = jnp.zeros(P)
-    nodes = Nodes(
+    mixture = GaussianMixture(
         found.location,
         found.covariance,
-        found.shape,
-        level,
+        found.logits,
+        scale,
         log_weight,
         unused,
         unused,
@@ -103,10 +109,10 @@ def test_intervals_are_those_of_the_student_t_distribution():
     probability = np.array([0.05, 0.25, 0.75, 0.95])
     sd = np.sqrt(square / (N - P) * np.diag(inverse))
     reference = stats.t.ppf(probability[:, None], N - P, coefficients, sd)
-    batch = jax.tree.map(lambda leaf: leaf[None], nodes)
-    away = quantiles(batch, jnp.asarray(probability))[:, 0] - reference
+    batch = jax.tree.map(lambda leaf: leaf[None], mixture)
+    difference = quantiles(batch, jnp.asarray(probability))[:, 0] - reference
     # N instead of N - P degrees of freedom would move the outer ones by 0.4 sd.
-    assert np.all(np.abs(away) < 0.02 * sd)
+    assert np.all(np.abs(difference) < 0.02 * sd)
 
 
 def test_evidence_is_the_closed_form():

@@ -1,4 +1,4 @@
-"""Circuit strings are read as impedance.py reads them; errors point at the place."""
+"""Circuit texts are read as impedance.py reads them; errors mark the position."""
 
 import json
 
@@ -28,7 +28,7 @@ def test_nested_circuit_is_the_hand_written_formula():
     np.testing.assert_allclose(got, 1.0 + 1 / (1 / inner + s * 0.02) + s * 1e-4)
 
 
-def test_constants_are_held():
+def test_constants_are_fixed():
     circuit = Circuit("R0-CPE1", constants={"CPE1_1": 0.5})
     assert circuit.names == ("R0", "CPE1_0")
     expected = Circuit("R0-CPE1").impedance([1.0, 2.0, 0.5], [3.0])
@@ -60,24 +60,24 @@ def test_round_trip(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "message", "place"),
+    ("text", "message", "position"),
     [
         ("R0-X1", "no element 'X1'", 4),
         ("R0-p(R1,C1", r"expected ',' or '\)'.*character 4", 11),
         ("R0--R1", "expected an element or 'p\\(', found '-'", 4),
         ("R0-", "found the end", 4),
-        ("R0)-R1", "unexpected '\\)'", 3),
+        ("R0)-R1", r"expected '-' or the end, found '\)'", 3),
         ("p(R1)", "two branches or more", 1),
-        ("R0-R0", "stands twice", 4),
+        ("R0-R0", "occurs twice", 4),
         ("R0-__import__('os')", "expected an element", 4),
         ("", "found the end", 1),
     ],
 )
-def test_errors_say_where(text, message, place):
+def test_errors_mark_the_position(text, message, position):
     with pytest.raises(ValueError, match=message) as raised:
         Circuit(text)
-    assert f"at character {place} of" in str(raised.value)
-    assert str(raised.value).splitlines()[-1].index("^") == 4 + place - 1
+    assert f"at character {position} of" in str(raised.value)
+    assert str(raised.value).splitlines()[-1].index("^") == 4 + position - 1
 
 
 def test_wrong_parameters_and_constants():
@@ -135,7 +135,7 @@ def test_saved_json_of_impedance_py(tmp_path):
     assert values == {"R0": 0.11, "R1": 0.22, "CPE1_0": 0.33}
     assert circuit.network.constant_names == ("CPE1_1",)
     path.write_text(json.dumps(saved | {"Parameters": [1.0]}))
-    with pytest.raises(ValueError, match="holds 1 parameters"):
+    with pytest.raises(ValueError, match="has 1 parameters"):
         read_impedance_py(path)
     path.write_text("{}")
     with pytest.raises(ValueError, match="not a circuit saved"):

@@ -1,4 +1,4 @@
-"""Variances from repeats are right on average, and predict repeats not seen."""
+"""Variances from repeats are unbiased, and intervals cover further repeats."""
 
 import itertools
 
@@ -18,47 +18,47 @@ def _repeats(count, seed=0):
 
 
 def test_variance_of_both_parts():
-    law = replicate_variance(_FREQUENCY[::-1], _repeats(400))
-    np.testing.assert_allclose(law.variance[0], 1e-4, rtol=0.1)
-    np.testing.assert_allclose(law.variance[1], 9e-4, rtol=0.1)
+    noise = replicate_variance(_FREQUENCY[::-1], _repeats(400))
+    np.testing.assert_allclose(noise.variance[0], 1e-4, rtol=0.1)
+    np.testing.assert_allclose(noise.variance[1], 9e-4, rtol=0.1)
 
 
-def test_freedom_counts_what_is_independent():
-    free = replicate_variance(_FREQUENCY, _repeats(6)).degrees_of_freedom
-    assert 150 < float(free) < 600  # 5 × 60 values, and no more than chance allows
+def test_degrees_of_freedom_count_independent_errors():
+    independent = replicate_variance(_FREQUENCY, _repeats(6)).degrees_of_freedom
+    assert 150 < float(independent) < 600  # 5 × 60 values, within sampling error
     rng = np.random.default_rng(1)
-    tied = 1.0 - 0.5j + 0.01 * rng.normal(size=(6, 1)) * np.ones((1, 30)) * (1 + 1j)
-    assert float(replicate_variance(_FREQUENCY, tied).degrees_of_freedom) < 8
+    equal = 1.0 - 0.5j + 0.01 * rng.normal(size=(6, 1)) * np.ones((1, 30)) * (1 + 1j)
+    assert float(replicate_variance(_FREQUENCY, equal).degrees_of_freedom) < 8
 
 
-def test_drift_is_taken_out():
+def test_drift_is_removed():
     drifting = _repeats(200) + np.linspace(0, 1, 200)[:, None]
-    law = replicate_variance(_FREQUENCY, drifting, drift=True)
-    np.testing.assert_allclose(law.variance[0], 1e-4, rtol=0.15)
+    noise = replicate_variance(_FREQUENCY, drifting, drift=True)
+    np.testing.assert_allclose(noise.variance[0], 1e-4, rtol=0.15)
 
 
 @pytest.mark.slow
 def test_feeds_a_fit():
     circuit = Circuit("R0-p(R1,C1)")
     truth = np.asarray(circuit.impedance([1.0, 2.0, 0.05], _FREQUENCY))
-    law = replicate_variance(_FREQUENCY, truth + _repeats(6) - (1.0 - 0.5j))
+    noise = replicate_variance(_FREQUENCY, truth + _repeats(6) - (1.0 - 0.5j))
     measured = truth + _repeats(8, seed=5) - (1.0 - 0.5j)
-    circuit = Circuit(str(circuit), noise=law)
+    circuit = Circuit(str(circuit), noise=noise)
     fitted = circuit.fit(_FREQUENCY, measured, key=jax.random.key(0))
-    told = np.sqrt(fitted.predict(_FREQUENCY).aleatoric).mean((0, 1))
-    np.testing.assert_allclose(told, [0.01, 0.03], rtol=0.15)
+    sd = np.sqrt(fitted.predict(_FREQUENCY).aleatoric).mean((0, 1))
+    np.testing.assert_allclose(sd, [0.01, 0.03], rtol=0.15)
 
 
-def test_real_repeats_not_seen_are_covered(data_folder):
+def test_held_out_repeats_of_real_cells_are_covered(data_folder):
     table = np.genfromtxt(
         data_folder / "eis_soc_replicates" / "eis.csv", delimiter=",", skip_header=1
     )
     cells = table[:, [0, 2]]
     inside = []
     for cell in np.unique(cells, axis=0)[::3]:
-        own = table[np.all(cells == cell, axis=1)]
-        frequency = np.unique(own[:, 3])
-        spectra = (own[:, 4] + 1j * own[:, 5]).reshape(-1, frequency.size)
+        rows = table[np.all(cells == cell, axis=1)]
+        frequency = np.unique(rows[:, 3])
+        spectra = (rows[:, 4] + 1j * rows[:, 5]).reshape(-1, frequency.size)
         for test in itertools.combinations(range(6), 2):
             train = [i for i in range(6) if i not in test]
             low, high = replicate_predictive(frequency, spectra[train]).interval(0.9)
@@ -67,8 +67,8 @@ def test_real_repeats_not_seen_are_covered(data_folder):
     assert 0.85 <= np.mean(inside) <= 0.95
 
 
-def test_a_drift_is_carried_ahead(data_folder):
-    """Forward in time, on a cell that drifts: the later repeats from the first four."""
+def test_a_drift_is_extrapolated(data_folder):
+    """Predict the later repeats of a drifting cell from the first four."""
     table = np.genfromtxt(
         data_folder / "eis_ssb_repeats" / "eis.csv", delimiter=",", names=True
     )
@@ -85,14 +85,14 @@ def test_a_drift_is_carried_ahead(data_folder):
     assert 0.85 <= np.mean(inside) <= 0.95
 
 
-def test_a_line_ahead_is_known_as_least_squares_knows_it():
+def test_extrapolation_equals_least_squares():
     repeats = _repeats(5) + 0.02 * np.arange(5)[:, None]
     ahead = replicate_predictive(_FREQUENCY, repeats, ahead=2)
     slope, start = np.polyfit(np.arange(5), repeats.real, 1)
     np.testing.assert_allclose(ahead.mean[:, 0], start + 6 * slope, rtol=1e-6)
-    # 1/5 + (6 - 2)² / Σ(i - 2)²: the leverage of a point outside.
-    share = np.asarray(ahead.epistemic / ahead.aleatoric)
-    np.testing.assert_allclose(share, 1 / 5 + 16 / 10, rtol=1e-6)
+    # 1/5 + (6 - 2)² / Σ(i - 2)², the leverage of the extrapolated point.
+    ratio = np.asarray(ahead.epistemic / ahead.aleatoric)
+    np.testing.assert_allclose(ratio, 1 / 5 + 16 / 10, rtol=1e-6)
 
 
 def test_errors():

@@ -1,4 +1,4 @@
-"""Along a sequence neighbours inform each other, exactly as the dense posterior says."""
+"""Smoothing along a sequence equals the dense posterior and narrows the intervals."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 from battprob.eis import Circuit, fit_sequence, smooth
-from battprob.eis.sequence import Messages, backwards, filtered
+from battprob.eis.sequence import (
+    GaussianLikelihoods,
+    filter_forward,
+    smooth_backward,
+)
 
 FREQUENCY = np.logspace(4, -2, 40)
 CIRCUIT = Circuit("R0-p(R1,CPE1)-W1")
@@ -26,18 +30,18 @@ TRUTH = np.stack(
 
 @pytest.fixture(scope="module")
 def aged():
-    """Eight noisy spectra of a cell that ages, alone and as a sequence."""
+    """Eight noisy spectra of an ageing cell, fitted separately and smoothed."""
     z = np.stack([np.asarray(CIRCUIT.impedance(row, FREQUENCY)) for row in TRUTH])
     noise = np.random.default_rng(0).normal(size=(2, *z.shape))
     measured = z * (1 + 0.01 * (noise[0] + 1j * noise[1]))
-    alone = CIRCUIT.fit(FREQUENCY, measured, key=jax.random.key(0))
-    return measured, alone, smooth(alone, CYCLE)
+    separate = CIRCUIT.fit(FREQUENCY, measured, key=jax.random.key(0))
+    return measured, separate, smooth(separate, CYCLE)
 
 
-def test_the_two_passes_are_the_dense_posterior():
+def test_filter_and_smoother_equal_the_dense_posterior():
     rng = np.random.default_rng(1)
     root = rng.normal(size=(6, 3, 2))
-    precision = root @ np.swapaxes(root, 1, 2)  # each spectrum is blind to something
+    precision = root @ np.swapaxes(root, 1, 2)  # no spectrum determines all parameters
     shift = np.einsum("nij,nj->ni", precision, rng.normal(size=(6, 3)))
     step, rate = np.array([0.1, 0.3, 0.2, 0.1, 0.3]), np.array([0.5, 1.0, 2.0])
     prior_mean, prior_sd = np.array([0.1, -0.2, 0.3]), np.array([1.0, 2.0, 0.5])
@@ -57,48 +61,54 @@ def test_the_two_passes_are_the_dense_posterior():
         before[0] - np.linalg.slogdet(dense)[1] + right @ mean - before[1]
     )
 
-    said = Messages(*map(jnp.asarray, (precision, shift, prior_mean, prior_sd)))
-    path, evidence = filtered(said, jnp.asarray(step), jnp.asarray(rate))
-    got, spread = backwards(path, jnp.asarray(step), jnp.asarray(rate))
-    np.testing.assert_allclose(got.ravel(), mean, rtol=1e-9)
+    likelihoods = GaussianLikelihoods(
+        *map(jnp.asarray, (precision, shift, prior_mean, prior_sd))
+    )
+    path, evidence = filter_forward(likelihoods, jnp.asarray(step), jnp.asarray(rate))
+    means, covariances = smooth_backward(path, jnp.asarray(step), jnp.asarray(rate))
+    np.testing.assert_allclose(means.ravel(), mean, rtol=1e-9)
     for i in range(6):
         block = covariance[3 * i : 3 * i + 3, 3 * i : 3 * i + 3]
-        np.testing.assert_allclose(spread[i], block, rtol=1e-8, atol=1e-10)
+        np.testing.assert_allclose(covariances[i], block, rtol=1e-8, atol=1e-10)
     assert float(evidence) == pytest.approx(log_evidence, rel=1e-9)
 
 
-def test_neighbours_narrow_what_is_constant_and_follow_what_moves(aged):
-    _, alone, path = aged
-    own, shared = alone.parameters, path.parameters
-    gain = np.median(shared.sd / own.sd, axis=0)
-    assert gain[[2, 3]].max() < 0.6  # constant: eight spectra say the same
-    assert gain.max() < 1.0
-    value = np.asarray(shared.value)
+def test_smoothing_narrows_constant_parameters_and_follows_changing_ones(aged):
+    _, separate, path = aged
+    before, after = separate.parameters, path.parameters
+    ratio = np.median(after.sd / before.sd, axis=0)
+    assert ratio[[2, 3]].max() < 0.6  # constant: determined by eight spectra
+    assert ratio.max() < 1.0
+    value = np.asarray(after.value)
     error = np.sqrt(np.mean((value / TRUTH - 1) ** 2, axis=0))
-    alone_error = np.sqrt(np.mean((np.asarray(own.value) / TRUTH - 1) ** 2, axis=0))
-    assert np.exp(np.mean(np.log(error / alone_error))) < 0.6
+    separate_error = np.sqrt(
+        np.mean((np.asarray(before.value) / TRUTH - 1) ** 2, axis=0)
+    )
+    assert np.exp(np.mean(np.log(error / separate_error))) < 0.6
 
 
-def test_smoothed_intervals_hold(aged):
+def test_smoothed_intervals_cover_the_truth(aged):
     *_, path = aged
     bounds = path.interval(0.9)
-    held = [
+    covered = [
         (bounds[name][0] < TRUTH[:, i]) & (bounds[name][1] > TRUTH[:, i])
         for i, name in enumerate(CIRCUIT.names)
     ]
-    assert 0.75 <= np.mean(held) <= 1.0
+    assert 0.75 <= np.mean(covered) <= 1.0
 
 
-def test_one_call_does_it(aged):
+def test_fit_sequence_fits_and_smooths(aged):
     measured, _, path = aged
     key = jax.random.key(0)
-    both = fit_sequence(CIRCUIT, CYCLE, FREQUENCY, measured, key=key)
-    np.testing.assert_allclose(both.parameters.value, path.parameters.value, rtol=0.02)
+    fitted = fit_sequence(CIRCUIT, CYCLE, FREQUENCY, measured, key=key)
+    np.testing.assert_allclose(
+        fitted.parameters.value, path.parameters.value, rtol=0.02
+    )
 
 
 def test_errors(aged):
-    _, alone, _ = aged
-    with pytest.raises(ValueError, match="locations must rise: 0 is followed by 0"):
-        smooth(alone, np.zeros(8))
+    _, separate, _ = aged
+    with pytest.raises(ValueError, match="locations must ascend: 0 is followed by 0"):
+        smooth(separate, np.zeros(8))
     with pytest.raises(ValueError, match=r"locations of shape \(3,\)"):
-        smooth(alone, [1.0, 2.0, 3.0])
+        smooth(separate, [1.0, 2.0, 3.0])

@@ -1,4 +1,4 @@
-"""Spectra as a fit takes them: checked, in a batch, frequencies ascending."""
+"""`Problem`: checked spectra in a batch, with the circuit and its error model."""
 
 import warnings
 from collections.abc import Mapping
@@ -11,20 +11,28 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from battprob._errors import DataError, PrecisionWarning
 from battprob._typing import Array, ArrayLike, Complex, Float
-from battprob.eis._scales import inside, to_free
+from battprob.eis._unconstrained import clip_inside, to_unconstrained
 from battprob.eis.elements import NEVER_INDUCTIVE
 from battprob.eis.likelihood import AbstractLikelihood, Magnitude, Phase
 from battprob.eis.network import Network
 from battprob.eis.parser import leaves
 from battprob.eis.variance import AbstractVariance
 
-_MOSTLY = 0.8
+_MOST = 0.8  # fraction of positive Im Z that noise cannot explain
 
 
 class Problem(eqx.Module):
-    """Checked spectra, the circuit and the laws of their noise.
+    """Spectra to fit, frequencies ascending, and the model of them.
 
-    `impedance` is what was measured or, where that is no complex number, near it.
+    Attributes:
+        network: circuit with the free parameters.
+        noise: model of the variance over frequency.
+        likelihood: distribution of the recorded values.
+        frequency_hz: frequencies in Hz.
+        measured: recorded values: impedances or magnitudes in ohm, or phases in rad.
+        impedance: impedances in ohm; approximations if `measured` is not complex.
+        guess: the user's starting values, unconstrained; g is 0 or 1.
+        single: whether the user passed one spectrum and not a batch.
     """
 
     network: Network
@@ -37,7 +45,7 @@ class Problem(eqx.Module):
     single: bool = eqx.field(static=True)
 
 
-def problem(
+def checked_problem(
     network: Network,
     frequency_hz: ArrayLike,
     impedance_ohm: ArrayLike,
@@ -48,9 +56,10 @@ def problem(
     """Check spectra and put them in a batch, frequencies ascending.
 
     Raises:
-        DataError: shapes that do not agree, values not finite, frequencies not positive.
+        DataError: shapes that do not agree, values that are not finite, frequencies that
+            are not positive, too few frequencies, or the wrong sign of Im Z.
     """
-    frequency, measured = checked(frequency_hz, impedance_ohm, likelihood)
+    frequency, measured = checked_spectra(frequency_hz, impedance_ohm, likelihood)
     order = np.argsort(frequency)
     real = jnp.result_type(float)
     if jnp.finfo(real).bits < 64:
@@ -65,10 +74,10 @@ def problem(
     _check_sign(network, batch)
     guesses = jnp.zeros((len(batch), 0, len(parameters)), real)
     if guess is not None:
-        values = _one_each(network, guess, len(batch))
-        guesses = to_free(inside(values, parameters), parameters)[:, None]
-    impedance = likelihood.spectrum(frequency[order], batch)
-    spectra, near, guesses = placed(
+        values = clip_inside(_guess_rows(network, guess, len(batch)), parameters)
+        guesses = to_unconstrained(values, parameters)[:, None]
+    impedance = likelihood.approximate_impedance(frequency[order], batch)
+    spectra, approximate, guesses = with_sharding_of(
         (to_jax(batch, real), to_jax(impedance, real), guesses), impedance_ohm
     )
     return Problem(
@@ -77,51 +86,60 @@ def problem(
         likelihood,
         jnp.asarray(frequency[order], real),
         spectra,
-        near,
+        approximate,
         guesses,
         measured.ndim == 1,
     )
 
 
 def _check_enough(network, measured):
-    numbers = measured.shape[1] * (2 if np.iscomplexobj(measured) else 1)
-    if numbers <= len(network.names):
+    count = measured.shape[1] * (2 if np.iscomplexobj(measured) else 1)
+    if count <= len(network.names):
         raise DataError(
-            f"{measured.shape[1]} frequencies are too few for the {len(network.names)} free "
-            f"parameters of {network}: take a smaller circuit, or hold some by `constants=`"
+            f"{measured.shape[1]} frequencies are too few for the {len(network.names)} "
+            f"free parameters of {network}: use a smaller circuit, or fix parameters with "
+            "`constants=`"
         )
 
 
 def _check_sign(network, measured):
-    """Without inductance no Im Z is positive throughout."""
-    kinds = {leaf.element for leaf in leaves(network.tree)}
-    if not np.iscomplexobj(measured) or not kinds <= NEVER_INDUCTIVE:
+    """Refuse spectra with the sign of Im Z reversed: without inductance it is negative."""
+    elements = {leaf.element for leaf in leaves(network.tree)}
+    if not np.iscomplexobj(measured) or not elements <= NEVER_INDUCTIVE:
         return
     positive = np.mean(np.imag(measured) > 0, axis=1)
-    wrong = np.flatnonzero(positive > _MOSTLY)
+    wrong = np.flatnonzero(positive > _MOST)
     if wrong.size:
         raise DataError(
             f"Im Z of spectrum {wrong[0]} is positive at {positive[wrong[0]]:.0%} of its "
-            f"frequencies, and {network} has no inductance: Im Z is signed, negative "
-            "where capacitive; pass impedance_ohm.conj() if the file holds -Im Z"
+            f"frequencies, but {network} has no inductance. Im Z must be negative where "
+            "capacitive: pass impedance_ohm.conj() if the file holds -Im Z"
         )
 
 
-def _one_each(network, guess, count):
-    """A guess for each spectrum, from one for each or one for all."""
+def _guess_rows(network, guess, count):
+    """The guess [count p], one row for each spectrum."""
     if not isinstance(guess, Mapping) and np.ndim(guess) == 2:
         rows = [network.pack(row) for row in np.asarray(guess)]
         if len(rows) != count:
-            raise DataError(f"{len(rows)} rows of guesses for {count} spectra")
+            raise DataError(
+                f"guess has {len(rows)} rows for {count} spectra: pass one row for each, "
+                "or one guess for all"
+            )
         return jnp.stack(rows)
-    one = network.pack(guess)
-    return jnp.broadcast_to(one[None], (count, one.size))
+    row = network.pack(guess)
+    return jnp.broadcast_to(row[None], (count, row.size))
 
 
-def checked(
+def checked_spectra(
     frequency_hz: ArrayLike, impedance_ohm: ArrayLike, likelihood: AbstractLikelihood
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies [f] and recordings [f] or [n f], or an error that says what is wrong."""
+    """Frequencies [f] and recorded values [f] or [n f] as NumPy arrays.
+
+    Raises:
+        DataError: shapes that do not agree, values that are not finite, frequencies that
+            are not positive, or values of a kind that the likelihood does not describe.
+    """
     frequency, measured = np.asarray(frequency_hz, float), np.asarray(impedance_ohm)
     if frequency.ndim != 1 or measured.ndim not in (1, 2):
         raise DataError(
@@ -130,32 +148,32 @@ def checked(
         )
     if measured.shape[-1] != frequency.size:
         raise DataError(
-            f"{frequency.size} frequencies, but {measured.shape[-1]} impedances a "
-            "spectrum: every spectrum must be measured at the same frequencies"
+            f"got {frequency.size} frequencies, but {measured.shape[-1]} impedances in "
+            "each spectrum: all spectra must be measured at the same frequencies"
         )
     wrong = np.flatnonzero(~(np.isfinite(frequency) & (frequency > 0)))
     if wrong.size:
         raise DataError(
             f"frequency_hz[{wrong[0]}] = {frequency[wrong[0]]}: frequencies must be "
-            "positive; drop direct-current rows"
+            "positive; remove direct-current rows"
         )
     wrong = np.argwhere(~np.isfinite(measured))
     if wrong.size:
         raise DataError(
-            f"impedance_ohm{[int(i) for i in wrong[0]]} is not finite: drop that "
+            f"impedance_ohm{[int(i) for i in wrong[0]]} is not finite: remove that "
             "frequency or that spectrum"
         )
     if np.iscomplexobj(measured) == isinstance(likelihood, Magnitude | Phase):
         raise DataError(
-            "complex impedances go with the default likelihood, StudentT or Polar, real "
-            f"numbers with Magnitude() (|Z| in Ohm) or Phase() (rad); got "
+            "complex impedances need the default likelihood, StudentT() or Polar(), real "
+            f"numbers need Magnitude() (|Z| in ohm) or Phase() (rad); got "
             f"{type(likelihood).__name__}() and {measured.dtype}"
         )
     return frequency, measured
 
 
 def to_jax(values: np.ndarray, real) -> Array:
-    """In the precision of reals, which sets that of complex numbers too."""
+    """Real or complex values as a JAX array with the precision of `real`."""
     if not np.iscomplexobj(values):
         return jnp.asarray(values, real)
     return jax.lax.complex(
@@ -163,10 +181,10 @@ def to_jax(values: np.ndarray, real) -> Array:
     )
 
 
-def placed(spectra: tuple[Array, ...], like: ArrayLike) -> tuple[Array, ...]:
-    """Arrays of one row a spectrum on the devices that hold `like`, where it is spread."""
+def with_sharding_of(arrays: tuple[Array, ...], like: ArrayLike) -> tuple[Array, ...]:
+    """Arrays with one row for each spectrum, distributed over devices as `like` is."""
     sharding = getattr(like, "sharding", None)
     if not isinstance(sharding, NamedSharding) or np.ndim(like) < 2:
-        return spectra
+        return arrays
     rows = NamedSharding(sharding.mesh, PartitionSpec(sharding.spec[0]))
-    return jax.device_put(spectra, rows)
+    return jax.device_put(arrays, rows)

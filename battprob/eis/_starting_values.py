@@ -1,11 +1,11 @@
-r"""Starts of a fit, found from the spectrum alone.
+r"""Starting values of a fit, computed from the spectrum alone.
 
-What stands in series at the top of a circuit adds up. Give every such block the same
-typical proportions, its parameters being typical × r^a × τ^b by their dimensions
-(`battprob.eis.elements`): the spectrum is then *linear* in the blocks' resistances r
-once their times τ are chosen. So all sorted choices of times from a grid over the band
-are tried, each with its best resistances by weighted least squares (one Gram matrix
-serves them all), and the best few become starts.
+The blocks in series at the top of a circuit add up. Give every block typical proportions:
+its parameters are typical × r^a × τ^b according to their dimensions
+(`battprob.eis.elements`). For fixed times τ the spectrum is then *linear* in the
+resistances r of the blocks. All ascending choices of times from a grid over the frequency
+band are therefore tried, each with its best resistances by weighted least squares. One
+Gram matrix serves all choices, and the best few become starting values.
 """
 
 import jax
@@ -13,20 +13,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._typing import Array, Complex, Float, PRNGKey
-from battprob.eis._lattice import filling
+from battprob.eis._default_prior import resistance_scale
+from battprob.eis._lattice import lattice_points
 from battprob.eis._network_impedance import node_impedance, structure
-from battprob.eis._scales import inside, resistance_scale, to_free
+from battprob.eis._unconstrained import clip_inside, to_unconstrained
 from battprob.eis.network import Network
 from battprob.eis.parser import leaves
 
-_TIMES = 9
-_OFFSETS = (-5.0, -2.5, 0.0, 2.5, 5.0)
+_TIMES = 9  # grid points of the time of a block over the band
+_OFFSETS = (-5.0, -2.5, 0.0, 2.5, 5.0)  # e-folds of a second time in the same block
 _MOST_CHOICES = 400
-_LEAST_SHARE = 0.02
-_SCATTER = 1.2
+_LEAST_RESISTANCE = 0.02  # fraction of the characteristic resistance
+_SCATTER = 1.2  # e-folds
 
 
-def starts(
+def starting_values(
     network: Network,
     omega: Float[Array, " f"],
     impedance: Complex[Array, " f"],
@@ -35,36 +36,47 @@ def starts(
     key: PRNGKey,
     num: int,
 ) -> Float[Array, "num p"]:
-    """`num` starts on the unconstrained scale, the later half scattered a little."""
+    """Starting values on the unconstrained scale; the second half is scattered a little.
+
+    Args:
+        network: circuit to fit.
+        omega: angular frequencies in rad/s.
+        impedance: measured or approximate impedance in ohm.
+        weight: inverse relative variances, Re before Im.
+        key: PRNG key of the scatter.
+        num: number of starting values.
+    """
     columns, times = _columns(network, omega)
     basis = _stack(columns)
     size = jnp.sqrt(2 * jnp.mean(basis**2, axis=1))
     basis = basis / size[:, None]
     gram = (basis * weight[None]) @ basis.T
-    right = (basis * weight[None]) @ _stack(impedance)
+    moment = (basis * weight[None]) @ _stack(impedance)
     choices, near = _choices(network)
     scale = resistance_scale(impedance)
-    amplitude, misfit = jax.vmap(lambda c: _amplitudes(gram, right, c, scale))(
+    amplitude, misfit = jax.vmap(lambda c: _amplitudes(gram, moment, c, scale))(
         jnp.asarray(choices)
     )
-    best = _best_apart(misfit, jnp.asarray(near), num)
+    best = _best_distinct(misfit, jnp.asarray(near), num)
     chosen = jnp.asarray(choices)[best]
     parameters = tuple(network.free_parameters.values())
 
-    def free_typical(resistance, times):
+    def unconstrained_typical(resistance, times):
         values = _typical(network, resistance, times)
-        return to_free(inside(values, parameters), parameters)
+        return to_unconstrained(clip_inside(values, parameters), parameters)
 
-    free = jax.vmap(free_typical)(amplitude[best] / size[chosen], times[chosen])
-    # A lattice, moved at random: it fills space better than draws, and compiles faster.
-    cell = filling(num, len(parameters)) + jax.random.uniform(key, (), free.dtype)
-    scatter = _SCATTER * (2 * (cell % 1) - 1)
-    late = jnp.arange(len(free)) >= (len(free) + 1) // 2
-    return jnp.where(late[:, None], free + scatter, free)
+    z = jax.vmap(unconstrained_typical)(amplitude[best] / size[chosen], times[chosen])
+    # A randomly shifted lattice fills space better than independent draws and compiles
+    # faster.
+    shift = jax.random.uniform(key, (), z.dtype)
+    points = (lattice_points(num, len(parameters)) + shift) % 1
+    scatter = _SCATTER * (2 * points - 1)
+    second_half = jnp.arange(len(z)) >= (len(z) + 1) // 2
+    return jnp.where(second_half[:, None], z + scatter, z)
 
 
-def _best_apart(misfit, near, num):
-    """The best choice, the best one not near it, and so on."""
+def _best_distinct(misfit, near, num):
+    """Indices of the best choice, the best one that is not near it, and so on."""
 
     def pick(misfit, _):
         best = jnp.argmin(misfit)
@@ -76,19 +88,19 @@ def _best_apart(misfit, near, num):
 def time_weights(network: Network) -> Float[np.ndarray, "blocks p"]:
     """Weights of the log parameters in the log characteristic time of each block.
 
-    The time that their dimensions make: of R and Q, log(R Q) by the power of second in
-    the unit of Q.
+    The time is the product of powers of the parameters that has the dimension of time; for
+    R and Q it is R Q to a power that cancels the ohm.
     """
     parameters = list(network.free_parameters.values())
     weights = np.zeros((len(network.blocks()), len(parameters)))
-    for row, own in zip(weights, block_slices(network), strict=True):
-        powers = np.array([[parameters[i].ohm, parameters[i].second] for i in own])
-        row[own] = np.linalg.pinv(powers.reshape(-1, 2))[1]
+    for row, index in zip(weights, block_indices(network), strict=True):
+        powers = np.array([[parameters[i].ohm, parameters[i].second] for i in index])
+        row[index] = np.linalg.pinv(powers.reshape(-1, 2))[1]
     return weights
 
 
 def exchangeable(network: Network) -> list[list[int]]:
-    """Groups of top-level blocks of equal structure, all of whose parameters are free."""
+    """Groups of top-level blocks of equal structure whose parameters are all free."""
     groups: dict[str, list[int]] = {}
     for i, block in enumerate(network.blocks()):
         names = [name for leaf in leaves(block) for name in leaf.parameter_names()]
@@ -97,15 +109,15 @@ def exchangeable(network: Network) -> list[list[int]]:
     return [group for group in groups.values() if len(group) > 1]
 
 
-def block_slices(network: Network) -> list[list[int]]:
-    """Positions of every top-level block's free parameters."""
-    position = {name: i for i, name in enumerate(network.names)}
+def block_indices(network: Network) -> list[list[int]]:
+    """Indices of the free parameters of every top-level block."""
+    index = {name: i for i, name in enumerate(network.names)}
     return [
         [
-            position[name]
+            index[name]
             for leaf in leaves(block)
             for name in leaf.parameter_names()
-            if name in position
+            if name in index
         ]
         for block in network.blocks()
     ]
@@ -116,7 +128,7 @@ def _stack(z):
 
 
 def _typical(network, resistance, times):
-    """Parameters of all blocks from a resistance and two log times of each."""
+    """Typical parameters of all blocks for a resistance and two log times of each."""
     columns = []
     for i, block in enumerate(network.blocks()):
         columns += [
@@ -128,7 +140,7 @@ def _typical(network, resistance, times):
 
 
 def _block_values(block, resistance, times):
-    """Typical values; the first timed element has the first time, all others the second."""
+    """Typical values; the first element with a time has times[0], all others times[1]."""
     values, log_time = {}, times[0]
     for leaf in leaves(block):
         parameters = leaf.element.parameters
@@ -141,13 +153,13 @@ def _block_values(block, resistance, times):
 
 
 def _columns(network, omega):
-    """Every block at r = 1 and each choice of times [columns f], and the log times."""
+    """Impedance of every block at r = 1 for each choice of times [columns f], log times."""
     one = jnp.ones((), omega.dtype)
     early, late = -jnp.log(omega.max()), 1.0 - jnp.log(omega.min())
     columns, times = [], []
     for block in network.blocks():
-        share, offset = _grid(block)
-        first = early + (late - early) * jnp.asarray(share, omega.dtype)
+        fraction, offset = _grid(block)
+        first = early + (late - early) * jnp.asarray(fraction, omega.dtype)
         pairs = jnp.stack([first, first + jnp.asarray(offset, omega.dtype)], axis=1)
 
         def column(pair, block=block):
@@ -159,7 +171,7 @@ def _columns(network, omega):
 
 
 def _grid(block):
-    """Where in the band [0, 1] the time of a block may stand, and offsets of a second."""
+    """Positions of a block's time in the band [0, 1], and offsets of its second time."""
     dimensioned = sum(
         bool(p.ohm or p.second)
         for leaf in leaves(block)
@@ -171,49 +183,51 @@ def _grid(block):
     if dimensioned < 2 or not timed:
         return np.array([0.5]), np.zeros(1)
     offsets = _OFFSETS if timed > 1 else (0.0,)
-    share, offset = np.meshgrid(np.linspace(0, 1, _TIMES), offsets, indexing="ij")
-    return share.ravel(), offset.ravel()
+    fraction, offset = np.meshgrid(np.linspace(0, 1, _TIMES), offsets, indexing="ij")
+    return fraction.ravel(), offset.ravel()
 
 
 def _choices(network):
-    """Column numbers [choices blocks], and which choices are near each other.
+    """Column indices [choices blocks], and which choices are near each other.
 
-    Times ascend among exchangeable blocks. Of a large product few are drawn, always the
-    same ones.
+    Times ascend among exchangeable blocks. If there are very many combinations, a fixed
+    random subset of them is used, the same in every fit.
     """
     grids = [_grid(block) for block in network.blocks()]
-    sizes = np.array([len(share) for share, _ in grids])
+    sizes = np.array([len(fraction) for fraction, _ in grids])
     if np.prod(sizes, dtype=float) <= 50 * _MOST_CHOICES:
         index = np.array(list(np.ndindex(*sizes)))
     else:
-        draw = np.random.default_rng(0)
-        index = draw.integers(0, sizes, (50 * _MOST_CHOICES, len(sizes)))
+        rng = np.random.default_rng(0)
+        index = rng.integers(0, sizes, (50 * _MOST_CHOICES, len(sizes)))
     for group in exchangeable(network):
         if sizes[group[0]] > 1:
             ascending = np.all(np.diff(index[:, group], axis=1) > 0, axis=1)
             index = index[ascending]
     index = index[:: -(-len(index) // _MOST_CHOICES)]
-    place = np.stack(
+    # Coordinates in units of the grid spacing.
+    position = np.stack(
         [
             np.concatenate(
-                [share[i, None] * (_TIMES - 1), offset[i, None] / 2.5], axis=1
+                [fraction[i, None] * (_TIMES - 1), offset[i, None] / 2.5], axis=1
             )
-            for (share, offset), i in zip(grids, index.T, strict=True)
+            for (fraction, offset), i in zip(grids, index.T, strict=True)
         ],
         axis=1,
     ).reshape(len(index), -1)
-    near = np.abs(place[:, None] - place[None]).max(-1) <= 1
+    near = np.abs(position[:, None] - position[None]).max(-1) <= 1
     return index + np.concatenate([[0], np.cumsum(sizes)[:-1]]), near
 
 
-def _amplitudes(gram, right, choice, scale):
+def _amplitudes(gram, moment, choice, scale):
     """Least-squares resistances of one choice of columns, kept positive, and its misfit."""
     part = gram[choice][:, choice]
+    # Two blocks with neighbouring times have nearly equal columns.
     ridge = (
         1e-6 * jnp.trace(part) / len(choice) * jnp.eye(len(choice), dtype=part.dtype)
     )
     factor = jnp.linalg.cholesky(part + ridge)
-    amplitude = jax.scipy.linalg.cho_solve((factor, True), right[choice])
-    amplitude = jnp.maximum(amplitude, _LEAST_SHARE * scale)
+    amplitude = jax.scipy.linalg.cho_solve((factor, True), moment[choice])
+    amplitude = jnp.maximum(amplitude, _LEAST_RESISTANCE * scale)
     fitted = jnp.dot(amplitude, part @ amplitude)
-    return amplitude, fitted - 2 * jnp.dot(amplitude, right[choice])
+    return amplitude, fitted - 2 * jnp.dot(amplitude, moment[choice])

@@ -1,4 +1,4 @@
-"""The densities of impedance agree with reference values to 12 digits, and their laws."""
+"""Densities of impedance agree with reference values, and samplers with densities."""
 
 import jax
 import jax.numpy as jnp
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from battprob.eis import distributions, laws
+from battprob.eis import densities, distributions
 
 _COMPLEX = [
     (0.0, 0.0, 1.0, -1.83787706640935),
@@ -58,54 +58,55 @@ def _columns(table):
 def test_complex_gaussian_matches_references():
     real, imag, sigma, expected = _columns(_COMPLEX)
     z = jax.lax.complex(real, imag)
-    got = laws.complex_gaussian(z, jnp.zeros_like(z), sigma)
+    got = densities.complex_gaussian(z, jnp.zeros_like(z), sigma)
     np.testing.assert_allclose(got, expected, rtol=2e-13)
 
 
 @pytest.mark.parametrize(
-    ("law", "table"),
+    ("density", "table"),
     [
-        (laws.rician_magnitude, _RICE),
-        (laws.phase, _PHASE),
-        (laws.phase_given_magnitude, _VON_MISES),
+        (densities.rician_magnitude, _RICE),
+        (densities.phase, _PHASE),
+        (densities.phase_given_magnitude, _VON_MISES),
     ],
 )
-def test_magnitude_and_phase_match_references(law, table):
+def test_magnitude_and_phase_match_references(density, table):
     *arguments, expected = _columns(table)
-    np.testing.assert_allclose(law(*arguments), expected, rtol=1e-12)
+    np.testing.assert_allclose(density(*arguments), expected, rtol=1e-12)
 
 
 def test_student_matches_references():
     square, sigma, dof, expected = _columns(_STUDENT)
     z = jax.lax.complex(jnp.sqrt(square), jnp.zeros_like(square))
-    got = laws.circular_student_t(z, jnp.zeros_like(z), sigma, dof)
-    # Eight digits in the last row: its own 1e8 degrees of freedom are not infinity.
+    got = densities.circular_student_t(z, jnp.zeros_like(z), sigma, dof)
+    # The reference of the last row is the Gaussian limit; 1e8 degrees of freedom reach
+    # eight digits of it.
     np.testing.assert_allclose(got[:2], expected[:2], rtol=1e-12)
     np.testing.assert_allclose(got[2], expected[2], rtol=1e-7)
 
 
 def test_rician_times_von_mises_is_r_times_complex_gaussian():
     r, nu, sigma, delta = (jnp.array(a) for a in (1.2, 1.0, 0.5, 0.4))
-    polar = laws.rician_magnitude(r, nu, sigma) + laws.phase_given_magnitude(
+    polar = densities.rician_magnitude(r, nu, sigma) + densities.phase_given_magnitude(
         delta, r * nu / sigma**2
     )
     z = jax.lax.complex(r * jnp.cos(delta), r * jnp.sin(delta))
     mean = jax.lax.complex(nu, jnp.zeros(()))
-    cartesian = jnp.log(r) + laws.complex_gaussian(z, mean, sigma)
+    cartesian = jnp.log(r) + densities.complex_gaussian(z, mean, sigma)
     np.testing.assert_allclose(polar, cartesian, rtol=1e-13)
     np.testing.assert_allclose(polar, -0.728168377281652, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kappa", [0.3, 2.0, 8.0])
-def test_phase_integrates_to_one_and_is_finite_behind_the_circle(kappa):
-    law = jax.jit(laws.phase)
+def test_phase_integrates_to_one_and_is_finite_at_opposite_phases(kappa):
+    log_density = jax.jit(densities.phase)
 
     def density(delta):
-        return np.exp(float(law(delta, kappa)))
+        return np.exp(float(log_density(delta, kappa)))
 
     total = integrate.quad(density, -np.pi, np.pi, epsabs=1e-10, points=[0.0])[0]
     assert total == pytest.approx(1.0, abs=1e-8)
-    slope = jax.vmap(jax.grad(lambda d: laws.phase(d, jnp.array(40.0))))
+    slope = jax.vmap(jax.grad(lambda d: densities.phase(d, jnp.array(40.0))))
     assert np.all(np.isfinite(slope(jnp.linspace(-3.1, 3.1, 41))))
 
 
@@ -118,51 +119,52 @@ def test_polar_gaussian_is_the_rotated_bivariate_normal():
     expected = stats.multivariate_normal([mean.real, mean.imag], covariance).logpdf(
         [z.real, z.imag]
     )
-    got = laws.polar_gaussian(
+    got = densities.polar_gaussian(
         *(jnp.array([a]) for a in (z, mean, sigma_r, sigma_phase))
     )
     np.testing.assert_allclose(got[0], expected, rtol=1e-12)
 
 
-def _draws(law, key, num=20000):
-    return np.asarray(law.sample(key, (num,)))
+def _draws(distribution, key, num=20000):
+    return np.asarray(distribution.sample(key, (num,)))
 
 
 def test_samplers_follow_their_densities(key):
     """The mean log density of draws is minus the entropy, found by quadrature."""
     mean, sigma = jnp.array([1.0 - 2.0j]), jnp.array([0.7])
-    complex_law = distributions.ComplexGaussian(mean, sigma)
+    gaussian = distributions.ComplexGaussian(mean, sigma)
     entropy = 1 + np.log(2 * np.pi * 0.49)
-    drawn = _draws(complex_law, key)
-    assert -complex_law.log_prob(drawn).mean() == pytest.approx(entropy, abs=0.03)
+    drawn = _draws(gaussian, key)
+    assert -gaussian.log_prob(drawn).mean() == pytest.approx(entropy, abs=0.03)
     polar = distributions.PolarGaussian(mean, jnp.array(0.2), jnp.array(0.3))
     entropy = 1 + np.log(2 * np.pi * 0.2 * 0.3 * np.sqrt(5))
     drawn = _draws(polar, key)
     assert -polar.log_prob(drawn).mean() == pytest.approx(entropy, abs=0.03)
-    wild = distributions.CircularStudentT(mean, sigma, jnp.array(5.0))
-    drawn = _draws(wild, key) - np.array([1.0, -2.0])
+    student = distributions.CircularStudentT(mean, sigma, jnp.array(5.0))
+    drawn = _draws(student, key) - np.array([1.0, -2.0])
     assert drawn.var() == pytest.approx(0.49 * 5 / 3, rel=0.06)
 
 
 @pytest.mark.parametrize(
-    ("law", "reference"),
+    ("distribution", "reference"),
     [
         (distributions.Rician(1.0, 0.5), stats.rice(2.0, scale=0.5)),
         (distributions.Rician(0.0, 0.5), stats.rayleigh(scale=0.5)),
     ],
 )
-def test_rician_draws_and_density_are_scipys(law, reference, key):
-    assert stats.kstest(_draws(law, key, 5000), reference.cdf).pvalue > 1e-3
-    at = jnp.array([0.2, 0.7, 1.9])
-    np.testing.assert_allclose(law.log_prob(at), reference.logpdf(at), rtol=1e-10)
+def test_rician_draws_and_density_are_scipys(distribution, reference, key):
+    assert stats.kstest(_draws(distribution, key, 5000), reference.cdf).pvalue > 1e-3
+    x = jnp.array([0.2, 0.7, 1.9])
+    expected = reference.logpdf(x)
+    np.testing.assert_allclose(distribution.log_prob(x), expected, rtol=1e-10)
 
 
-def test_phase_draws_follow_the_exact_phase_law(key):
-    law = distributions.PhaseDistribution(jnp.array(2.8), jnp.array(1.2))
-    drawn = _draws(law, key, 5000)
+def test_phase_draws_follow_the_exact_density(key):
+    distribution = distributions.PhaseDistribution(jnp.array(2.8), jnp.array(1.2))
+    drawn = _draws(distribution, key, 5000)
     grid = jnp.linspace(-jnp.pi, jnp.pi, 4001)
     cumulative = integrate.cumulative_trapezoid(
-        np.exp(law.log_prob(grid)), grid, initial=0.0
+        np.exp(distribution.log_prob(grid)), grid, initial=0.0
     )
     test = stats.kstest(drawn, lambda x: np.interp(x, grid, cumulative))
     assert test.pvalue > 1e-3

@@ -1,4 +1,4 @@
-"""Relaxation times: the kernel is exact, and the posterior finds what made the spectrum."""
+"""Relaxation times: the kernel is exact, and the posterior recovers the distribution."""
 
 import json
 import pathlib
@@ -10,40 +10,47 @@ import pytest
 
 from battprob import DataError
 from battprob.eis import DRT
-from battprob.eis._relaxation import basis, bend_scale, grid, hinges, lines
+from battprob.eis._drt_prior import (
+    corner_functions,
+    line_coefficients,
+    log_gamma_map,
+    slope_change_scale,
+    tau_grid,
+)
 
 FREQUENCY = np.logspace(-4, 4, 81)
 TAU = np.logspace(-3.5, 3.5, 141)
-LEVEL = 0.5
+NOISE_SD = 0.5
 
 
 def zarc(tau, resistance, centre, power):
-    x, turn = np.log(tau / centre), (1 - power) * np.pi
-    return resistance / 2 / np.pi * np.sin(turn) / (np.cosh(power * x) - np.cos(turn))
+    x, angle = np.log(tau / centre), (1 - power) * np.pi
+    height = np.sin(angle) / (np.cosh(power * x) - np.cos(angle))
+    return resistance / 2 / np.pi * height
 
 
 def havriliak_negami(tau, resistance, centre, alpha, beta):
     power = (tau / centre) ** alpha
     angle = np.arctan2(np.sin(np.pi * alpha), power + np.cos(np.pi * alpha))
     size = (1 + 2 * np.cos(np.pi * alpha) * power + power**2) ** (beta / 2)
-    share = power**beta * np.sin(beta * angle) / size
-    return resistance / np.pi * share
+    height = power**beta * np.sin(beta * angle) / size
+    return resistance / np.pi * height
 
 
 def double_zarc():
-    turn = 2j * np.pi * FREQUENCY
-    z = 20 + 50 / (1 + (0.1 * turn) ** 0.8) + 50 / (1 + (10 * turn) ** 0.8)
+    s = 2j * np.pi * FREQUENCY
+    z = 20 + 50 / (1 + (0.1 * s) ** 0.8) + 50 / (1 + (10 * s) ** 0.8)
     return z, zarc(TAU, 50, 0.1, 0.8) + zarc(TAU, 50, 10, 0.8)
 
 
 @pytest.fixture(scope="module")
 def measured():
     noise = np.random.default_rng(0).normal(size=(3, 2, FREQUENCY.size))
-    return double_zarc()[0] + LEVEL * (noise[:, 0] + 1j * noise[:, 1])
+    return double_zarc()[0] + NOISE_SD * (noise[:, 0] + 1j * noise[:, 1])
 
 
 @pytest.fixture(scope="module")
-def found(measured):
+def posterior(measured):
     return DRT().fit(FREQUENCY, measured, key=jax.random.key(0))
 
 
@@ -57,12 +64,12 @@ def found(measured):
         ),
     ],
 )
-def test_the_kernel_gives_the_closed_forms(gamma, impedance):
-    # So wide that nothing is beyond its ends: this form falls as slowly as τ^0.48.
+def test_the_kernel_reproduces_closed_forms(gamma, impedance):
+    # A very wide band, because this γ decreases only as τ^-0.48.
     frequency = np.logspace(-20, 20, 81)
-    places = grid(frequency)
-    tau = np.exp(np.asarray(places.node_offset + places.centre))
-    real, imag = np.split(gamma(tau) @ np.asarray(places.kernel), 2)
+    grid = tau_grid(frequency)
+    tau = np.exp(np.asarray(grid.node_offset + grid.centre))
+    real, imag = np.split(gamma(tau) @ np.asarray(grid.kernel), 2)
     middle = slice(36, 45)
     expected = impedance(2j * np.pi * frequency)[middle]
     np.testing.assert_allclose((real + 1j * imag)[middle], expected, rtol=1e-6)
@@ -71,92 +78,98 @@ def test_the_kernel_gives_the_closed_forms(gamma, impedance):
 def test_closed_forms_are_those_of_the_reference(data_folder):
     path = pathlib.Path(data_folder).parent / "eis" / "noise_reference.json"
     if not path.exists():
-        pytest.skip("reference values absent")
+        pytest.skip("no reference values")
     reference = json.loads(path.read_text())
-    for key, law in (
+    for key, gamma in (
         ("zarc", lambda t: zarc(t, 50, 1, 0.8)),
         ("hn", lambda t: havriliak_negami(t, 50, 1, 0.8, 0.6)),
     ):
         name = next(n for n in reference if n.startswith(f"{key}_gamma"))
         for tau, value in reference[name]:
-            assert law(float(tau)) == pytest.approx(float(value), rel=1e-10)
+            assert gamma(float(tau)) == pytest.approx(float(value), rel=1e-10)
 
 
-def test_the_coordinates_say_the_lines():
-    places = grid(FREQUENCY)
+def test_coordinates_and_line_coefficients_give_the_same_function():
+    grid = tau_grid(FREQUENCY)
     rng = np.random.default_rng(0)
-    z = jnp.asarray(rng.normal(size=places.knot.size + 3))
-    scale = bend_scale(jnp.asarray(rng.normal(size=places.knot.size)), jnp.ones(2))
-    f = basis(places.at_node, places.node_offset, scale)
-    line = lines(z, scale)
-    whole = places.at_node @ line[:-2] + places.node_offset * line[-2] + line[-1]
-    np.testing.assert_allclose(f.slopes @ z + f.constant, whole, atol=1e-9)
+    z = jnp.asarray(rng.normal(size=grid.knot.size + 3))
+    scale = slope_change_scale(
+        jnp.asarray(rng.normal(size=grid.knot.size)), jnp.ones(2)
+    )
+    f = log_gamma_map(grid.at_node, grid.node_offset, scale)
+    line = line_coefficients(z, scale)
+    whole = grid.at_node @ line[:-2] + grid.node_offset * line[-2] + line[-1]
+    np.testing.assert_allclose(f.matrix @ z + f.constant, whole, atol=1e-9)
     far = jnp.array([-1e4, -1e4 + 1, 1e4, 1e4 + 1])
-    at = hinges(far, places.knot) @ line[:-2] + (far - places.centre) * line[-2]
+    at = corner_functions(far, grid.knot) @ line[:-2] + (far - grid.centre) * line[-2]
     np.testing.assert_allclose(at[1] - at[0], 0.7 + 0.4 * z[-3], atol=1e-6)
     np.testing.assert_allclose(at[3] - at[2], -0.7 - 0.4 * z[-2], atol=1e-6)
 
 
-def test_the_truth_is_found(found):
+def test_the_distribution_is_recovered(posterior):
     truth = double_zarc()[1]
-    pred = found.predict(TAU)
-    away = np.asarray(pred.mean) - truth
-    error = np.linalg.norm(away, axis=1) / np.linalg.norm(truth)
+    pred = posterior.predict(TAU)
+    difference = np.asarray(pred.mean) - truth
+    error = np.linalg.norm(difference, axis=1) / np.linalg.norm(truth)
     assert np.all(error < 0.11)
     low, high = (np.asarray(end) for end in pred.interval(0.9))
     assert np.mean((low < truth) & (truth < high)) > 0.75
     assert np.all(low > 0)
     assert np.all(pred.aleatoric < 1e-20)  # rounding of a lognormal mean
-    np.testing.assert_allclose(found.r_inf_ohm.mean, 20, atol=0.5)
-    assert np.all(np.abs(found.inductance_h.mean) < 4 * found.inductance_h.std + 1e-6)
+    np.testing.assert_allclose(posterior.r_inf_ohm.mean, 20, atol=0.5)
+    assert np.all(
+        np.abs(posterior.inductance_h.mean) < 4 * posterior.inductance_h.std + 1e-6
+    )
 
 
-def test_peaks_have_place_and_area(found):
-    for peaks in found.peaks():
+def test_peaks_have_position_and_area(posterior):
+    for peaks in posterior.peaks():
         assert len(peaks.tau_s) == 2
-        away = np.log10(peaks.tau_s / np.array([0.1, 10])) / peaks.log10_tau_sd
-        assert np.all(np.abs(away) < 4)
+        error = np.log10(peaks.tau_s / np.array([0.1, 10])) / peaks.log10_tau_sd
+        assert np.all(np.abs(error) < 4)
         assert np.all(np.abs(peaks.area_ohm - 50) < 4 * peaks.area_sd + 0.5)
         assert np.all(peaks.probability > 0.9)
 
 
-def test_the_spectrum_is_covered(found, measured):
-    pred = found.impedance(FREQUENCY)
+def test_the_spectrum_is_covered(posterior, measured):
+    pred = posterior.impedance(FREQUENCY)
     low, high = (np.asarray(end) for end in pred.interval(0.9))
     parts = np.stack([measured.real, measured.imag], axis=-1)
     assert 0.83 < np.mean((low < parts) & (parts < high)) < 0.96
-    np.testing.assert_allclose(np.sqrt(pred.aleatoric), LEVEL, rtol=0.3)
+    np.testing.assert_allclose(np.sqrt(pred.aleatoric), NOISE_SD, rtol=0.3)
 
 
-def test_a_batch_is_its_spectra(found, measured):
-    alone = DRT().fit(FREQUENCY, measured[0], key=jax.random.key(0))
+def test_a_batch_gives_the_results_of_single_spectra(posterior, measured):
+    single = DRT().fit(FREQUENCY, measured[0], key=jax.random.key(0))
     np.testing.assert_allclose(
-        alone.predict(TAU).mean, found[0].predict(TAU).mean, rtol=1e-6
+        single.predict(TAU).mean, posterior[0].predict(TAU).mean, rtol=1e-6
     )
 
 
-def test_coordinates_are_logarithms_with_their_covariance(found):
-    at = found.coordinates(TAU[20:120:20])
+def test_coordinates_are_logarithms_with_their_covariance(posterior):
+    at = posterior.coordinates(TAU[20:120:20])
     low, middle, high = (
         np.log(np.asarray(q))
-        for q in found.predict(TAU[20:120:20]).quantile([0.1587, 0.5, 0.8413])
+        for q in posterior.predict(TAU[20:120:20]).quantile([0.1587, 0.5, 0.8413])
     )
     sd = np.sqrt(np.diagonal(np.asarray(at.covariance), axis1=1, axis2=2))
     np.testing.assert_allclose(at.mean, middle, atol=0.5 * sd.max())
     np.testing.assert_allclose(sd, 0.5 * (high - low), rtol=0.35)
     assert at.names[0] == f"log_gamma_{TAU[20]:.3g}s"
-    np.testing.assert_allclose(found[1].coordinates(TAU).mean[20], at.mean[1, 0])
+    np.testing.assert_allclose(posterior[1].coordinates(TAU).mean[20], at.mean[1, 0])
 
 
-def test_order_and_unit_do_not_matter(found, measured):
-    turned = DRT().fit(FREQUENCY[::-1], 1e-3 * measured[:, ::-1], key=jax.random.key(0))
-    before, after = found.predict(TAU), turned.predict(TAU)
-    # Rounding moves a chain here and there; the two posteriors are the same.
+def test_order_and_unit_do_not_matter(posterior, measured):
+    reversed_ = DRT().fit(
+        FREQUENCY[::-1], 1e-3 * measured[:, ::-1], key=jax.random.key(0)
+    )
+    before, after = posterior.predict(TAU), reversed_.predict(TAU)
+    # Rounding can change single chains; the two posteriors are the same.
     error = np.log(1e3 * np.asarray(after.mean) / np.asarray(before.mean))
     assert np.median(np.abs(error)) < 0.05
 
 
-def test_a_spectrum_without_noise_is_no_trouble():
+def test_a_spectrum_without_noise_is_fitted():
     z, truth = double_zarc()
     pred = DRT().fit(FREQUENCY, z, key=jax.random.key(0)).predict(TAU)
     assert np.linalg.norm(pred.mean - truth) < 0.05 * np.linalg.norm(truth)
@@ -173,11 +186,11 @@ def test_a_spectrum_without_noise_is_no_trouble():
         ([1.0, 2, 3, 4, 5], np.ones(5), "complex"),
     ],
 )
-def test_bad_spectra_are_told(frequency, impedance, message):
+def test_invalid_spectra_are_refused(frequency, impedance, message):
     with pytest.raises(DataError, match=message):
         DRT().fit(frequency, impedance, key=jax.random.key(0))
 
 
-def test_bad_times_are_told(found):
+def test_invalid_times_are_refused(posterior):
     with pytest.raises(DataError, match="positive times"):
-        found.predict([0.0, 1.0])
+        posterior.predict([0.0, 1.0])
