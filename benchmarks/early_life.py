@@ -39,13 +39,13 @@ def main() -> None:
     ]
     start = time.perf_counter()
     dataset = train.dataset
-    posterior = life.model(dataset.feature_names).fit(dataset, key=jax.random.key(0))
+    posterior = life.model(dataset).fit(dataset, key=jax.random.key(0))
     print(f"fit on {len(train.life)} cells in {time.perf_counter() - start:.1f} s")
     print(posterior.report)
     records = []
     for path, split, cells in to_predict:
         source = life.from_cells(split, cells.values())
-        pred = posterior.predict(source.aligned(train).x)
+        pred = source.predicted_by(posterior, train)
         print(f"\n{path.name}: {split}, {len(cells)} cells")
         print(bp.evaluate.summary(pred, source.life, unit="cycles"))
         for row, record in zip(cells, life.records(source, pred), strict=True):

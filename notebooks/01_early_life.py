@@ -147,8 +147,8 @@ if pack.is_file():
 
     train_source, test_source = life.read(pack)
     dataset = train_source.dataset
-    posterior = life.model(dataset.feature_names).fit(dataset, key=key)
-    pred = posterior.predict(test_source.aligned(train_source).x)
+    posterior = life.model(dataset).fit(dataset, key=key)
+    pred = test_source.predicted_by(posterior, train_source)
     print(bp.evaluate.summary(pred, test_source.life, unit="cycles"))
     fraction = np.median(pred.epistemic / pred.variance)
     print(f"epistemic fraction of the variance: {fraction:.0%} (median over cells)")

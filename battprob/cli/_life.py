@@ -155,8 +155,8 @@ def _compare(options):
             f"{source.name}: {len(source.life)} cells are not used; "
             f"only the split {train.name!r} is"
         )
-    models = life.candidates(train.dataset.feature_names)
-    report = evaluate.report(models, train.dataset, key=jax.random.key(0))
+    dataset = train.dataset
+    report = evaluate.report(life.candidates(dataset), dataset, key=jax.random.key(0))
     print(report)
     print("rmse and mape are the errors of the predicted mean.")
     if options.report is not None:

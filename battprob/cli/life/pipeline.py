@@ -1,6 +1,6 @@
 """The default pipeline: from the first 100 cycles of cells to predictions of their life.
 
-    despike -> early_life -> chosen columns, batch -> Dataset -> model
+    despike -> early_life -> chosen columns -> Dataset(groups=batch) -> model
 
 The kernel and the columns were chosen by cross-validation over charging policies on the 41
 training cells of Severson et al. (2019). The inverse of the kurtosis replaces its usual
@@ -9,9 +9,8 @@ standard deviations from the training cells. A test cell motivated this choice, 
 scores on that test set are slightly optimistic.
 """
 
-from collections.abc import Sequence
-
-from battprob.kernels import Categorical, Linear, Matern12
+from battprob.dataset import Dataset
+from battprob.kernels import Linear, Matern12
 from battprob.models import GaussianProcess
 from battprob.models.base import AbstractModel
 
@@ -22,10 +21,9 @@ COLUMNS = (
     "first_capacity",
     "capacity_rise",
 )
-BATCH = "batch"
 
 
-def model(feature_names: Sequence[str]) -> AbstractModel:
+def model(dataset: Dataset) -> AbstractModel:
     """The default model: a linear trend, a rough deviation and an offset per batch.
 
     It predicts the logarithm of life. Far from the training cells the deviation returns
@@ -33,23 +31,19 @@ def model(feature_names: Sequence[str]) -> AbstractModel:
     training cells includes the variance between batches.
 
     Args:
-        feature_names: columns of the dataset; the column "batch" holds integer codes.
+        dataset: to be fitted; there are offsets if it has groups.
     """
-    columns = [name for name in feature_names if name != BATCH]
     rough: type = Matern12  # pyright does not see an inherited constructor
-    kernel = Linear(features=columns) + rough(features=columns)
-    if BATCH in feature_names:
-        kernel = kernel + Categorical([BATCH])
-    return GaussianProcess(kernel)
+    batches = dataset.groups is not None
+    return GaussianProcess(Linear() + rough(), random_effects=batches)
 
 
-def candidates(feature_names: Sequence[str]) -> dict[str, AbstractModel]:
+def candidates(dataset: Dataset) -> dict[str, AbstractModel]:
     """The default model and the linear model that it must improve on, by name.
 
     Args:
-        feature_names: columns of the dataset; the column "batch" holds integer codes.
+        dataset: to be fitted; there are offsets of batches if it has groups.
     """
-    line = Linear(features=[name for name in feature_names if name != BATCH])
-    if BATCH in feature_names:
-        line = line + Categorical([BATCH])
-    return {"linear": GaussianProcess(line), "default": model(feature_names)}
+    batches = dataset.groups is not None
+    linear = GaussianProcess(Linear(), random_effects=batches)
+    return {"linear": linear, "default": model(dataset)}

@@ -9,12 +9,14 @@ import numpy as np
 
 from battprob import data, features
 from battprob._errors import DataError
-from battprob.cli.life.pipeline import BATCH, COLUMNS
+from battprob.cli.life.pipeline import COLUMNS
 from battprob.data import Cell
 from battprob.data.despike import Repair
 from battprob.data.readers import registered_reader
 from battprob.dataset import Dataset
 from battprob.features import FeatureTable
+from battprob.models.base import AbstractPosterior
+from battprob.predictive import Predictive
 from battprob.targets import Target
 from battprob.transforms import Log
 
@@ -40,7 +42,7 @@ class Source(NamedTuple):
 
     @property
     def dataset(self) -> Dataset:
-        """Features, batch codes and lives, for fitting.
+        """Features, batches and lives, for fitting.
 
         Raises:
             DataError: the life of a cell is not known.
@@ -60,27 +62,25 @@ class Source(NamedTuple):
             censored=self.censored,
             transform=Log(),
         )
-        return self.aligned(self).to_dataset(target)
+        return self.table.to_dataset(target)
 
-    def aligned(self, train: "Source") -> FeatureTable:
-        """The features of `train` with its batch codes, for the cells of this source.
+    def predicted_by(self, posterior: AbstractPosterior, train: "Source") -> Predictive:
+        """Predict the lives from the features and batches.
 
-        A batch that is not in `train` has the code -1.
+        A batch without cells in `train` is predicted as a new batch.
+
+        Args:
+            posterior: of the model fitted to `train`.
+            train: source of the training cells.
+
+        Raises:
+            DataError: a feature of `train` is absent.
         """
-        table = self.table.select(train.table.names)
+        x = self.table.select(train.table.names).x
         if train.table.groups is None:
-            return table
-        names = sorted(set(train.table.groups))
-        groups = table.groups or ("",) * len(table.rows)
-        codes = [names.index(g) if g in names else -1 for g in groups]
-        batch = FeatureTable(
-            np.array(codes, float)[:, None],
-            names=[BATCH],
-            units=[""],
-            rows=table.rows,
-            groups=table.groups,
-        )
-        return table.join(batch)
+            return posterior.predict(x)
+        groups = self.table.groups or (None,) * len(self.table.rows)
+        return posterior.predict(x, groups=groups)
 
 
 def from_cells(name: str, cells: Sequence[Cell]) -> Source:

@@ -44,12 +44,10 @@ def study(
     key_folds, key_fit = jax.random.split(jax.random.key(0))
     print(f"\nCross-validation on {train.name} ({dataset.num_rows} cells):")
     _print_folds(len(dataset.group_names))
-    spec = model(dataset.feature_names)
+    spec = model(dataset)
     folds = evaluate.cross_validate(spec, dataset, key=key_folds)
     posterior = spec.fit(dataset, key=key_fit)
-    predicted = [
-        (source, posterior.predict(source.aligned(train).x)) for source in tests
-    ]
+    predicted = [(source, source.predicted_by(posterior, train)) for source in tests]
     _print_scores(train.name, folds, predicted)
     if not tests:
         order = np.argsort(folds.indices)
