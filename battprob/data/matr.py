@@ -90,6 +90,7 @@ def _cell(file, name, date, struct, last_curve_cycle):
             f"capacities for the {len(cycle)} cycle numbers of its summary; expected "
             "one of each per cycle number"
         )
+    # Entries of cell arrays are references to data sets elsewhere in the file.
     rows, curves = [], []
     for row in np.flatnonzero(cycle[: len(references)] <= last_curve_cycle):
         curve = _numbers(file[references[row]])

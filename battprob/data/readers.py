@@ -140,6 +140,7 @@ def _built_in_reader(path):
     num_lines = _MPT_HEADER_LINES if suffix == ".mpt" else 1
     with open(path, encoding="cp1252", errors="replace") as file:
         header = "".join(file.readline() for _ in range(num_lines))
+    # EC-Lab settings contain the word "frequency" also in files of cycling data.
     pattern = r"freq/hz" if suffix == ".mpt" else r"freq|\bf\b"
     if re.search(pattern, header.lower()):
         return read_spectra

@@ -194,6 +194,7 @@ def _label_column(table: Table, frequency):
 
 
 def _most_frequent(table, rows, column):
+    # Compared as text: equal frequencies are written equally within one file.
     return Counter(table.field(row, column) for row in rows).most_common(1)[0]
 
 

@@ -116,6 +116,7 @@ def _cell(rng, name, rate, life, charge_rate, batch):
     knee_ah = (early_ah[-1] - END_OF_LIFE_AH) * (cycle / life) ** _KNEE_POWER
     capacity = _measured(rng, np.interp(cycle, knots, early_ah) - knee_ah)
 
+    # The loss of the knee is a loss of lithium, so that curves end at the capacity.
     curve_cycle = _CURVE_CYCLE[life >= _CURVE_CYCLE]
     true_curves = _curves(
         _VOLTAGE_V,

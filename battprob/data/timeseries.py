@@ -140,6 +140,7 @@ class TimeSeries:
     def _increments(self, counter, current_a):
         """Charge in Ah since the previous row, in the direction of positive current."""
         if counter in self.other:
+            # Some counters run backwards in the other direction (Neware).
             count = np.maximum(self.other[counter], 0.0)
             return np.maximum(np.diff(count, prepend=count[0]), 0.0)
         step = np.diff(self.time_s, prepend=self.time_s[0])
@@ -252,9 +253,8 @@ def read_timeseries(
 def _voltage_rise(voltage, current):
     """Sum of voltage changes in the direction of the current; positive if signs agree.
 
-    Rows at which the current changes direction are excluded: there the voltage changes
-        by
-    polarisation.
+    Rows at which the current changes direction are excluded, because the voltage there
+    changes by polarisation.
     """
     direction = np.sign(current)
     same = direction[1:] == direction[:-1]

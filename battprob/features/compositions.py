@@ -69,6 +69,7 @@ def replace_zeros(
             f"detection_limit must lie between 0 and the smallest fraction present, "
             f"{smallest:g}; got {limit.min():g} to {limit.max():g}"
         )
+    # Multiplying all other fractions by the same factor keeps their ratios.
     replacement = np.where(zero, limit, 0.0)
     scaled = fractions * (1 - replacement.sum(axis=-1, keepdims=True))
     return jnp.asarray(replacement + scaled, jnp.result_type(float))

@@ -31,9 +31,8 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
     outlier cannot cause a large extrapolation. Use `jax.vmap` for several cells.
 
     A statistic that is exactly 0 gives -inf. A curve whose variation does not exceed
-    rounding errors is treated as constant: its variance is 0, its skewness and kurtosis
-        are
-    NaN. The gradient is 0 in both cases, never NaN.
+    rounding errors is treated as constant: its variance is 0, and its skewness and
+    kurtosis are NaN. The gradient is 0 in both cases, never NaN.
 
     Args:
         delta_q_ah: capacity of the later cycle minus capacity of the earlier cycle, in
@@ -58,7 +57,8 @@ def delta_q_statistics(delta_q_ah: Float[Array, " v"]) -> DeltaQStatistics:
     centred = delta_q_ah - mean
     variance = jnp.mean(centred**2)
     rounding = 8 * jnp.finfo(delta_q_ah.dtype).eps * jnp.max(jnp.abs(delta_q_ah))
-    # A sum of squares of rounding errors is positive although the curve is constant.
+    # For a constant curve the computed variance is not exactly 0, because the mean has a
+    # rounding error of a few eps.
     varies = variance > rounding**2
     standard = centred / jnp.sqrt(jnp.where(varies, variance, 1.0))
     kurtosis = jnp.where(varies, jnp.mean(standard**4), jnp.nan)

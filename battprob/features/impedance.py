@@ -202,6 +202,7 @@ def _interpolated(spectrum, grid, variance):
     parts = np.stack([spectrum.impedance_ohm.real, spectrum.impedance_ohm.imag], axis=1)
     low = np.clip(np.searchsorted(frequency, grid, "right") - 1, 0, len(frequency) - 1)
     high = np.minimum(low + 1, len(frequency) - 1)
+    # At the ends `low` and `high` are the same frequency, with width 0 and weight 0.
     width = np.log(frequency[high] / frequency[low])
     weight = np.log(grid / frequency[low]) / np.where(width > 0, width, 1.0)
     weight = np.clip(weight, 0.0, 1.0)[:, None]

@@ -200,6 +200,7 @@ def fit_first_order(
     predict = first.predict
     if first.uses_groups:
         predict = partial(predict, groups=dataset.group_labels)
+    # Averaged over draws and components, because a row has one known noise variance.
     added = _propagated_variance(predict, dataset.x, variance)
     log_weight = predict(dataset.x).log_weight
     weight = jnp.exp(log_weight - logsumexp(log_weight, axis=(0, 1), keepdims=True))
@@ -271,6 +272,7 @@ def _location_slopes(predict, x):
         tangent = jnp.broadcast_to(direction[None], x.shape)
         return jax.jvp(lambda x: predict(x).location, (x,), (tangent,))[1]
 
+    # Rows are independent, so one tangent gives the derivatives of all rows.
     return jax.vmap(derivative)(jnp.eye(x.shape[1], dtype=x.dtype))
 
 

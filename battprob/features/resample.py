@@ -85,6 +85,7 @@ def rising(voltage_v: Float[Array, " t"], capacity_ah: Float[Array, " t"]) -> Ha
     # Means of the two halves are less sensitive to noise than the end points.
     half = voltage.shape[0] // 2
     is_charge = voltage[half:].mean() >= voltage[: voltage.shape[0] - half].mean()
+    # Both orders are computed and selected, because the direction is a traced value.
     direction = jnp.where(is_charge, 1.0, -1.0).astype(voltage.dtype)
     ordered = [jnp.where(is_charge, a, a[::-1]) for a in (voltage, capacity, present)]
     return HalfCycle(ordered[0], direction * ordered[1], ordered[2], direction)

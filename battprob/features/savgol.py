@@ -95,6 +95,7 @@ def _savgol(x, spacing, window, order, derivative):
     smooth = smooth / spacing**derivative
     if half == 0:
         return smooth
+    # The default precision of GPUs (TF32) keeps only three digits.
     edge = partial(jnp.einsum, "...j,ij->...i", precision=jax.lax.Precision.HIGHEST)
     first = edge(x[..., :window], matrix[:half]) / spacing**derivative
     last = edge(x[..., -window:], matrix[half + 1 :]) / spacing**derivative

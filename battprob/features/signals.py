@@ -134,6 +134,7 @@ def decimate(x: Float[Numeric, "*b t"], factor: int) -> Float[Array, "*b s"]:
         )
     if factor == 1:
         return x
+    # 0.8 leaves room for the transition band of the window below the Nyquist frequency.
     taps = np.sinc(0.8 / factor * np.arange(-half, half + 1)) * np.hamming(2 * half + 1)
     return _decimate(x, jnp.asarray(taps / taps.sum(), x.dtype), factor)
 
@@ -187,6 +188,7 @@ def despike_signal(
 @eqx.filter_jit
 def _despike(x, half, threshold):
     pad = [(0, 0)] * (x.ndim - 1) + [(half, half)]
+    # `nanmedian` ignores the padding, which makes the windows at the ends shorter.
     padded = jnp.pad(x, pad, constant_values=jnp.nan)
     windows = [padded[..., k : k + x.shape[-1]] for k in range(2 * half + 1)]
     median = jnp.nanmedian(jnp.stack(windows), axis=0)

@@ -140,5 +140,6 @@ def _risk(x, noise, weights, difference, spacing, derivative):
     noise = jnp.mean(noise) * scale
     variance = noise * (weights**2).sum(-1)
     mean_square = (residual**2).mean((0, 2)) * scale
+    # The noise part of the residual is subtracted, which makes the estimate unbiased.
     squared_bias = mean_square - noise * (difference**2).sum(-1)
     return variance, squared_bias

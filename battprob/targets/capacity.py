@@ -147,6 +147,7 @@ def _crossing(cell, threshold, window, capacity_sd):
             f"{cycle[used][0]:g} to {cycle[used][-1]:g}, where it crosses "
             f"{threshold:g} Ah: increase the window"
         )
+    # First-order variance of log life.
     return life, EXACT, variance / life**2
 
 

@@ -185,6 +185,7 @@ def _slope_moments(
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Posterior mean and variance of the slope of one cell."""
     count = used.sum().astype(values.dtype)
+    # Cells differ in their missing cycles, so each is centred at its own mean.
     mean_cycle = jnp.where(used, cycle, 0.0).sum() / count
     centred_cycle = jnp.where(used, cycle - mean_cycle, 0.0)
     centred_values = jnp.where(used, values - values.sum() / count, 0.0)
