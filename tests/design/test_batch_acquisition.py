@@ -73,9 +73,9 @@ def test_improvement_of_a_batch_is_the_mean_over_joint_draws(monkeypatch):
 def test_variance_reduction_equals_that_of_conditioning():
     known = posterior()
     known = eqx.tree_at(
-        lambda post: post.noise_covariance,
+        lambda post: post.solution.noise_covariance,
         known,
-        jnp.zeros_like(known.noise_covariance),
+        jnp.zeros_like(known.solution.noise_covariance),
     )
     conditioned = known.condition(Dataset(BATCHES[0], [0.1, 0.2]))
     expected = known.predict(NEW).epistemic.mean()

@@ -28,8 +28,8 @@ def posterior():
 def with_known_noise(own):
     # Conditioning uses the noise variance at its mode, look-ahead its expected value.
     # They agree where the noise variance is known.
-    known = jnp.zeros_like(own.noise_covariance)
-    return eqx.tree_at(lambda own: own.noise_covariance, own, known)
+    known = jnp.zeros_like(own.solution.noise_covariance)
+    return eqx.tree_at(lambda own: own.solution.noise_covariance, own, known)
 
 
 def test_variance_reduction_equals_that_of_conditioning():
