@@ -155,5 +155,7 @@ def test_rows_with_noisy_features_have_less_weight(key):
     assert abs(slope - 3) < abs(attenuated - 3) - 0.3
     with pytest.raises(DataError, match=r"is NaN \(unknown\): leave this"):
         fit_first_order(model, data, np.nan, key=key)
-    with pytest.raises(DataError, match=r"noise_variance of the dataset: add noise\.Known"):
+    with pytest.raises(
+        DataError, match=r"noise_variance of the dataset: add noise\.Known"
+    ):
         fit_first_order(BayesianLinear(), data, variance, key=key)
