@@ -57,7 +57,8 @@ LIFE_MODELS = {
 # kind, and a few noisy lives cannot identify separate lengthscales. (Chosen with seeds from
 # 100 on, which are not reported.)
 CHARGING = bp.models.GaussianProcess(
-    kernel=bp.kernels.Matern52(ard=False, log_variance_prior_std=1.0) + bp.kernels.ConstantMean(),
+    kernel=bp.kernels.Matern52(ard=False, log_variance_prior_std=1.0)
+    + bp.kernels.ConstantMean(),
     noise=bp.noise.Known(),
     inference=bp.inference.MAP(num_starts=2),
 )

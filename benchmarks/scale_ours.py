@@ -66,9 +66,8 @@ def sparse(*, n, noise="constant", seed=0, steps=1000, score=True, per_epoch=Fal
     """256 inducing points, batches of 1024."""
 
     def model(steps):
-        return bp.models.SparseGaussianProcess(
-            noise=HEADS[noise], num_inducing=256, batch_size=1024, num_steps=steps
-        )
+        solver = bp.models.InducingPoints(256, batch_size=1024, num_steps=steps)
+        return bp.models.GaussianProcess(noise=HEADS[noise], solver=solver)
 
     data = _dataset(n, noise, seed)
     posterior, result = _fitted(model(steps), data)
@@ -84,7 +83,7 @@ def sparse(*, n, noise="constant", seed=0, steps=1000, score=True, per_epoch=Fal
 
 def dense(*, n, noise="constant", seed=0, score=False):
     """Exact solver, hyper-parameters at their mode."""
-    model = bp.models.GaussianProcess(noise=HEADS[noise])
+    model = bp.models.GaussianProcess(noise=HEADS[noise], solver=bp.models.Exact())
     posterior, result = _fitted(model, _dataset(n, noise, seed))
     return result | (_scores(posterior, noise) if score else {})
 
@@ -93,7 +92,8 @@ def iterative(*, n):
     """Conjugate gradients; 64 new rows predicted."""
     data = _dataset(n)
     new = _float(friedman(64, 1)[0])
-    posterior, result = _fitted(bp.models.IterativeGaussianProcess(), data)
+    model = bp.models.GaussianProcess(solver=bp.models.ConjugateGradients())
+    posterior, result = _fitted(model, data)
     start = time.process_time()
     pred = posterior.predict(new)
     result["predict_cpu_s"] = time.process_time() - start  # includes compilation
@@ -106,7 +106,7 @@ def iterative(*, n):
 
 def _against_dense(posterior, pred, new):
     """Time and memory with a dense K for the same hyper-parameters, and differences."""
-    rows = posterior.data.rows
+    rows = posterior.solution.data.rows
     real = np.flatnonzero(rows.mask)
     x, y = rows.x[real], rows.y[real]
     x_new = posterior.scaling.features(jnp.asarray(new))
@@ -141,7 +141,8 @@ def state_space(*, n):
     """A fit, then evidence and smoothing at fixed hyper-parameters without compilation."""
     x, y = sequence(n, 0)
     data = bp.Dataset(_float(x), _float(y))
-    result = _fitted(bp.models.SequenceGaussianProcess(), data)[1]
+    model = bp.models.GaussianProcess(solver=bp.models.StateSpace())
+    result = _fitted(model, data)[1]
     process = MaternProcess(1.0, 10.0)
     readings = (jnp.asarray(x), jnp.asarray(y), jnp.full(n, 0.01))
     for name in ("log_evidence", "smooth"):

@@ -138,9 +138,8 @@ def cross_validated(model, x, covariance, y, cell):
         if coded:
             rows = np.column_stack([x, np.where(test, -1.0, codes)])
             errors = np.pad(errors, ((0, 0), (0, 1), (0, 1)))
-        data = bp.Dataset(
-            rows[~test], y[~test], groups=cell[~test], feature_names=names
-        )
+        groups = None if coded else cell[~test]
+        data = bp.Dataset(rows[~test], y[~test], groups=groups, feature_names=names)
         posterior = fit_first_order(model, data, errors[~test], key=jax.random.key(0))
         pred = predict_first_order(posterior.predict, rows[test], errors[test])
         mean[test], pit[test] = pred.mean, pred.cdf(y[test])

@@ -76,7 +76,8 @@ def extrapolated(cell, after, threshold, farthest, key):
     """Draws of the life from a Gaussian process of the capacity of this cell."""
     keep = (cell.cycle <= after) & np.isfinite(cell.capacity_ah)
     observed = bp.Dataset(cell.cycle[keep].astype(float), cell.capacity_ah[keep])
-    posterior = bp.models.SequenceGaussianProcess().fit(observed, key=key)
+    process = bp.models.GaussianProcess(solver=bp.models.StateSpace())
+    posterior = process.fit(observed, key=key)
     cycles = np.linspace(after, farthest, STEPS)
     paths = np.asarray(posterior.sample_functions(cycles, key=key, num=DRAWS))
     below = paths < threshold

@@ -62,7 +62,8 @@ rate = bp.features.FeatureTable(
     rows=table.rows,
     groups=table.groups,
 )
-data = table.join(rate).to_dataset(bp.targets.cycle_life(cells))
+# The models below have no random effects, so they do not take the batches of the cells.
+data = table.join(rate).to_dataset(bp.targets.cycle_life(cells)).without("groups")
 train, test = data.take(slice(100)), data.take(slice(100, None))
 
 # %% [markdown]

@@ -204,7 +204,8 @@ life = np.exp(6.5 - 0.3 * x[:, 0] + shift + 0.08 * rng.normal(size=50))
 data = bp.Dataset(x, life, groups=batch, feature_names=["stress"], transform=log)
 with_batches = bp.models.BayesianLinear(random_effects=True, inference=quick)
 mixed = with_batches.fit(data, key=key)
-plain = bp.models.BayesianLinear(inference=quick).fit(data, key=key)
+pooled = bp.models.BayesianLinear(inference=quick)
+plain = pooled.fit(data.without("groups"), key=key)
 
 labels = [*"ABCDE", "a new batch"]
 origin = np.zeros((6, 1))

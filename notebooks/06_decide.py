@@ -137,7 +137,7 @@ plt.show()
 # %%
 kernel = bp.kernels.Linear() + bp.kernels.Matern32()
 process = bp.models.GaussianProcess(kernel, bp.noise.LogLinear(["charge_rate"]))
-life = process.fit(lives.take(train), key=key).predict(x_new)
+life = process.fit(lives.take(train).without("groups"), key=key).predict(x_new)
 from_life = bp.evaluate.probability_below(life, specification_cycles)
 scores = {
     name: bp.evaluate.summary(pred, failed, groups=batch[test])

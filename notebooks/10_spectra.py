@@ -156,7 +156,7 @@ if path.exists():
         parts_model, data, splits=LeaveOneGroupOut(), key=key, progress=False
     )
     print(folds.table())
-    matern = parts_model.fit(data, key=key).kernel.first.first.second
+    matern = parts_model.fit(data.without("groups"), key=key).kernel.first.first.second
     relevance = np.asarray(matern.lengthscale)[0] ** -2.0
 
     fitted = bp.eis.Circuit("R0-p(R1,CPE1)-p(R2,CPE2)-CPE3").fit(
@@ -175,7 +175,7 @@ if path.exists():
         test = codes == code
         posterior = fit_first_order(
             circuit_model,
-            circuit_data.take(np.flatnonzero(~test)),
+            circuit_data.take(np.flatnonzero(~test)).without("groups"),
             errors[~test],
             key=key,
         )
