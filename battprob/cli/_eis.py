@@ -1,4 +1,4 @@
-"""`battprob eis`: fit circuits and relaxation times to spectra, and test consistency."""
+"""`battprob eis`: circuits, relaxation times and consistency of spectra."""
 
 from pathlib import Path
 
@@ -136,8 +136,8 @@ def _eis_check(options):
             # One of twenty consistent spectra has p < 0.05, so the single p-values of
             # many spectra would give false alarms.
             print(
-                f"together, at 5 % for all of them: {len(wrong)} of {len(rows)} spectra "
-                f"inconsistent{': ' if wrong else ''}{', '.join(wrong)}"
+                f"together, at 5 % for all of them: {len(wrong)} of {len(rows)} "
+                f"spectra inconsistent{': ' if wrong else ''}{', '.join(wrong)}"
             )
 
 

@@ -1,4 +1,4 @@
-"""Impedance spectra: circuits, relaxation times, consistency tests, and noise models."""
+"""Impedance spectra: circuits, relaxation times, consistency tests, noise models."""
 
 from battprob.eis.circuit import Circuit
 from battprob.eis.compare import compare, leave_one_out

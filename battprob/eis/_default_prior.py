@@ -1,11 +1,11 @@
 """Default prior of a circuit's parameters, computed from their dimensions.
 
 A spectrum has one characteristic resistance (twice the standard deviation of Z over
-frequency) and one characteristic time (the centre of its band on the log scale). The prior
-median of a parameter of dimension ohm^a s^b is typical × resistance^a × time^b. On the log
-scale its standard deviation is two e-folds for each power of ohm, half the band plus one for each
-power of second, and the parameter's own. Exponents have a prior on the logit of their
-bounds.
+frequency) and one characteristic time (the centre of its band on the log scale). The
+prior median of a parameter of dimension ohm^a s^b is typical × resistance^a × time^b.
+On the log scale its standard deviation is two e-folds for each power of ohm, half the
+band plus one for each power of second, and the parameter's own. Exponents have a prior
+on the logit of their bounds.
 """
 
 from typing import NamedTuple

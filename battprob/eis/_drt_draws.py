@@ -1,24 +1,24 @@
-r"""Posterior draws of a DRT by elliptical slice sampling around the Gaussians of `Modes`.
+r"""Posterior draws of a DRT, by elliptical slice sampling around its modes.
 
-A distribution that cannot be negative is far from Gaussian where it is small. Each chain
-therefore starts from one Gaussian of `Modes`, chosen by evidence and widened, and moves on
-its ellipses: with $\rho$ the log ratio of posterior and Gaussian,
+A distribution that cannot be negative is far from Gaussian where it is small. Each
+chain therefore starts from one Gaussian of `Modes`, chosen by evidence and widened, and
+moves on its ellipses: with $\rho$ the log ratio of posterior and Gaussian,
 
     e' = e cos θ + ν sin θ,   ν ~ N(0, 1),   θ shrunk until ρ(e') > ρ(e) + log u
 
-No step size needs to be tuned, and where the Gaussian is exact every step is an independent
-draw. f is linear in e, so that an angle costs one product with the kernel. Between the
-steps, the variance scale, the noise logits and, for Student-t errors, the precision of
-every frequency are drawn given the residuals (Gibbs steps).
+No step size needs to be tuned, and where the Gaussian is exact every step is an
+independent draw. f is linear in e, so that an angle costs one product with the kernel.
+Between the steps, the variance scale, the noise logits and, for Student-t errors, the
+precision of every frequency are drawn given the residuals (Gibbs steps).
 
-A few steps do not explore long tails: compared with NUTS, the draws of log γ have 0.8 to
-0.95 times the standard deviation inside the band, and 0.55 times at its short end, where
-the posterior has a long tail. (With a Gaussian widened by 1.5 these are 0.9 to 1.05, and
-90 % intervals of γ cover 0.93 to 0.98 of single and double ZARCs.)
+A few steps do not explore long tails: compared with NUTS, the draws of log γ have 0.8
+to 0.95 times the standard deviation inside the band, and 0.55 times at its short end,
+where the posterior has a long tail. (With a Gaussian widened by 1.5 these are 0.9 to
+1.05, and 90 % intervals of γ cover 0.93 to 0.98 of single and double ZARCs.)
 
 References:
-    Murray, Adams and MacKay, AISTATS (2010) 541; Nishihara, Murray and Adams, J. Mach. Learn.
-    Res. 15 (2014) 2087 (Gaussian approximations in place of the prior).
+    Murray, Adams and MacKay, AISTATS (2010) 541; Nishihara, Murray and Adams, J. Mach.
+    Learn. Res. 15 (2014) 2087 (Gaussian approximations in place of the prior).
 """
 
 from functools import partial
@@ -50,8 +50,8 @@ class DRTDraws(eqx.Module):
     """Draws of f, of R∞ and inductance, and of the noise model.
 
     Attributes:
-        coefficients: slope changes κ, half the difference of the outer slopes, and log γ
-            of the line at the centre.
+        coefficients: slope changes κ, half the difference of the outer slopes, and log
+            γ of the line at the centre.
         series_ohm: R∞ in ohm.
         inductance_h: inductance in H.
         variance_scale: s² of the noise.
@@ -89,7 +89,7 @@ def draws(
     modes: Modes,
     likelihood: AbstractLikelihood,
     frequency_hz: Float[Array, " f"],
-    known: Float[Array, ""],
+    prior_dof: Float[Array, ""],
     *,
     key: PRNGKey,
     num: int,
@@ -102,7 +102,7 @@ def draws(
         modes: Gaussian approximations of its posterior.
         likelihood: distribution of the errors.
         frequency_hz: frequencies in Hz.
-        known: degrees of freedom of the prior knowledge that s² = 1.
+        prior_dof: degrees of freedom of the prior knowledge that s² = 1.
         key: PRNG key.
         num: number of chains.
     """
@@ -132,7 +132,7 @@ def draws(
         misfit = residual(move)
         weighted = misfit * jnp.sqrt(jnp.tile(precision, 2))
         node, variance_scale = _draw_noise(
-            modes.relative_variance, weighted, known, key_noise
+            modes.relative_variance, weighted, prior_dof, key_noise
         )
         square = misfit**2 / modes.relative_variance[node] / variance_scale[:, None]
         precision = _draw_precision(likelihood, square, key_precision)
@@ -200,18 +200,18 @@ def _slice(move, displaced, log_ratio, key):
         angle = jnp.where(done, angle, low + fraction * (high - low))
         return (angle, low, high, done), None
 
-    # A fixed number of angles: under vmap a loop would last as long as the slowest chain.
+    # A fixed number of angles: under vmap a loop lasts as long as the slowest chain.
     state = angle, angle - 2 * jnp.pi, angle, jnp.zeros(count, bool)
     fractions = jax.random.uniform(key_shrink, (_ANGLES, count), dtype)
     (angle, _, _, done), _ = jax.lax.scan(shrink, state, fractions)
     return rotated(jnp.where(done, angle, 0.0))
 
 
-def _draw_noise(relative, residual, known, key):
+def _draw_noise(relative, residual, prior_dof, key):
     """Draw the node of η with s² integrated out, then s² given the node."""
     key_node, key_scale = jax.random.split(key)
-    square = residual**2 @ (1 / relative).T + known
-    half = 0.5 * (residual.shape[1] + known)
+    square = residual**2 @ (1 / relative).T + prior_dof
+    half = 0.5 * (residual.shape[1] + prior_dof)
     log_weight = -0.5 * jnp.log(relative).sum(1)[None] - half * jnp.log(square)
     node = jax.random.categorical(key_node, log_weight)
     at_node = jnp.take_along_axis(square, node[:, None], axis=1)[:, 0]

@@ -1,9 +1,9 @@
 """Modes of the posterior of a DRT, and a Gaussian around each of them.
 
-There is one mode for every pair of `ROUGHNESS`; the search for it starts at the one before.
-The variance over frequency is computed at the fitted spectrum as for circuits (`_marginal`)
-and then fixed. So are the precisions of single frequencies if the likelihood allows
-outliers.
+There is one mode for every pair of `ROUGHNESS`; the search for it starts at the one
+before. The variance over frequency is computed at the fitted spectrum as for circuits
+(`_marginal`) and then fixed. So are the precisions of single frequencies if the
+likelihood allows outliers.
 """
 
 from functools import partial
@@ -142,17 +142,17 @@ def _first_fits(objective, z, grid, spectrum, noise, likelihood, frequency_hz, r
         z, scale = _rescaled(grid, z, scale, roughness)
         minimum = levenberg(objective(scale, weight), z, steps)
         weighted = RotatedVariance(noise, spectrum.rotation, precision)
-        found, mean = marginal(
+        marginals, mean = marginal(
             objective(scale, weight), minimum.z, frequency_hz, weighted, inner
         )
-        logits, narrower = narrowed(found, inner)
+        logits, narrower = narrowed(marginals, inner)
         h = relative_variance(equal, logits, mean, frequency_hz)
-        variance_scale = found.variance_scale[jnp.argmax(found.log_weight)]
+        variance_scale = marginals.variance_scale[jnp.argmax(marginals.log_weight)]
         square = (rotated.real - mean.real) ** 2, (rotated.imag - mean.imag) ** 2
         distance = jnp.sum(jnp.stack(square) / h, axis=0) / variance_scale
         precision = expected_precision(likelihood, distance)
         weight = (precision[None] / h).ravel()
-        return (minimum.z, scale, weight, narrower, precision), (found.logits, mean)
+        return (minimum.z, scale, weight, narrower, precision), (marginals.logits, mean)
 
     scale = jnp.full_like(grid.knot, _FIRST_ROUGHNESS[0, 1])
     start = (z, scale, 1 / middle.ravel(), box, equal.precision)

@@ -30,8 +30,8 @@ class Peaks(NamedTuple):
 
     def __str__(self):
         return "\n".join(
-            f"τ = {tau:9.3g} s (±{100 * (10**tau_sd - 1):.2g} %)   {area:9.4g} ± {sd:.2g} Ω"
-            f"   probability {probability:.2f}"
+            f"τ = {tau:9.3g} s (±{100 * (10**tau_sd - 1):.2g} %)   "
+            f"{area:9.4g} ± {sd:.2g} Ω   probability {probability:.2f}"
             for tau, tau_sd, area, sd, probability in zip(*self, strict=True)
         )
 

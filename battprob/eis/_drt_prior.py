@@ -4,19 +4,19 @@ $f(x) = \log\gamma(e^x)$ is piecewise linear with rounded corners at knots x_i,
 
     f(x) = a + ½ (l - r)(x - x_c) + Σ_i κ_i H(x - x_i),        H'' = a narrow Gaussian,
 
-with slope l on the far left and slope -r on the far right: power laws, as in every known
-dispersion (Jonscher). κ_i is the change of slope at knot i. Given l and r the κ are
-independent, κ_i ~ N(0, s_i²), except that their sum must be -(l + r). In the closed forms
-(Cole-Cole, Havriliak-Negami) f is curved where γ is large and straight where it is small.
-Therefore
+with slope l on the far left and slope -r on the far right: power laws, as in every
+known dispersion (Jonscher). κ_i is the change of slope at knot i. Given l and r the κ
+are independent, κ_i ~ N(0, s_i²), except that their sum must be -(l + r). In the closed
+forms (Cole-Cole, Havriliak-Negami) f is curved where γ is large and straight where it
+is small. Therefore
 
     s_i = s_0 (γ_i / γ_max + ε)^p √(spacing)
 
 with γ_i of the fitted distribution, just as a noise model is computed from the fitted
 spectrum. s_0 is averaged over by evidence with p = 1. The search starts with p = 0, the
-usual prior of equal roughness everywhere. The knots are close enough for a depression of
-0.9. For sharper peaks, such as that of a pure RC element, the intervals are too narrow,
-because the peaks are then narrower than the distance of the knots.
+usual prior of equal roughness everywhere. The knots are close enough for a depression
+of 0.9. For sharper peaks, such as that of a pure RC element, the intervals are too
+narrow, because the peaks are then narrower than the distance of the knots.
 
 References:
     Jonscher, Nature 267 (1977) 673, doi:10.1038/267673a0 (power laws).
@@ -84,7 +84,7 @@ class RotatedSpectrum(NamedTuple):
 
 
 class AffineMap(NamedTuple):
-    """f = matrix @ z + constant for standard normal z: slope changes, l, r and height."""
+    """f = matrix @ z + constant; z is standard normal: slope changes, l, r, height."""
 
     matrix: Float[Array, "x p"]
     constant: Float[Array, " x"]

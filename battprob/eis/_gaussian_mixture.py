@@ -13,7 +13,7 @@ _BISECTIONS = 50
 
 
 class GaussianMixture(eqx.Module):
-    """Gaussian mixture over r nodes of the noise logits η and k of the variance scale s².
+    """Gaussian mixture over r nodes of the logits η and k of the variance scale s².
 
     Component (r, k) is N(location_r, s²_rk × covariance_r) and has the noise variance
     s²_rk × h(η_r). Draws of a sampler are components with zero covariance.
@@ -27,8 +27,8 @@ class GaussianMixture(eqx.Module):
         prior_mean: prior mean of z.
         prior_sd: prior standard deviation of z.
         log_evidence: log marginal likelihood.
-        residual_correlation: lag-one correlation of the residuals over frequency, in its
-            standard deviations for white noise.
+        residual_correlation: lag-one correlation of the residuals over frequency, in
+            its standard deviations for white noise.
         decade_cost: log likelihood lost when a parameter changes by a decade.
     """
 
@@ -64,9 +64,10 @@ def moments(
 
 @eqx.filter_jit
 def quantiles(mixture: GaussianMixture, p: Float[Array, " l"]) -> Float[Array, "l n p"]:
-    """Quantiles of each unconstrained parameter, by bisection of its distribution function.
+    """Quantiles of each unconstrained parameter.
 
-    Bisection also works for a mixture of points, whose distribution function has steps.
+    Bisection of the distribution function also works for a mixture of points, for
+    which it has steps.
     """
     variance = jnp.diagonal(mixture.covariance, axis1=-2, axis2=-1)
     sd = jnp.sqrt(mixture.variance_scale[..., None] * variance[..., None, :])

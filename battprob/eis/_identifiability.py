@@ -18,11 +18,11 @@ def decade_cost(
     z: Float[Array, " p"],
     covariance: Float[Array, "p p"],
 ) -> Float[Array, " p"]:
-    """Log likelihood lost when a parameter changes by a decade and the others follow it.
+    """Log likelihood lost when a parameter changes by a decade and the others follow.
 
-    The others follow along the regression on this parameter that the covariance implies.
-    The curvature at the mode is not enough: it is large for a parameter at the edge of a
-    plateau of the likelihood, which the data do not determine.
+    The others follow along the regression on this parameter that the covariance
+    implies. The curvature at the mode is not enough: it is large for a parameter at the
+    edge of a plateau of the likelihood, which the data do not determine.
 
     Args:
         log_likelihood: log likelihood of unconstrained parameters.
@@ -65,7 +65,7 @@ def tied_parameters(
 
 
 def _combination(names, slopes):
-    """What is determined, from the log-log slopes of each with respect to one of them."""
+    """What is determined, from the log-log slopes with respect to one of them."""
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     if np.allclose(slopes, slopes[0], rtol=0.1):
         return f"only the ratios of {listed} are determined"

@@ -1,9 +1,9 @@
 """Joint density of parameters and noise model, and its Laplace approximation.
 
-If the errors are not Gaussian, the variance scale does not integrate out in closed form.
-The unconstrained parameters z, the noise logits η and log s² are then maximised over
-jointly, and the curvature at the maximum is their precision. Sigma points in η carry the
-uncertainty of η into the mixture that describes the posterior.
+If the errors are not Gaussian, the variance scale does not integrate out in closed
+form. The unconstrained parameters z, the noise logits η and log s² are then maximised
+over jointly, and the curvature at the maximum is their precision. Sigma points in η
+carry the uncertainty of η into the mixture that describes the posterior.
 """
 
 from collections.abc import Callable
@@ -69,12 +69,12 @@ def joint_density(
     def log_density(position):
         z, xi, log_scale = to_natural(position)
         fraction = jax.nn.sigmoid(xi)
-        known = problem.noise.prior_degrees_of_freedom()
+        prior_dof = problem.noise.prior_degrees_of_freedom()
         deviation = (z - mixture.prior_mean) / mixture.prior_sd
         log_prior = jnp.sum(deviation**2 + jnp.log(2 * jnp.pi * mixture.prior_sd**2))
         return (
             log_likelihood(problem, measured, z, to_logits(xi), jnp.exp(log_scale))
-            - 0.5 * known * (log_scale + jnp.exp(-log_scale))
+            - 0.5 * prior_dof * (log_scale + jnp.exp(-log_scale))
             # Jacobian of the sigmoid: η is uniform in its box.
             + jnp.sum(jnp.log(fraction) + jnp.log1p(-fraction))
             - 0.5 * log_prior
@@ -103,8 +103,8 @@ def _coordinates(problem, mixture, box, to_logits):
     """The map from a whitened position to (z, ξ, log s²).
 
     Each part is affine given the parts before it, with constant slopes, so that the
-    Jacobian is constant. log s² is measured from its usual value for the same η, because
-    s² and η would otherwise be strongly correlated.
+    Jacobian is constant. log s² is measured from its usual value for the same η,
+    because s² and η would otherwise be strongly correlated.
     """
     weight = jnp.exp(mixture.log_weight).sum(1)
     best = jnp.argmax(weight)

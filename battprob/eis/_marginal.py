@@ -1,17 +1,17 @@
 r"""Posterior around a fitted spectrum with the noise model integrated out.
 
 For given logits η of the variance terms, the model linearised at the fit is a weighted
-linear regression. Its variance scale s² integrates in closed form and has N - p degrees of
-freedom (restricted likelihood); the prior makes p, the number of parameters, a smaller
-effective number. Maximum likelihood would use N and underestimate s². η is on quadrature
-nodes that fill its box. Each node is weighted by its log evidence
+linear regression. Its variance scale s² integrates in closed form and has N - p degrees
+of freedom (restricted likelihood); the prior makes p, the number of parameters, a
+smaller effective number. Maximum likelihood would use N and underestimate s². η is on
+quadrature nodes that fill its box. Each node is weighted by its log evidence
 
     -½ Σ log h - (N/2) log 2πs² - RSS/2s² - ½ |deviation|² - ½ log|H| + ½ log|P|
       + ½ log(4π/ν)
 
-with H the precision of the parameters, P that of the prior, ν the degrees of freedom and
-the last term the width of the posterior of log s². The result is a mixture over (η, s²) of
-Gaussian distributions of the parameters.
+with H the precision of the parameters, P that of the prior, ν the degrees of freedom
+and the last term the width of the posterior of log s². The result is a mixture over
+(η, s²) of Gaussian distributions of the parameters.
 
 References:
     Harville, J. Am. Stat. Assoc. 72 (1977) 320, doi:10.1080/01621459.1977.10480998
@@ -88,21 +88,21 @@ def marginal(
     moment = (1 / h) @ (residual[None] * gradient).T
     square = (1 / h) @ residual**2
     log_h = jnp.sum(jnp.log(h), axis=1)
-    known = noise.prior_degrees_of_freedom()
+    prior_dof = noise.prior_degrees_of_freedom()
 
     def one(gram, moment, square, log_h):
-        return regression(objective, z, gram, moment, square, log_h, known)
+        return regression(objective, z, gram, moment, square, log_h, prior_dof)
 
     return Marginal(logits, *jax.vmap(one)(gram, moment, square, log_h)), mean
 
 
 def narrowed(
-    found: Marginal, box: tuple[Float[Array, " q"], Float[Array, " q"]]
+    marginals: Marginal, box: tuple[Float[Array, " q"], Float[Array, " q"]]
 ) -> tuple[Float[Array, " q"], tuple[Float[Array, " q"], Float[Array, " q"]]]:
     """Posterior mean of the logits, and the part of the box within three sd of it."""
-    weight = jax.nn.softmax(found.log_weight)[:, None]
-    centre = jnp.sum(weight * found.logits, axis=0)
-    sd = jnp.sqrt(jnp.sum(weight * (found.logits - centre[None]) ** 2, axis=0))
+    weight = jax.nn.softmax(marginals.log_weight)[:, None]
+    centre = jnp.sum(weight * marginals.logits, axis=0)
+    sd = jnp.sqrt(jnp.sum(weight * (marginals.logits - centre[None]) ** 2, axis=0))
     spacing = (box[1] - box[0]) / _NODES[centre.size] ** (1 / max(centre.size, 1))
     # If one node has all the weight, sd is zero: the posterior is narrower than the
     # spacing, and the next box still contains it.
@@ -114,11 +114,13 @@ def narrowed(
 
 
 def scale_mixture(
-    found: Marginal,
+    marginals: Marginal,
 ) -> tuple[Float[Array, "r k"], Float[Array, "r k"]]:
     """Nodes of the variance scale s² and joint log weights with the nodes of η."""
-    scale, log_node_weight = scale_nodes(found.variance_scale, found.degrees_of_freedom)
-    log_weight = found.log_weight[:, None] + log_node_weight[None]
+    scale, log_node_weight = scale_nodes(
+        marginals.variance_scale, marginals.degrees_of_freedom
+    )
+    log_weight = marginals.log_weight[:, None] + log_node_weight[None]
     return scale, log_weight - logsumexp(log_weight)
 
 
@@ -145,7 +147,7 @@ def regression(
     moment: Float[Array, " p"],
     square: Float[Array, ""],
     log_h: Float[Array, ""],
-    known: Float[Array, ""],
+    prior_dof: Float[Array, ""],
 ) -> tuple[
     Float[Array, " p"],
     Float[Array, "p p"],
@@ -162,15 +164,16 @@ def regression(
         moment: JᵀW residual.
         square: weighted sum of squared residuals at z.
         log_h: Σ log h.
-        known: degrees of freedom of the prior knowledge that s² = 1.
+        prior_dof: degrees of freedom of the prior knowledge that s² = 1.
 
     Returns:
-        location, covariance for s² = 1, variance scale, degrees of freedom, log evidence.
+        location, covariance for s² = 1, variance scale, degrees of freedom, log
+        evidence.
     """
     sd, count, size = objective.prior.sd, z.size, objective.target.size
     # The weight of the prior relative to the data needs s² before it is estimated; the
     # residuals at z, before the last move, give it.
-    rough = (square + known) / (size + known - jnp.minimum(count, size / 2))
+    rough = (square + prior_dof) / (size + prior_dof - jnp.minimum(count, size / 2))
     # A fit without noise would leave the prior no weight, and a parameter that the data
     # do not determine would make the precision singular.
     least = _LEAST_PRIOR_WEIGHT * jnp.finfo(gram.dtype).eps
@@ -181,15 +184,15 @@ def regression(
     # Cancellation can make the sum of squares of a perfect fit negative.
     square = jnp.maximum(moved, 1e-6 * square)
     effective_count = count - rough * jnp.sum(jnp.diagonal(inverse) / sd**2)
-    degrees_of_freedom = size + known - effective_count
-    scale = (square + known) / degrees_of_freedom
+    degrees_of_freedom = size + prior_dof - effective_count
+    scale = (square + prior_dof) / degrees_of_freedom
     location = z + move
     deviation = (location - objective.prior.mean) / sd
     log_evidence = (
         -0.5 * log_h
-        - 0.5 * (size + known) * jnp.log(scale)
+        - 0.5 * (size + prior_dof) * jnp.log(scale)
         - 0.5 * size * jnp.log(2 * jnp.pi)
-        - 0.5 * (square + known) / scale
+        - 0.5 * (square + prior_dof) / scale
         - 0.5 * jnp.sum(deviation**2)
         - 0.5 * (log_det - count * jnp.log(scale))
         - jnp.sum(jnp.log(sd))
@@ -211,8 +214,9 @@ def _inverse(matrix):
 def _log_chi_square(half):
     """Mean and standard deviation of log(χ²/2) for `half` the degrees of freedom.
 
-    They are digamma and the root of trigamma, by their asymptotic series at half + 1 and
-    one step of the recurrence; the error is below 3e-4 from one degree of freedom on.
+    They are digamma and the root of trigamma, by their asymptotic series at half + 1
+    and one step of the recurrence; the error is below 3e-4 from one degree of freedom
+    on.
     """
     x = half + 1
     mean = jnp.log(x) - 1 / (2 * x) - 1 / (12 * x**2) + 1 / (120 * x**4) - 1 / half

@@ -37,8 +37,8 @@ def impedance_and_gradient(
     JAX differentiates every element with respect to its own parameters only. The chain
     rule through series and parallel connections is written out: Z of a parallel
     connection changes with the impedance Z_i of a branch by (Z / Z_i)². This is several
-    times cheaper than forward mode of the whole circuit, which would push every parameter
-    through every element.
+    times cheaper than forward mode of the whole circuit, which would push every
+    parameter through every element.
     """
     impedance, parts = _with_gradient(node, values, omega)
     names = [name for names, _ in parts for name in names]

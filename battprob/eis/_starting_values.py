@@ -1,11 +1,11 @@
 r"""Starting values of a fit, computed from the spectrum alone.
 
-The blocks in series at the top of a circuit add up. Give every block typical proportions:
-its parameters are typical × r^a × τ^b according to their dimensions
+The blocks in series at the top of a circuit add up. Give every block typical
+proportions: its parameters are typical × r^a × τ^b according to their dimensions
 (`battprob.eis.elements`). For fixed times τ the spectrum is then *linear* in the
-resistances r of the blocks. All ascending choices of times from a grid over the frequency
-band are therefore tried, each with its best resistances by weighted least squares. One
-Gram matrix serves all choices, and the best few become starting values.
+resistances r of the blocks. All ascending choices of times from a grid over the
+frequency band are therefore tried, each with its best resistances by weighted least
+squares. One Gram matrix serves all choices, and the best few become starting values.
 """
 
 import jax
@@ -36,7 +36,7 @@ def starting_values(
     key: PRNGKey,
     num: int,
 ) -> Float[Array, "num p"]:
-    """Starting values on the unconstrained scale; the second half is scattered a little.
+    """Starting values on the unconstrained scale; the second half is scattered.
 
     Args:
         network: circuit to fit.
@@ -88,8 +88,8 @@ def _best_distinct(misfit, near, num):
 def time_weights(network: Network) -> Float[np.ndarray, "blocks p"]:
     """Weights of the log parameters in the log characteristic time of each block.
 
-    The time is the product of powers of the parameters that has the dimension of time; for
-    R and Q it is R Q to a power that cancels the ohm.
+    The time is the product of powers of the parameters that has the dimension of time;
+    for R and Q it is R Q to a power that cancels the ohm.
     """
     parameters = list(network.free_parameters.values())
     weights = np.zeros((len(network.blocks()), len(parameters)))
@@ -140,7 +140,7 @@ def _typical(network, resistance, times):
 
 
 def _block_values(block, resistance, times):
-    """Typical values; the first element with a time has times[0], all others times[1]."""
+    """Typical values; the first element with a time has times[0], others times[1]."""
     values, log_time = {}, times[0]
     for leaf in leaves(block):
         parameters = leaf.element.parameters
@@ -153,7 +153,7 @@ def _block_values(block, resistance, times):
 
 
 def _columns(network, omega):
-    """Impedance of every block at r = 1 for each choice of times [columns f], log times."""
+    """Impedance of blocks with r = 1 for all choices of times [columns f]; log times."""
     one = jnp.ones((), omega.dtype)
     early, late = -jnp.log(omega.max()), 1.0 - jnp.log(omega.min())
     columns, times = [], []
@@ -171,7 +171,7 @@ def _columns(network, omega):
 
 
 def _grid(block):
-    """Positions of a block's time in the band [0, 1], and offsets of its second time."""
+    """Positions of a block's time in the band [0, 1], offsets of its second time."""
     dimensioned = sum(
         bool(p.ohm or p.second)
         for leaf in leaves(block)
@@ -220,7 +220,7 @@ def _choices(network):
 
 
 def _amplitudes(gram, moment, choice, scale):
-    """Least-squares resistances of one choice of columns, kept positive, and its misfit."""
+    """Positive least-squares resistances of one choice of columns, and the misfit."""
     part = gram[choice][:, choice]
     # Two blocks with neighbouring times have nearly equal columns.
     ridge = (

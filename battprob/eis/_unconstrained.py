@@ -1,7 +1,7 @@
 """Transformations between bounded parameters and unconstrained ones.
 
-A parameter with a lower bound is transformed by the logarithm, one with two bounds by the
-logit, and one without bounds is left as it is.
+A parameter with a lower bound is transformed by the logarithm, one with two bounds by
+the logit, and one without bounds is left as it is.
 """
 
 import jax.numpy as jnp
@@ -24,7 +24,7 @@ def to_unconstrained(
 def to_values(
     z: Float[Array, "*b p"], parameters: tuple[Parameter, ...]
 ) -> Float[Array, "*b p"]:
-    """Parameter values, strictly inside their bounds, of unconstrained coordinates z."""
+    """Parameter values of unconstrained coordinates z, strictly inside the bounds."""
     return _values_and_derivatives(z, parameters)[0]
 
 
@@ -46,7 +46,7 @@ def _values_and_derivatives(z, parameters):
 
 
 def _bounds(parameters, like):
-    """Lower bounds, widths (1 if infinite), and whether the lower or both are finite."""
+    """Lower bounds, widths (1 if infinite), whether the lower or both are finite."""
     low, high = np.array([p.bounds for p in parameters]).T
     bounded, closed = np.isfinite(low), np.isfinite(high - low)
     width = np.where(closed, high - low, 1.0)

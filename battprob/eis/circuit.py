@@ -26,15 +26,15 @@ class Circuit(eqx.Module):
         elements: your own elements, made with `@battprob.eis.element`.
         noise: model of the variance over frequency; default `TwoComponent()`.
         likelihood: what is recorded and the distribution of its errors; default
-            `ComplexNormal()`. Use `StudentT()` if the spectra have outliers and `Polar()`
-            for lock-in instruments; with `Magnitude()` or `Phase()`, `fit` takes |Z| in
-            ohm or phases in rad in place of impedances.
+            `ComplexNormal()`. Use `StudentT()` if the spectra have outliers and
+            `Polar()` for lock-in instruments; with `Magnitude()` or `Phase()`, `fit`
+            takes |Z| in ohm or phases in rad in place of impedances.
         inference: default `Laplace()`; `NUTS()` samples the posterior.
 
     Raises:
-        DataError: the text is not a circuit (the message marks the position), a constant
-            names no parameter of it or lies outside its bounds, or `MagnitudePhase()`
-            is used without `Polar()`.
+        DataError: the text is not a circuit (the message marks the position), a
+            constant names no parameter of it or lies outside its bounds, or
+            `MagnitudePhase()` is used without `Polar()`.
 
     Example:
         >>> circuit = Circuit("R0-p(R1,CPE1)", constants={"CPE1_1": 0.9})
@@ -42,6 +42,10 @@ class Circuit(eqx.Module):
         ('R0', 'R1', 'CPE1_0')
         >>> circuit.impedance({"R0": 1.0, "R1": 2.0, "CPE1_0": 0.1}, [1e5, 1e-4]).shape
         (2,)
+        >>> posterior = circuit.fit(  # doctest: +SKIP
+        ...     frequency_hz, impedance_ohm, key=jax.random.key(0)
+        ... )
+        >>> posterior.save("circuit.npz")  # doctest: +SKIP
     """
 
     network: Network

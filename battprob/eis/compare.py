@@ -89,8 +89,8 @@ def compare(
 
     Args:
         circuits: candidates, each with its own noise model, likelihood and inference; a
-            text stands for `Circuit(text)`. None for `SHORT_LIST`, from one ZARC element
-            to three, with and without diffusion.
+            text stands for `Circuit(text)`. None for `SHORT_LIST`, from one ZARC
+            element to three, with and without diffusion.
         frequency_hz: positive frequencies in Hz, shape [f].
         impedance_ohm: complex impedances in ohm, shape [f] or [spectra f].
         key: PRNG key.
@@ -136,8 +136,8 @@ def leave_one_out(
 ) -> tuple[Float[Array, "*n"], Float[Array, "*n"]]:
     """Sum over frequencies of log p(Z_f | the others), and the largest Pareto shape k.
 
-    By Pareto-smoothed importance sampling. The weights also correct the difference between
-    the Gaussian approximation of the posterior and the exact posterior.
+    By Pareto-smoothed importance sampling. The weights also correct the difference
+    between the Gaussian approximation of the posterior and the exact posterior.
 
     Args:
         posterior: fit of the spectra.

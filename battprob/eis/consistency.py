@@ -6,21 +6,24 @@ fitted to Re and Im together,
 
     Z = R + jωL + 1/jωC + Σ_k g_k / (1 + jωτ_k) + noise,   g_k ~ N(0, λ²)
 
-with λ and the noise model by restricted likelihood, so that the number of elements need not
-be chosen. Every such Z satisfies the relations. A factor 1 + d(ln ω) that varies slowly
-with ln ω (drift) does not: Z d(ln jω) would satisfy them, and the difference is about
+with λ and the noise model by restricted likelihood, so that the number of elements need
+not be chosen. Every such Z satisfies the relations. A factor 1 + d(ln ω) that varies
+slowly with ln ω (drift) does not: Z d(ln jω) would satisfy them, and the difference is
+about
 
     j Z u(ln ω),   u = -(π/2) d d / d ln ω
 
-(Bode's relation). `p_value` belongs to the score test of the hypothesis that u, a smooth
-random function of frequency, has zero variance. The statistic is a ratio of quadratic
-forms. Its distribution is exact for every noise variance, given λ and the dependence of
-the variance on frequency.
+(Bode's relation). `p_value` belongs to the score test of the hypothesis that u, a
+smooth random function of frequency, has zero variance. The statistic is a ratio of
+quadratic forms. Its distribution is exact for every noise variance, given λ and the
+dependence of the variance on frequency.
 
 References:
-    Agarwal, Orazem and Garcia-Rubio, J. Electrochem. Soc. 139 (1992) 1917 (measurement models);
+    Agarwal, Orazem and Garcia-Rubio, J. Electrochem. Soc. 139 (1992) 1917 (measurement
+    models);
     Boukamp, J. Electrochem. Soc. 142 (1995) 1885 (linear test);
-    Lin, Biometrika 84 (1997) 309, doi:10.1093/biomet/84.2.309 (score test of variances);
+    Lin, Biometrika 84 (1997) 309, doi:10.1093/biomet/84.2.309 (score test of
+    variances);
     Imhof, Biometrika 48 (1961) 419 (ratios of quadratic forms).
 """
 
@@ -49,8 +52,8 @@ class KramersKronig:
 
     Attributes:
         frequency_hz: frequencies of all other arrays.
-        p_value: probability of at least this much inconsistency in a consistent spectrum;
-            below 0.05 in one of twenty consistent spectra.
+        p_value: probability of at least this much inconsistency in a consistent
+            spectrum; below 0.05 in one of twenty consistent spectra.
         fitted: the nearest consistent spectrum, in the units of the input.
         residual: residuals of Re and Im in units of their standard deviations.
         drift: u(ln ω) in units of its standard deviations; large where the spectrum is
@@ -69,7 +72,7 @@ class KramersKronig:
     def consistent(self) -> Bool[np.ndarray, "*n"]:
         """Which spectra pass at 5 % for the whole batch together (Holm's correction).
 
-        One false alarm in twenty *batches*; for a single spectrum it is `p_value > 0.05`.
+        One false alarm in twenty *batches*; one spectrum passes if `p_value > 0.05`.
         """
         p = np.atleast_1d(self.p_value)
         order = np.argsort(p)
@@ -129,14 +132,15 @@ def kramers_kronig(
             controlled voltage.
 
     Raises:
-        DataError: fewer than ten different frequencies, shapes that do not agree, values
-            that are not finite, frequencies that are not positive, or a zero impedance.
+        DataError: fewer than ten different frequencies, shapes that do not agree,
+            values that are not finite, frequencies that are not positive, or a zero
+            impedance.
 
     Example:
         >>> f = np.logspace(3, -1, 30)
         >>> noise = np.random.default_rng(0).normal(size=(2, 30))
         >>> z = 1 + 2 / (1 + 1j * f) + 0.01 * (noise[0] + 1j * noise[1])
-        >>> drifting = z * np.linspace(1, 1.1, 30)  # the cell ages during the measurement
+        >>> drifting = z * np.linspace(1, 1.1, 30)  # the cell ages meanwhile
         >>> bool(kramers_kronig(f, drifting).p_value < 0.05)
         True
     """
@@ -150,8 +154,8 @@ def kramers_kronig(
     if np.any(impedance == 0):
         row, column = np.argwhere(np.atleast_2d(impedance) == 0)[0]
         raise DataError(
-            f"impedance_ohm is zero at {frequency[column]:g} Hz of spectrum {row}: remove "
-            "that frequency"
+            f"impedance_ohm is zero at {frequency[column]:g} Hz of spectrum {row}: "
+            "remove that frequency"
         )
     order = np.argsort(frequency)
     frequency, batch = frequency[order], np.atleast_2d(impedance)[:, order]

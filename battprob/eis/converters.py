@@ -35,7 +35,7 @@ def from_boukamp(text: str) -> str:
 
 
 def _boukamp_group(symbols, position, closing, counts, *, parallel=False):
-    """Text of the symbols up to the bracket `closing` ("": the end), and its position."""
+    """Text of the symbols up to the bracket `closing` ("": the end); its position."""
     items = []
     while position < len(symbols) and symbols[position] not in ")]":
         if symbols[position] in "([":
@@ -90,8 +90,8 @@ def read_impedance_py(path: str | os.PathLike) -> tuple[Circuit, dict[str, float
     """Read a circuit that impedance.py saved as JSON, and its parameters by name.
 
     Returns:
-        the circuit, and its fitted parameters, or the initial guess if it is not fitted;
-        pass them to `Circuit.fit(..., guess=...)`.
+        the circuit, and its fitted parameters, or the initial guess if it is not
+        fitted; pass them to `Circuit.fit(..., guess=...)`.
 
     Raises:
         DataError: the file is not of this kind, or the number of parameters does not

@@ -1,4 +1,4 @@
-"""`Coordinates`: numbers that describe a spectrum, with the covariance of their errors."""
+"""`Coordinates`: numbers that describe a spectrum, with their covariance."""
 
 from typing import NamedTuple
 

@@ -6,14 +6,15 @@ applies:
 
 - real and imaginary part, or magnitude *and* phase: a density of the complex number;
 - the magnitude alone: `rician_magnitude`;
-- the phase alone: `phase` (exact), or `phase_given_magnitude` if the magnitude is known.
+- the phase alone: `phase` (exact), or `phase_given_magnitude` if the magnitude is
+  known.
 
 The Rician density of the magnitude times the von Mises density of the phase given the
-magnitude is r times the complex Gaussian density. The Rician density times the *marginal*
-density of the phase is not, because magnitude and phase are dependent.
+magnitude is r times the complex Gaussian density. The Rician density times the
+*marginal* density of the phase is not, because magnitude and phase are dependent.
 
-All densities are normalised. The term log σ² is therefore included, which matters when σ
-depends on μ.
+All densities are normalised. The term log σ² is therefore included, which matters when
+σ depends on μ.
 """
 
 import jax
@@ -186,7 +187,7 @@ def phase_given_magnitude(
 def sample_complex_gaussian(
     mean: Complex[Array, "*b"], sigma: Float[Array, "*#b"], *, key: PRNGKey
 ) -> Complex[Array, "*b"]:
-    """Draw one noisy impedance for every true one, with density `complex_gaussian`."""
+    """Draw one noisy impedance for every true one, from `complex_gaussian`."""
     return mean + _error(mean, sigma, sigma, key)
 
 
@@ -197,7 +198,7 @@ def sample_polar_gaussian(
     *,
     key: PRNGKey,
 ) -> Complex[Array, "*b"]:
-    """Draw one noisy impedance for every true one, with density `polar_gaussian`."""
+    """Draw one noisy impedance for every true one, from `polar_gaussian`."""
     modulus = jnp.abs(mean)
     error = _error(mean, sigma_magnitude, modulus * sigma_phase, key)
     return mean + error * _direction(mean, modulus)
@@ -210,7 +211,7 @@ def sample_circular_student_t(
     *,
     key: PRNGKey,
 ) -> Complex[Array, "*b"]:
-    """Draw one noisy impedance for every true one, with density `circular_student_t`."""
+    """Draw one noisy impedance for every true one, from `circular_student_t`."""
     key_scale, key_noise = jax.random.split(key)
     half = jnp.broadcast_to(0.5 * degrees_of_freedom, mean.shape)
     # Re and Im share one χ² variable: an outlier affects both.

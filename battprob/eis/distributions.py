@@ -1,4 +1,4 @@
-"""The densities of `battprob.eis.densities` as NumPyro distributions, for your own models.
+"""The densities of `battprob.eis.densities` as NumPyro distributions, for own models.
 
 A complex number is an event of two reals (Re, Im), as everywhere in `battprob`.
 """
@@ -16,7 +16,7 @@ from battprob.eis import densities
 
 
 class _Complex(Distribution):
-    """Distribution of a complex number: events (Re, Im), a mean and at most two scales."""
+    """Distribution of a complex number (Re, Im) with a mean and one or two scales."""
 
     support = constraints.real_vector
 
@@ -58,7 +58,7 @@ class ComplexGaussian(_Complex):
 
 
 class PolarGaussian(_Complex):
-    """`densities.polar_gaussian`: PolarGaussian(mean_ohm, sigma_magnitude_ohm, sigma_rad)."""
+    """`densities.polar_gaussian`: PolarGaussian(mean_ohm, sigma_ohm, sigma_rad)."""
 
     _density = staticmethod(densities.polar_gaussian)
     _sampler = staticmethod(densities.sample_polar_gaussian)

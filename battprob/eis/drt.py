@@ -2,10 +2,10 @@ r"""`DRT`: distributions of relaxation times, non-negative, with calibrated inte
 
     Z(ω) = R∞ + jωL + ∫ γ(ln τ) / (1 + jωτ) d ln τ + noise
 
-The prior of log γ is defined in `_drt_prior`; the noise model is that of circuits. Both are
-averaged over, so that no regularisation parameter needs to be chosen. If |Z| still rises at
-the lowest frequency (diffusion, a blocking electrode), γ continues beyond the end of the
-band.
+The prior of log γ is defined in `_drt_prior`; the noise model is that of circuits. Both
+are averaged over, so that no regularisation parameter needs to be chosen. If |Z| still
+rises at the lowest frequency (diffusion, a blocking electrode), γ continues beyond the
+end of the band.
 """
 
 import os
@@ -69,7 +69,8 @@ class DRT(eqx.Module):
         >>> posterior = DRT().fit(  # doctest: +SKIP
         ...     frequency_hz, impedance_ohm, key=jax.random.key(0)
         ... )
-        >>> low, high = posterior.predict([0.01, 0.1, 1.0]).interval(0.9)  # doctest: +SKIP
+        >>> gamma = posterior.predict([0.01, 0.1, 1.0])  # doctest: +SKIP
+        >>> low, high = gamma.interval(0.9)  # doctest: +SKIP
     """
 
     noise: AbstractVariance
@@ -117,8 +118,8 @@ class DRT(eqx.Module):
         batch = to_jax(np.atleast_2d(impedance)[:, order], real)
         if jnp.finfo(real).bits < 64:
             warnings.warn(
-                "relaxation times are fitted in float32, which broadens the peaks: call "
-                "battprob.enable_x64() first",
+                "relaxation times are fitted in float32, which broadens the peaks: "
+                "call battprob.enable_x64() first",
                 PrecisionWarning,
                 stacklevel=2,
             )
@@ -135,7 +136,7 @@ class DRT(eqx.Module):
 
 
 class DRTPosterior(eqx.Module):
-    """Posterior of a distribution of relaxation times for a spectrum, or for a batch [n].
+    """Posterior of a distribution of relaxation times for a spectrum or a batch [n].
 
     Made by `DRT.fit`. For a single spectrum no result has the axis n.
 
@@ -144,8 +145,8 @@ class DRTPosterior(eqx.Module):
         likelihood: distribution of the errors.
         grid: knots of log γ, and quadrature nodes over ln τ.
         draws: posterior draws.
-        band_s: shortest and longest measured 1/ω in s; beyond, only the prior determines
-            γ.
+        band_s: shortest and longest measured 1/ω in s; beyond, only the prior
+            determines γ.
         report: how the fit went.
     """
 
@@ -354,7 +355,7 @@ def _checked(frequency_hz, impedance_ohm):
     different = np.unique(frequency).size
     if different < _FEWEST:
         raise DataError(
-            f"got {different} different frequencies: a distribution of relaxation times "
-            f"needs {_FEWEST} or more"
+            f"got {different} different frequencies: a distribution of relaxation "
+            f"times needs {_FEWEST} or more"
         )
     return frequency, impedance

@@ -1,11 +1,11 @@
-r"""Circuit elements: their impedance, and the units, bounds and priors of their parameters.
+r"""Circuit elements: impedance, and units, bounds and priors of the parameters.
 
 Names, order of parameters and units are those of impedance.py. A parameter states its
 *dimension*: the powers of ohm and of second in its unit. Its default prior and the
-starting values of a fit follow from the dimension alone: a spectrum has a characteristic
-resistance (its range) and characteristic times (its frequency band), and the typical value
-of every parameter is a product of powers of the two. Results therefore do not depend on
-whether a spectrum is given in ohm or milliohm.
+starting values of a fit follow from the dimension alone: a spectrum has a
+characteristic resistance (its range) and characteristic times (its frequency band), and
+the typical value of every parameter is a product of powers of the two. Results
+therefore do not depend on whether a spectrum is given in ohm or milliohm.
 
 References:
     Murbach, Gerwe, Dawson-Elli and Tsui, J. Open Source Softw. 5 (2020) 2349,
@@ -37,7 +37,8 @@ class Parameter:
         bounds: open interval of possible values.
         typical: typical value in units of the spectrum's own resistance and time.
         prior_sd: prior standard deviation of the log (or logit) of the parameter, in
-            addition to what the resistance and the time of the spectrum leave uncertain.
+            addition to what the resistance and the time of the spectrum leave
+            uncertain.
 
     Raises:
         DataError: the typical value lies outside the bounds.
@@ -82,25 +83,27 @@ class Element:
 
 
 def element(*parameters: Parameter) -> Callable[[Callable[..., Array]], Element]:
-    """Make an element of a JAX function `f(omega, p1, p2, ...)`; its name is the function's.
+    """Make a circuit element of a JAX function `f(omega, p1, p2, ...)`.
 
     To write your own:
 
-    1. Write a function of JAX operations. `omega` is 2πf in rad/s, shape [f]; parameters
-       are scalars in the units that you choose; it returns the complex impedance in ohm,
-       shape [f]. Its name consists of letters.
+    1. Write a function of JAX operations. `omega` is 2πf in rad/s, shape [f];
+       parameters are scalars in the units that you choose; it returns the complex
+       impedance in ohm, shape [f]. Its name, made of letters, is the name of the
+       element.
     2. Put `@element(Parameter(...), ...)` above it, with one `Parameter` for every
        argument after `omega`.
     3. Pass it to the circuits that use it: `Circuit("R0-Slope1", elements=[Slope])`.
-    4. To save posteriors with it, put `@battprob.register` between the two, directly above
-       the function. The process that loads such a file imports the function's module.
+    4. To save posteriors with it, put `@battprob.register` between the two, directly
+       above the function. The process that loads such a file imports the function's
+       module.
 
     Args:
         parameters: one for every argument after `omega`.
 
     Raises:
-        DataError: their number differs from that of the arguments, or the name cannot be
-            part of a circuit text.
+        DataError: their number differs from that of the arguments, or the name cannot
+            be part of a circuit text.
 
     Example:
         >>> @element(Parameter("Ohm", ohm=1.0), Parameter("s", second=1.0))
@@ -114,14 +117,14 @@ def element(*parameters: Parameter) -> Callable[[Callable[..., Array]], Element]
         arguments = len(inspect.signature(function).parameters) - 1
         if arguments != len(parameters):
             raise DataError(
-                f"element {function.__name__} takes {arguments} values after omega, but "
-                f"{len(parameters)} Parameter(...) were given"
+                f"element {function.__name__} takes {arguments} values after omega, "
+                f"but {len(parameters)} Parameter(...) were given"
             )
         name = function.__name__
         if not name.isalpha() or name in ("p", "s"):
             raise DataError(
-                f"the name of an element consists of letters only and is not 'p' or 's'; "
-                f"got {name!r}"
+                "the name of an element consists of letters only and is not 'p' or "
+                f"'s'; got {name!r}"
             )
         return Element(name, function, parameters)
 

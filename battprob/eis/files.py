@@ -34,8 +34,8 @@ def spectra_of_files(
             `read_spectra`.
 
     Raises:
-        DataError: there is no file, or one cannot be read (the message names the file and
-            the line).
+        DataError: there is no file, or one cannot be read (the message names the file
+            and the line).
     """
     files = [file for path in paths for file in _files(Path(path))]
     return [spectrum for file in files for spectrum in _read(file, by)]
@@ -53,7 +53,7 @@ def _read(file, by):
 def fit_spectra(
     model: Circuit | DRT, spectra: Sequence[Spectrum], *, key: PRNGKey
 ) -> list[Any]:
-    """Posterior of each spectrum; spectra with the same frequencies are fitted together.
+    """Posteriors of spectra; those with the same frequencies are fitted together.
 
     Shows a progress bar on a terminal.
 
@@ -121,11 +121,12 @@ def write_table(
     spectra: Sequence[Spectrum],
     posteriors: Sequence[CircuitPosterior],
 ) -> None:
-    """Write one row for each spectrum: parameters, standard deviations, identifiability.
+    """Write fitted parameters to a CSV file, one row for each spectrum.
 
     Args:
-        path: CSV file to write. Its header has the units; the last column says whether
-            the residuals are correlated over frequency (misfit).
+        path: CSV file to write. Each parameter has a value, a standard deviation and
+            whether it is identified; the header has the units. The last column is true
+            if the residuals are correlated over frequency (misfit).
         spectra: spectra, for their names.
         posteriors: fits of the same circuit to them.
     """

@@ -17,10 +17,10 @@ class AbstractCircuitInference(eqx.Module):
     1. Subclass `AbstractCircuitInference`; its settings are fields.
     2. Define `run(problem, key=)`. `problem` holds checked spectra in ohm, frequencies
        ascending in Hz, with the circuit, noise model and likelihood.
-    3. Return a `CircuitPosterior` whose `mixture` describes the unconstrained parameters
-       (logarithms, logits of parameters with two bounds) of every spectrum. The simplest
-       way is to start from `posterior = Laplace().run(problem, key=key)` and to replace
-       fields of `posterior.mixture` with `equinox.tree_at`.
+    3. Return a `CircuitPosterior` whose `mixture` describes the unconstrained
+       parameters (logarithms, logits of parameters with two bounds) of every spectrum.
+       The simplest way is to start from `posterior = Laplace().run(problem, key=key)`
+       and to replace fields of `posterior.mixture` with `equinox.tree_at`.
     4. Raise `battprob.FitError` if the fit of a spectrum fails.
     5. Use it as `Circuit(..., inference=Own())`.
     """

@@ -4,13 +4,13 @@ One spectrum is fitted by a function of arrays that is vmapped over the batch:
 
 1. Starting values are computed from the spectrum (`_starting_values`). A short
    Levenberg-Marquardt search runs from each of them, and the best result is kept.
-2. Three times: the variance over frequency is computed at the fitted spectrum, its logits
-   are estimated by their evidence, and the parameters are refined under it.
+2. Three times: the variance over frequency is computed at the fitted spectrum, its
+   logits are estimated by their evidence, and the parameters are refined under it.
 3. The posterior is a mixture over the nodes of the noise model (`_marginal`).
 
-During a refinement the variance is that of the *fitted* spectrum and does not change. The
-information that the variance itself contains about the parameters (of the relative order
-of the noise squared) is neglected here; `NUTS` includes it.
+During a refinement the variance is that of the *fitted* spectrum and does not change.
+The information that the variance itself contains about the parameters (of the relative
+order of the noise squared) is neglected here; `NUTS` includes it.
 """
 
 from functools import partial
@@ -144,8 +144,8 @@ def _fit_one(problem, impedance, guess, *, key, num_starts):
         weight,
         default_prior(network, omega, impedance),
     )
-    found = starting_values(network, omega, impedance, weight, key=key, num=num_starts)
-    starts = jnp.concatenate([guess, found])
+    starts = starting_values(network, omega, impedance, weight, key=key, num=num_starts)
+    starts = jnp.concatenate([guess, starts])
 
     def iterate(state, max_steps):
         starts, weight, inner = state
@@ -154,11 +154,13 @@ def _fit_one(problem, impedance, guess, *, key, num_starts):
         value = jnp.where(jnp.isfinite(fits.value), fits.value, jnp.inf)
         fit = jax.tree.map(lambda leaf: leaf[jnp.argmin(value)], fits)
         z = _in_order(network, fit.z, guess)
-        found, mean = marginal(objective, z, frequency, noise, inner)
-        logits, narrower = narrowed(found, inner)
+        marginals, mean = marginal(objective, z, frequency, noise, inner)
+        logits, narrower = narrowed(marginals, inner)
         weight = 1 / relative_variance(noise, logits, mean, frequency).ravel()
         starts = jnp.broadcast_to(z, starts.shape)
-        return (starts, weight, narrower), _Iteration(fit, found, inner, weight, mean)
+        return (starts, weight, narrower), _Iteration(
+            fit, marginals, inner, weight, mean
+        )
 
     # One scan, so that the search and the refinements share one compiled program.
     max_steps = jnp.array([_SEARCH_STEPS] + [_REFINEMENT_STEPS] * _REFINEMENTS)
@@ -171,18 +173,20 @@ def _fit_one(problem, impedance, guess, *, key, num_starts):
 
 
 def _mixture(network, omega, objective, last, box):
-    """The posterior after the last iteration, a mixture over logits and variance scale."""
-    fit, found, inner, weight, mean = last
-    scale, log_weight = scale_mixture(found)
+    """The posterior of the last iteration: a mixture over logits and variance scale."""
+    fit, marginals, inner, weight, mean = last
+    scale, log_weight = scale_mixture(marginals)
     # The prior of the logits is uniform in the first box; the nodes fill the last one.
     log_volume = jnp.sum(jnp.log(inner[1] - inner[0]) - jnp.log(box[1] - box[0]))
     log_evidence = (
-        logsumexp(found.log_weight) - jnp.log(len(found.log_weight)) + log_volume
+        logsumexp(marginals.log_weight)
+        - jnp.log(len(marginals.log_weight))
+        + log_volume
     )
     return GaussianMixture(
-        location=found.location,
-        covariance=found.covariance,
-        logits=found.logits,
+        location=marginals.location,
+        covariance=marginals.covariance,
+        logits=marginals.logits,
         variance_scale=scale,
         log_weight=log_weight,
         prior_mean=objective.prior.mean,
@@ -191,7 +195,7 @@ def _mixture(network, omega, objective, last, box):
         decade_cost=decade_cost(
             partial(_profile_likelihood, objective, weight, network, omega),
             fit.z,
-            found.covariance[jnp.argmax(found.log_weight)],
+            marginals.covariance[jnp.argmax(marginals.log_weight)],
         ),
         residual_correlation=_lag_one(objective.target - _stack(mean), weight),
     )
@@ -247,8 +251,9 @@ def _check_finite(result, watch):
     if failed.size:
         report = FitReport(
             converged=False,
-            message=f"no starting values led to a finite misfit in {failed.size} spectra, "
-            f"first in spectrum {failed[0]}: check its values and the circuit's constants",
+            message=f"no starting values led to a finite misfit in {failed.size} "
+            f"spectra, first in spectrum {failed[0]}: check its values and the "
+            "constants of the circuit",
             seconds_compile=watch.compile,
             seconds_run=watch.run,
         )

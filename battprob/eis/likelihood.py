@@ -17,14 +17,15 @@ class AbstractLikelihood(eqx.Module):
     To write your own:
 
     1. Subclass `AbstractLikelihood`; numbers that a user sets are array fields
-       (`Float[Array, ""]`), so that changing them compiles nothing anew.
-    2. Define `log_prob(measured, mean, variance)`: normalised log density of each recorded
-       value, in JAX operations. `mean` is the true impedance in ohm, `variance` the σ² of
-       Re and of Im in ohm² from the noise model, both at the frequencies of `measured`.
-    3. Define `rectangular_variance(mean, variance)`: the variance of Re and of Im of a new
-       measurement in ohm².
-    4. Define `approximate_impedance(frequency_hz, measured)`: impedances in ohm, in NumPy,
-       from which starting values and the range of the noise model are computed.
+       (`Float[Array, ""]`), so that changing them needs no new compilation.
+    2. Define `log_prob(measured, mean, variance)`: normalised log density of each
+       recorded value, in JAX operations. `mean` is the true impedance in ohm,
+       `variance` the σ² of Re and of Im in ohm² from the noise model, both at the
+       frequencies of `measured`.
+    3. Define `rectangular_variance(mean, variance)`: the variance of Re and of Im of a
+       new measurement in ohm².
+    4. Define `approximate_impedance(frequency_hz, measured)`: impedances in ohm, in
+       NumPy, from which starting values and the range of the noise model are computed.
     5. Use it as `Circuit(..., likelihood=Own())`. For files saved with it, decorate the
        class with `@battprob.register`.
     """
@@ -94,7 +95,8 @@ class StudentT(AbstractLikelihood):
     def __init__(self, degrees_of_freedom: ArrayLike = 4.0):
         if not np.all(np.asarray(degrees_of_freedom) > 2):
             raise DataError(
-                f"StudentT needs more than 2 degrees of freedom; got {degrees_of_freedom}"
+                "StudentT needs more than 2 degrees of freedom; got "
+                f"{degrees_of_freedom}"
             )
         self.degrees_of_freedom = jnp.asarray(
             degrees_of_freedom, jnp.result_type(float)
@@ -116,10 +118,10 @@ class StudentT(AbstractLikelihood):
 
 
 class Polar(AbstractLikelihood):
-    """Complex impedances of lock-in instruments: independent magnitude and phase errors.
+    """Complex impedances of lock-in instruments: errors of magnitude and phase.
 
-    The two variances of the noise model are those along μ and across it. With
-    `noise=MagnitudePhase()` they are σ_r² and (ν σ_φ)².
+    The errors are independent. The two variances of the noise model are those along μ
+    and across it. With `noise=MagnitudePhase()` they are σ_r² and (ν σ_φ)².
     """
 
     def log_prob(self, measured, mean, variance):
@@ -153,8 +155,9 @@ class Magnitude(AbstractLikelihood):
         if np.any(measured <= 0):
             row, column = np.argwhere(measured <= 0)[0]
             raise DataError(
-                f"magnitudes must be positive: Magnitude() takes |Z| in ohm; got "
-                f"{measured[row, column]} at {frequency_hz[column]:g} Hz of spectrum {row}"
+                "magnitudes must be positive: Magnitude() takes |Z| in ohm; got "
+                f"{measured[row, column]} at {frequency_hz[column]:g} Hz of spectrum "
+                f"{row}"
             )
         slope = np.gradient(np.log(measured), np.log(frequency_hz), axis=-1)
         return measured * np.exp(0.5j * np.pi * np.clip(slope, -1, 1))

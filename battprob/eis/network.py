@@ -1,4 +1,4 @@
-"""`Network`: the elements of a circuit, their parameters, and the impedance they make."""
+"""`Network`: the elements of a circuit, their parameters, and their impedance."""
 
 import functools
 from collections.abc import Mapping, Sequence

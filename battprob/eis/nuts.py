@@ -1,4 +1,4 @@
-"""Sampling of the exact posterior of circuits, one spectrum beside the other."""
+"""Sampling of the exact posterior of circuits, for batches of spectra."""
 
 from functools import partial
 
@@ -21,14 +21,14 @@ _R_HAT = 1.01
 class NUTS(AbstractCircuitInference):
     """Draws of parameters and noise model by the no-U-turn sampler.
 
-    The chains start around the Laplace approximation and move in coordinates whitened by
-    its covariance, so that a short warm-up is enough. The variance depends on the
+    The chains start around the Laplace approximation and move in coordinates whitened
+    by its covariance, so that a short warm-up is enough. The variance depends on the
     parameters here, including its term log σ².
 
     Args:
         num_samples: draws kept of each spectrum, of all chains together.
         num_warmup: steps of adaptation of each chain, discarded.
-        num_chains: chains of each spectrum; they share the `num_samples` evenly.
+        num_chains: chains of each spectrum, with an equal number of draws each.
 
     Raises:
         ValueError: `num_samples` is no multiple of `num_chains`, or fewer than four for

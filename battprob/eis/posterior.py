@@ -1,4 +1,4 @@
-"""`CircuitPosterior`: posterior of a circuit's parameters, and predictions of spectra."""
+"""`CircuitPosterior`: posterior of a circuit's parameters; predictions of spectra."""
 
 import collections
 import itertools
@@ -95,13 +95,13 @@ class CircuitPosterior(eqx.Module):
 
     @property
     def log_evidence(self) -> Float[Array, "*n"]:
-        """Log marginal likelihood, up to a constant that is the same for all circuits."""
+        """Log marginal likelihood, up to a constant that all circuits share."""
         return self._unbatched(self.mixture.log_evidence)[0]
 
     def interval(
         self, level: float = 0.9
     ) -> dict[str, tuple[Float[Array, "*n"], Float[Array, "*n"]]]:
-        """Central intervals (low, high) of probability `level`, by name of parameter."""
+        """Central intervals (low, high) of probability `level`, by parameter name."""
         low, high = self._unbatched(*_quantiles(self, np.array(_central(level))))
         return {
             name: (low[..., i], high[..., i])
@@ -134,8 +134,9 @@ class CircuitPosterior(eqx.Module):
     def predict(self, frequency_hz: ArrayLike) -> Predictive:
         """Predictive of a new measurement of (Re, Im) in ohm, shape [f 2] or [n f 2].
 
-        The noise is aleatoric and the uncertainty of the parameters epistemic. The latter
-        is propagated by linearising the circuit at each component of the posterior.
+        The noise is aleatoric and the uncertainty of the parameters epistemic. The
+        latter is propagated by linearising the circuit at each component of the
+        posterior.
 
         Args:
             frequency_hz: positive frequencies in Hz, in any order.
@@ -146,7 +147,8 @@ class CircuitPosterior(eqx.Module):
         frequency = jnp.asarray(frequency_hz, jnp.result_type(float))
         if frequency.ndim != 1:
             raise DataError(
-                f"frequency_hz must be a list of frequencies in Hz; got {frequency.shape}"
+                "frequency_hz must be a list of frequencies in Hz; got "
+                f"{frequency.shape}"
             )
         fields = _predict(self, frequency)
         # The axes of draws and components come first in a Predictive, then the batch.

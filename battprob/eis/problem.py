@@ -56,8 +56,8 @@ def checked_problem(
     """Check spectra and put them in a batch, frequencies ascending.
 
     Raises:
-        DataError: shapes that do not agree, values that are not finite, frequencies that
-            are not positive, too few frequencies, or the wrong sign of Im Z.
+        DataError: shapes that do not agree, values that are not finite, frequencies
+            that are not positive, too few frequencies, or the wrong sign of Im Z.
     """
     frequency, measured = checked_spectra(frequency_hz, impedance_ohm, likelihood)
     order = np.argsort(frequency)
@@ -97,13 +97,13 @@ def _check_enough(network, measured):
     if count <= len(network.names):
         raise DataError(
             f"{measured.shape[1]} frequencies are too few for the {len(network.names)} "
-            f"free parameters of {network}: use a smaller circuit, or fix parameters with "
-            "`constants=`"
+            f"free parameters of {network}: use a smaller circuit, or fix parameters "
+            "with `constants=`"
         )
 
 
 def _check_sign(network, measured):
-    """Refuse spectra with the sign of Im Z reversed: without inductance it is negative."""
+    """Refuse spectra with reversed Im Z: without inductance it is negative."""
     elements = {leaf.element for leaf in leaves(network.tree)}
     if not np.iscomplexobj(measured) or not elements <= NEVER_INDUCTIVE:
         return
@@ -111,9 +111,9 @@ def _check_sign(network, measured):
     wrong = np.flatnonzero(positive > _MOST)
     if wrong.size:
         raise DataError(
-            f"Im Z of spectrum {wrong[0]} is positive at {positive[wrong[0]]:.0%} of its "
-            f"frequencies, but {network} has no inductance. Im Z must be negative where "
-            "capacitive: pass impedance_ohm.conj() if the file holds -Im Z"
+            f"Im Z of spectrum {wrong[0]} is positive at {positive[wrong[0]]:.0%} of "
+            f"its frequencies, but {network} has no inductance. Im Z must be negative "
+            "where capacitive: pass impedance_ohm.conj() if the file has -Im Z"
         )
 
 
@@ -123,8 +123,8 @@ def _guess_rows(network, guess, count):
         rows = [network.pack(row) for row in np.asarray(guess)]
         if len(rows) != count:
             raise DataError(
-                f"guess has {len(rows)} rows for {count} spectra: pass one row for each, "
-                "or one guess for all"
+                f"guess has {len(rows)} rows for {count} spectra: pass one row for "
+                "each, or one guess for all"
             )
         return jnp.stack(rows)
     row = network.pack(guess)
@@ -137,8 +137,9 @@ def checked_spectra(
     """Frequencies [f] and recorded values [f] or [n f] as NumPy arrays.
 
     Raises:
-        DataError: shapes that do not agree, values that are not finite, frequencies that
-            are not positive, or values of a kind that the likelihood does not describe.
+        DataError: shapes that do not agree, values that are not finite, frequencies
+            that are not positive, or values of a kind that the likelihood does not
+            describe.
     """
     frequency, measured = np.asarray(frequency_hz, float), np.asarray(impedance_ohm)
     if frequency.ndim != 1 or measured.ndim not in (1, 2):
@@ -165,8 +166,8 @@ def checked_spectra(
         )
     if np.iscomplexobj(measured) == isinstance(likelihood, Magnitude | Phase):
         raise DataError(
-            "complex impedances need the default likelihood, StudentT() or Polar(), real "
-            f"numbers need Magnitude() (|Z| in ohm) or Phase() (rad); got "
+            "complex impedances need the default likelihood, StudentT() or Polar(), "
+            f"real numbers need Magnitude() (|Z| in ohm) or Phase() (rad); got "
             f"{type(likelihood).__name__}() and {measured.dtype}"
         )
     return frequency, measured

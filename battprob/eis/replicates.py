@@ -17,13 +17,14 @@ def replicate_variance(
 ) -> KnownVariance:
     r"""Variance σ²(f) of Re and of Im of one measurement, from repeats; for `noise=`.
 
-    $s^2(f) = \sum (Z_i - \bar Z)^2 / (m - 1)$ over the m repeats, separately for Re and Im,
-    averaged over a decade of frequency with Gaussian weights, because a few repeats
+    $s^2(f) = \sum (Z_i - \bar Z)^2 / (m - 1)$ over the m repeats, separately for Re and
+    Im, averaged over a decade of frequency with Gaussian weights, because a few repeats
     determine the variance at a single frequency poorly.
 
     Args:
         frequency_hz: positive frequencies in Hz, shape [f].
-        impedance_ohm: complex impedances in ohm, shape [repeats f]; two repeats or more.
+        impedance_ohm: complex impedances in ohm, shape [repeats f]; two repeats or
+            more.
         drift: subtract a straight line over the repeats instead of their mean; needs
             three or more.
 

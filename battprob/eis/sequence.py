@@ -1,11 +1,13 @@
-r"""Spectra of one cell over cycles, states of charge or time, smoothed along the sequence.
+"""Spectra of one cell over cycles, states of charge or time, smoothed jointly.
 
-Every unconstrained parameter is a random walk, $x_{i+1} - x_i \sim
-N(0, q\,(t_{i+1} - t_i))$, and its rate q maximises the evidence. The likelihood of a
-spectrum is a Gaussian in all parameters: its posterior divided by its prior, correlations
-included. The joint posterior then has a block-tridiagonal precision. A Kalman filter
-forward and a Rauch-Tung-Striebel smoother backward are exact for it, at a cost that is
-linear in the number of spectra.
+Every unconstrained parameter is a random walk whose rate q maximises the evidence,
+
+    x_{i+1} - x_i ~ N(0, q (t_{i+1} - t_i))
+
+The likelihood of a spectrum is a Gaussian in all parameters: its posterior divided by
+its prior, correlations included. The joint posterior then has a block-tridiagonal
+precision. A Kalman filter forward and a Rauch-Tung-Striebel smoother backward are exact
+for it, at a cost that is linear in the number of spectra.
 
 References:
     Rauch, Tung and Striebel, AIAA J. 3 (1965) 1445, doi:10.2514/3.3166.
@@ -92,7 +94,7 @@ def fit_sequence(
 
 
 def smooth(posterior: CircuitPosterior, location: ArrayLike) -> CircuitPosterior:
-    """The posterior of a batch in which each parameter is a random walk along `location`.
+    """Smooth a batch of spectra: each parameter is a random walk along `location`.
 
     Args:
         posterior: posterior of a batch of spectra, fitted separately.
@@ -104,14 +106,14 @@ def smooth(posterior: CircuitPosterior, location: ArrayLike) -> CircuitPosterior
     at = np.asarray(location, float)
     if posterior.single or at.shape != (len(posterior.mixture.location),):
         raise DataError(
-            "a sequence needs a location for each spectrum of a batch; got locations of "
-            f"shape {at.shape}"
+            "a sequence needs a location for each spectrum of a batch; got locations "
+            f"of shape {at.shape}"
         )
     if not np.all(np.diff(at) > 0):
         wrong = int(np.flatnonzero(~(np.diff(at) > 0))[0])
         raise DataError(
-            f"locations must ascend: {at[wrong]:g} is followed by {at[wrong + 1]:g}; sort "
-            "the spectra, and fit repeats at one location as a batch"
+            f"locations must ascend: {at[wrong]:g} is followed by {at[wrong + 1]:g}; "
+            "sort the spectra, and fit repeats at one location as a batch"
         )
     mixture = posterior.mixture
     step = jnp.asarray(np.diff(at) / (at[-1] - at[0]), mixture.location.dtype)

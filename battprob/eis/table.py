@@ -32,7 +32,7 @@ class ParameterTable:
         return self.value[..., self.names.index(name)]
 
     def to_dict(self) -> dict[str, np.ndarray]:
-        """Columns `R0`, `R0_sd`, `R0_identified`, ... with one entry for each spectrum."""
+        """Columns `R0`, `R0_sd`, `R0_identified`, ..., one entry for each spectrum."""
         columns = {}
         for i, name in enumerate(self.names):
             columns[name] = np.asarray(self.value[..., i])

@@ -5,10 +5,10 @@ Every model has the form $\sigma^2(f) = s^2\, h(f)$ with
     h = (Σ_k w_k t_k(μ, f))^power,    w = softmax(0, η)
 
 where the terms t_k are not negative. The variance scale s² is integrated out in closed
-form, and the logits η of the weights by quadrature over a box. The box reaches from "only
-the first term matters" to "only the others matter" for the spectrum at hand; the prior of
-η is uniform in it. The terms are computed from the fitted spectrum μ and never from single
-noisy measurements.
+form, and the logits η of the weights by quadrature over a box. The box reaches from
+"only the first term matters" to "only the others matter" for the spectrum at hand; the
+prior of η is uniform in it. The terms are computed from the fitted spectrum μ and never
+from single noisy measurements.
 """
 
 from abc import abstractmethod
@@ -29,18 +29,18 @@ class AbstractVariance(eqx.Module):
     To write your own:
 
     1. Subclass `AbstractVariance`; numbers that a user sets are array fields
-       (`Float[Array, ""]`), so that changing them compiles nothing anew.
-    2. Define `terms(mean, frequency_hz)`: the terms t_k, in JAX operations. `mean` is the
-       fitted impedance in ohm, `frequency_hz` the frequencies in Hz, ascending. The terms
-       have the unit ohm² if they add up to the variance and ohm if they add up to the
-       standard deviation. Their overall scale does not matter, because s² is fitted.
-       There may be one to four terms.
+       (`Float[Array, ""]`), so that changing them needs no new compilation.
+    2. Define `terms(mean, frequency_hz)`: the terms t_k, in JAX operations. `mean` is
+       the fitted impedance in ohm, `frequency_hz` the frequencies in Hz, ascending. The
+       terms have the unit ohm² if they add up to the variance and ohm if they add up to
+       the standard deviation. Their overall scale does not matter, because s² is
+       fitted. There may be one to four terms.
     3. Define `power()`: 1 if the terms add up to the variance, 2 if to the standard
        deviation.
-    4. Define `prior_degrees_of_freedom()`: 0 if s² is unknown (the usual case); otherwise
-       the degrees of freedom of the prior knowledge that s² = 1.
-    5. Use it as `Circuit(..., noise=Own())`. For files saved with it, decorate the class
-       with `@battprob.register`.
+    4. Define `prior_degrees_of_freedom()`: 0 if s² is unknown (the usual case);
+       otherwise the degrees of freedom of the prior knowledge that s² = 1.
+    5. Use it as `Circuit(..., noise=Own())`. For files saved with it, decorate the
+       class with `@battprob.register`.
     """
 
     @abstractmethod
@@ -119,7 +119,7 @@ class ThreeComponent(AbstractVariance):
 
 
 class MagnitudePhase(AbstractVariance):
-    """a²|μ|² along μ and b²|μ|² across it; b is the standard deviation of the phase in rad.
+    """a²|μ|² along μ and b²|μ|² across it; b is the sd of the phase in rad.
 
     To be used with `likelihood=Polar()`.
     """
@@ -145,7 +145,8 @@ class AgarwalOrazem(AbstractVariance):
         measuring_ohm: R_m, the current-measuring resistor, in ohm.
 
     References:
-        Agarwal, Crisalle, Orazem and Garcia-Rubio, J. Electrochem. Soc. 142 (1995) 4149.
+        Agarwal, Crisalle, Orazem and Garcia-Rubio, J. Electrochem. Soc. 142 (1995)
+        4149.
     """
 
     series_ohm: Float[Array, ""]
@@ -169,11 +170,12 @@ class AgarwalOrazem(AbstractVariance):
 
 
 class KnownVariance(AbstractVariance):
-    """σ² known from repeats or from the instrument, interpolated in log-log coordinates.
+    """σ² known from repeats or from the instrument, interpolated on log-log axes.
 
     Args:
         frequency_hz: frequencies in Hz at which the variance is known, ascending [m].
-        variance: σ² of each of Re and Im in ohm², shape [m], or [2 m] if the two differ.
+        variance: σ² of each of Re and Im in ohm², shape [m], or [2 m] if the two
+            differ.
         degrees_of_freedom: of the estimate of the variance scale: 0 if only the
             dependence on frequency is known, very large if the variance is exact;
             `replicate_variance` estimates it.

@@ -1,4 +1,4 @@
-"""Relaxation times: the kernel is exact, and the posterior recovers the distribution."""
+"""Relaxation times: the kernel is exact; the posterior recovers the distribution."""
 
 import json
 import pathlib

@@ -1,4 +1,4 @@
-"""Intervals of relaxation times cover the truth, also for shapes not used for the prior."""
+"""Intervals of relaxation times cover the truth for many shapes."""
 
 import jax
 import numpy as np
@@ -39,6 +39,7 @@ def test_intervals_cover(name, noise_sd):
     measured = z + noise_sd * (noise[0] + 1j * noise[1])
     pred = DRT().fit(FREQUENCY, measured, key=jax.random.key(0)).predict(TAU)
     probability = np.asarray(pred.cdf(gamma))
-    # The mean over many spectra is 0.80 (a decade apart, 1 Ω) to 0.95. The coverage of one
-    # spectrum has a standard deviation of 0.05 to 0.16: two standard errors are 0.08.
+    # The mean over many spectra is 0.80 (a decade apart, 1 Ω) to 0.95. The coverage of
+    # one spectrum has a standard deviation of 0.05 to 0.16: two standard errors are
+    # 0.08.
     assert 0.74 <= np.mean((probability > 0.05) & (probability < 0.95)) <= 0.99

@@ -64,7 +64,8 @@ def test_a_student_t_with_many_degrees_of_freedom_is_gaussian(contaminated):
         (student.predict(TAU), student.r_inf_ohm),
         strict=True,
     ):
-        # The chains use other random numbers; their means have a standard error of sd / 8.
+        # The chains use other random numbers; their means have a standard error of sd /
+        # 8.
         assert np.all(np.abs(a.mean - b.mean) < 0.8 * a.std)
         assert np.median(np.abs(np.log(b.std / a.std))) < 0.3
 
@@ -75,7 +76,8 @@ def test_polar_errors_are_along_and_across_the_impedance():
     spectra = CLEAN * size * np.exp(0.002j * rng.normal(size=(4, 41)))
     posterior = fit(spectra, likelihood=Polar())
     assert np.all(error(posterior) < 0.15)
-    # Where Z is nearly real, Re has the error of the magnitude and Im that of the phase.
+    # Where Z is nearly real, Re has the error of the magnitude and Im that of the
+    # phase.
     noise = np.asarray(posterior.impedance(FREQUENCY[-1:]).aleatoric)[:, 0]
     ohm = np.abs(CLEAN[-1])
     np.testing.assert_allclose(np.sqrt(noise[:, 0]), 0.02 * ohm, rtol=0.35)

@@ -1,8 +1,8 @@
 """The draws of relaxation times agree with NUTS on an independent density.
 
-In the reference the slope changes themselves are the coordinates, the prior is that of the
-definition (independent changes given their sum), the integral over τ has another step, and
-the variance scale and the noise logits are integrated out.
+In the reference the slope changes themselves are the coordinates, the prior is that of
+the definition (independent changes given their sum), the integral over τ has another
+step, and the variance scale and the noise logits are integrated out.
 """
 
 import jax
@@ -80,8 +80,8 @@ def to_theta(modes, z_size, coordinates):
 @pytest.mark.slow
 @pytest.mark.xfail(
     strict=True,
-    reason="with eight slice steps the sd of log γ at the short end of the band, and of R∞, "
-    "is 0.55 times that of NUTS; inside the band it is 0.8 to 0.95 times",
+    reason="with eight slice steps the sd of log γ at the short end of the band, and "
+    "of R∞, is 0.55 times that of NUTS; inside the band it is 0.8 to 0.95 times",
 )
 def test_draws_are_those_of_nuts(monkeypatch):
     monkeypatch.setattr(_drt_mode, "ROUGHNESS", ((1.0, 2.0),))

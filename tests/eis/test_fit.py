@@ -158,7 +158,7 @@ def test_more_data_shrinks_epistemic_and_leaves_aleatoric(posterior):
 
 
 def test_parameters_that_are_not_identified_are_reported():
-    """Above the frequency of the blocking wall only R/√τ of the diffusion is measured."""
+    """Above the frequency of the blocking wall only R/√τ of diffusion is measured."""
     circuit = Circuit("R0-Wo1")
     z = np.asarray(circuit.impedance([1.0, 300.0, 1e5], FREQUENCY))
     rng = np.random.default_rng(1)

@@ -44,7 +44,7 @@ def fitted(prior_sd=FLAT, known=0.0):
 
 
 def regression():
-    """Weighted least squares: coefficients, (XᵀWX)⁻¹ and the weighted sum of squares."""
+    """Weighted least squares: coefficients, (XᵀWX)⁻¹, weighted sum of squares."""
     inverse = np.linalg.inv(DESIGN.T / VARIANCE @ DESIGN)
     coefficients = inverse @ (DESIGN.T / VARIANCE @ TARGET)
     return coefficients, inverse, residual_square(coefficients)

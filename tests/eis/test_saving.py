@@ -1,4 +1,4 @@
-"""Posteriors of spectra come back from their files, bit for bit, in a new process too."""
+"""Posteriors of spectra are loaded bit for bit, in a new process too."""
 
 import importlib
 import json
