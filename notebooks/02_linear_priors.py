@@ -123,7 +123,7 @@ for shift, label in ((-0.15, "Ridge"), (0.15, "Horseshoe")):
     axis.errorbar(
         position + shift, mean, [mean - low, high - mean], fmt="o", ms=4, label=label
     )
-axis.plot(place, truths["few mechanisms"], "k_", ms=12, label="truth")
+axis.plot(position, truths["few mechanisms"], "k_", ms=12, label="truth")
 axis.set_xticks(position, names, rotation=90, fontsize=7)
 axis.set_ylabel("slope, 90 % interval")
 axis.legend()
