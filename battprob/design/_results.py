@@ -1,4 +1,4 @@
-"""Checks of the results that are told to a campaign."""
+"""Checks of the results that are added to a campaign."""
 
 from collections.abc import Sequence
 

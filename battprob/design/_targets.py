@@ -78,13 +78,13 @@ def require_targets(
 
 def observed_rows_of_all(posteriors: Sequence[Any]) -> Float[np.ndarray, "n d"]:
     """Distinct rows that were observed for any of the targets."""
-    return np.unique(np.concatenate([observed_rows(own) for own in posteriors]), axis=0)
+    return np.unique(np.concatenate([observed_rows(one) for one in posteriors]), axis=0)
 
 
 def means_at_observed(posteriors: Sequence[Any]) -> Float[np.ndarray, "n j"]:
     """Posterior mean of each target at the observed rows."""
     rows = observed_rows_of_all(posteriors)
-    return np.column_stack([np.asarray(UCB(0.0)(own, rows)) for own in posteriors])
+    return np.column_stack([np.asarray(UCB(0.0)(one, rows)) for one in posteriors])
 
 
 def draw_targets(
@@ -93,7 +93,7 @@ def draw_targets(
     """Joint draws of each target at `rows`."""
     keys = jax.random.split(key, len(posteriors))
     pairs = zip(posteriors, keys, strict=True)
-    return tuple(_draw(posterior, rows, own) for posterior, own in pairs)
+    return tuple(_draw(posterior, rows, key) for posterior, key in pairs)
 
 
 def _draw(posterior, rows, key):
@@ -105,7 +105,7 @@ def _draw(posterior, rows, key):
 
 def values_at_rows(draws: Sequence[TargetDraws], num_rows: int) -> np.ndarray:
     """Values [z r j] of all targets at the rows, without padding."""
-    columns = [np.asarray(own.at_rows())[:, :num_rows] for own in draws]
+    columns = [np.asarray(target.at_rows())[:, :num_rows] for target in draws]
     return np.stack(columns, axis=-1)
 
 
@@ -116,9 +116,10 @@ def marginals_of_targets(
 ) -> list[FunctionMarginals]:
     """Distribution of each target [z s m], z the draws that it is conditioned on."""
     if draws is None:
-        each = [function_marginals(own, x) for own in posteriors]
+        each = [function_marginals(one, x) for one in posteriors]
         return [FunctionMarginals(*(f[None] for f in target)) for target in each]
-    each = [own.marginals(post, x) for own, post in zip(draws, posteriors, strict=True)]
+    pairs = zip(draws, posteriors, strict=True)
+    each = [target.marginals(posterior, x) for target, posterior in pairs]
     return [
         FunctionMarginals(
             target.mean[:, None],

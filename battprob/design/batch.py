@@ -50,8 +50,8 @@ def greedy(
         (2, 1)
     """
     chosen = as_rows(reference)[:0]
-    for own in jax.random.split(key, num):
+    for key_row in jax.random.split(key, num):
         together = with_pending(chosen, pending)
-        ready = acquisition.prepare(posterior, reference, key=own, pending=together)
+        ready = acquisition.prepare(posterior, reference, key=key_row, pending=together)
         chosen = np.concatenate([chosen, np.asarray(maximise(ready))[None]])
     return chosen

@@ -190,8 +190,8 @@ class BatchUCB(AbstractBatchAcquisition):
         draws = draw_batches(posterior, self.fantasies, x, normals)
         scale = self.width * (0.5 * jnp.pi) ** 0.5
         bound = draws.mean + scale * jnp.abs(draws.deviation)
-        # The gradient of `max` is spread over equal values, and rounding makes values
-        # equal or not; that of an indexed value is exact.
+        # `max` divides its gradient among equal values, and rounding decides which are
+        # equal; the gradient of an indexed value is exact.
         index = jax.lax.stop_gradient(jnp.argmax(bound, axis=3, keepdims=True))
         largest = jnp.take_along_axis(bound, index, axis=3)[..., 0]
         return jnp.sum(jnp.exp(draws.log_weight)[None] * largest, axis=(1, 2))

@@ -125,7 +125,8 @@ class LogNEHVI(AbstractHypervolumeImprovement):
 def boxes_of(values: Float[np.ndarray, "z n j"], worst: Float[Array, " j"]) -> Boxes:
     """Boxes above the front of each draw, padded to the largest number of boxes."""
     each = [
-        improving_boxes(own[nondominated(own)], np.asarray(worst)) for own in values
+        improving_boxes(points[nondominated(points)], np.asarray(worst))
+        for points in values
     ]
     size = bucket(max(len(lower) for lower, _ in each))
     shape = (len(each), size, values.shape[-1])

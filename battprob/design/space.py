@@ -109,17 +109,17 @@ class Space:
     @property
     def names(self) -> tuple[str, ...]:
         """Keys of a point."""
-        return tuple(itertools.chain(*(own.names for own in self.dimensions)))
+        return tuple(itertools.chain(*(dim.names for dim in self.dimensions)))
 
     @property
     def units(self) -> dict[str, str]:
         """Unit of each dimension that has one."""
-        return {own.name: own.unit for own in self.dimensions if own.unit}
+        return {dim.name: dim.unit for dim in self.dimensions if dim.unit}
 
     @property
     def columns(self) -> tuple[str, ...]:
         """Names of the columns of a row."""
-        return tuple(itertools.chain(*(own.columns for own in self.dimensions)))
+        return tuple(itertools.chain(*(dim.columns for dim in self.dimensions)))
 
     @property
     def num_columns(self) -> int:
@@ -129,13 +129,13 @@ class Space:
     @functools.cached_property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Smallest and largest value of each column."""
-        low, high = zip(*(own.bounds for own in self.dimensions), strict=True)
+        low, high = zip(*(dim.bounds for dim in self.dimensions), strict=True)
         return np.concatenate(low), np.concatenate(high)
 
     @functools.cached_property
     def continuous(self) -> np.ndarray:
         """Indices of the continuous columns."""
-        flags = [[own.continuous] * len(own.columns) for own in self.dimensions]
+        flags = [[dim.continuous] * len(dim.columns) for dim in self.dimensions]
         return np.flatnonzero(np.concatenate(flags))
 
     @functools.cached_property
@@ -175,8 +175,8 @@ class Space:
         return [
             {
                 name: value
-                for own, columns in self._columns_of_each
-                for name, value in own.decode(row[columns]).items()
+                for dim, columns in self._columns_of_each
+                for name, value in dim.decode(row[columns]).items()
             }
             for row in np.asarray(x, float).reshape(-1, self.num_columns)
         ]
@@ -195,11 +195,11 @@ class Space:
         if self.candidate_rows is not None:
             order = rng.permutation(len(self.candidate_rows))
             return self.candidate_rows[order[:num]]
-        widths = [own.num_uniform for own in self.dimensions]
+        widths = [dim.num_uniform for dim in self.dimensions]
         uniform = _sobol(num, sum(widths), rng)
         parts = np.split(uniform, np.cumsum(widths)[:-1], axis=1)
         columns = [
-            own.from_uniform(u) for own, u in zip(self.dimensions, parts, strict=True)
+            dim.from_uniform(u) for dim, u in zip(self.dimensions, parts, strict=True)
         ]
         return self._moved_inside(np.concatenate(columns, axis=1), rng)
 
@@ -226,8 +226,8 @@ class Space:
     def neighbours(self, row: Float[np.ndarray, " d"]) -> Float[np.ndarray, "m d"]:
         """Rows that differ in one category, or by one in one integer."""
         rows = []
-        for own, columns in self._columns_of_each:
-            for other in own.neighbours(row[columns]):
+        for dim, columns in self._columns_of_each:
+            for other in dim.neighbours(row[columns]):
                 rows.append(row.copy())
                 rows[-1][columns] = other
         return np.array(rows).reshape(-1, self.num_columns)
@@ -243,7 +243,7 @@ class Space:
                 f"{sorted(point)}"
             )
         try:
-            row = list(itertools.chain(*(own.encode(point) for own in self.dimensions)))
+            row = list(itertools.chain(*(dim.encode(point) for dim in self.dimensions)))
         except DataError as error:
             raise DataError(f"point {index}: {error}") from None
         for constraint in self.constraints:
@@ -268,14 +268,14 @@ class Space:
         position = {column: i for i, column in enumerate(self.continuous)}
         num = len(position)
         affine, equal, below = {}, [], []
-        for own, columns in self._columns_of_each:
+        for dim, columns in self._columns_of_each:
             index = [position.get(i, -1) for i in range(columns.start, columns.stop)]
-            for name, (weights, constant) in own.affine().items():
+            for name, (weights, constant) in dim.affine().items():
                 row = np.zeros(num)
                 row[index] = weights
                 affine[name] = (row, constant)
-            if isinstance(own, Simplex) and len(own.parts) > 2:
-                equal.append((sum(affine[part][0] for part in own.parts), 1.0))
+            if isinstance(dim, Simplex) and len(dim.parts) > 2:
+                equal.append((sum(affine[part][0] for part in dim.parts), 1.0))
         for constraint in self.constraints:
             row, constant = _weighted_sum(constraint, affine)
             if constraint.equal_to is not None:
@@ -300,7 +300,7 @@ def _weighted_sum(constraint, affine):
         (weight, affine[name])
         for name, weight in zip(constraint.names, constraint.weights, strict=True)
     ]
-    row = sum(weight * own for weight, (own, _) in pairs)
+    row = sum(weight * columns for weight, (columns, _) in pairs)
     return row, sum(weight * constant for weight, (_, constant) in pairs)
 
 

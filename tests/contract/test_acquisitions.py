@@ -42,7 +42,7 @@ class TwoProtocols(eqx.Module):
 def posterior(name):
     """The posterior of this name, given 12 noisy tests on the unit square."""
     if name in ("two", "three"):
-        return tuple(posterior(own) for own in ("gp", "second", "gp"))[
+        return tuple(posterior(one) for one in ("gp", "second", "gp"))[
             : 2 + (name == "three")
         ]
     if name == "protocols":
@@ -148,8 +148,8 @@ def program(name):
     acquisition, case = prepared(name), cases()[name]
 
     @eqx.filter_jit
-    def run(acquisition, own, x):
-        values, vjp = jax.vjp(lambda x: acquisition(own, x), x)
+    def run(acquisition, fitted, x):
+        values, vjp = jax.vjp(lambda x: acquisition(fitted, x), x)
         return values, vjp(jnp.ones_like(values))[0]
 
     return lambda x: run(acquisition, posterior(case.posterior), jnp.asarray(x))
@@ -180,33 +180,33 @@ def test_gradients_equal_finite_differences(name):
 
 @each_case
 def test_values_do_not_depend_on_compilation_or_other_rows(name):
-    own = posterior(cases()[name].posterior)
-    values = prepared(name)(own, CANDIDATES)
+    fitted = posterior(cases()[name].posterior)
+    values = prepared(name)(fitted, CANDIDATES)
     np.testing.assert_allclose(values, program(name)(CANDIDATES)[0], rtol=1e-9)
     order = np.array([3, 1, 0, 2, 7])
-    subset = prepared(name)(own, CANDIDATES[order])
+    subset = prepared(name)(fitted, CANDIDATES[order])
     np.testing.assert_allclose(subset, np.asarray(values)[order], rtol=1e-9)
 
 
 @each_case
 def test_the_same_key_gives_the_same_values(name):
     case = cases()[name]
-    own = posterior(case.posterior)
-    again = case.acquisition.prepare(own, REFERENCE, key=jax.random.key(3))
-    values = again(own, CANDIDATES), prepared(name)(own, CANDIDATES)
+    fitted = posterior(case.posterior)
+    again = case.acquisition.prepare(fitted, REFERENCE, key=jax.random.key(3))
+    values = again(fitted, CANDIDATES), prepared(name)(fitted, CANDIDATES)
     np.testing.assert_array_equal(*values)
 
 
 @each_case
 def test_pending_tests_change_the_value(name):
     case = cases()[name]
-    own = posterior(case.posterior)
+    fitted = posterior(case.posterior)
     if case.pending == "refused":
         with pytest.raises(DataError, match="pending tests"):
             prepared(name, pending=True)
         return
-    before = prepared(name)(own, PENDING)
-    after = prepared(name, pending=True)(own, PENDING)
+    before = prepared(name)(fitted, PENDING)
+    after = prepared(name, pending=True)(fitted, PENDING)
     if case.pending == "less":
         assert np.all(after < before)
     elif case.pending == "other":

@@ -49,14 +49,14 @@ WITH_NUMBER = {
 @pytest.mark.parametrize("name", WITH_NUMBER)
 def test_another_number_uses_the_same_program(name, monkeypatch):
     several = name in ("LogEHVI", "LogChebyshevEI")
-    own = (posterior(), posterior()) if several else posterior()
+    fitted = (posterior(), posterior()) if several else posterior()
     x = NEW[:, None] if name.startswith("Batch") else NEW
     prepared = [
-        WITH_NUMBER[name](number).prepare(own, NEW, key=KEY) for number in (0.5, 0.9)
+        WITH_NUMBER[name](number).prepare(fitted, NEW, key=KEY) for number in (0.5, 0.9)
     ]
     for module in (acquisition, batch_acquisition):
         inside = module._values.__wrapped__
         guarded = eqx.filter_jit(eqx.debug.assert_max_traces(max_traces=1)(inside))
         monkeypatch.setattr(module, "_values", guarded)
-    values = [np.asarray(one(own, x)) for one in prepared]
+    values = [np.asarray(one(fitted, x)) for one in prepared]
     assert not np.allclose(*values)

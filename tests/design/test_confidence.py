@@ -36,17 +36,17 @@ def test_pending_tests_reduce_the_variance_as_conditioning_does():
     pending = NEW[[2, 5]]
     data = posterior().dataset
     known = Dataset(X, data.y, noise_variance=np.full(10, 0.04))
-    own = GaussianProcess(noise=noise.Known()).fit(known, key=KEY)
-    y = np.asarray(own.predict(pending).mean)
+    fitted = GaussianProcess(noise=noise.Known()).fit(known, key=KEY)
+    y = np.asarray(fitted.predict(pending).mean)
     # The variance of a future measurement is unknown: pending tests count as exact.
     exact = Dataset(pending, y, noise_variance=[0.0, 0.0])
-    conditioned = own.condition(exact).predict(NEW)
+    conditioned = fitted.condition(exact).predict(NEW)
     for acquisition, expected in (
         (design.Epistemic(), conditioned.epistemic),
         (design.UCB(2.0), conditioned.mean + 2 * np.sqrt(conditioned.epistemic)),
     ):
-        prepared = acquisition.prepare(own, NEW, key=KEY, pending=pending)
-        values = np.asarray(prepared(own, NEW))
+        prepared = acquisition.prepare(fitted, NEW, key=KEY, pending=pending)
+        values = np.asarray(prepared(fitted, NEW))
         # At pending rows the variance is rounding error, and this is its root.
         np.testing.assert_allclose(
             values[[2, 5]], expected[np.array([2, 5])], atol=1e-4
@@ -58,15 +58,15 @@ def test_pending_tests_reduce_the_variance_as_conditioning_does():
 
 
 def test_pending_tests_have_the_noise_of_their_rows():
-    own, pending = posterior(), NEW[[2, 2, 5]]
-    prior = own.function_moments(jnp.asarray(NEW), jnp.asarray(pending))
-    joint = own.function_moments(*(2 * [jnp.asarray(pending)])).covariance[0]
-    outcome = joint + np.diag(own.predict(pending).aleatoric)
+    fitted, pending = posterior(), NEW[[2, 2, 5]]
+    prior = fitted.function_moments(jnp.asarray(NEW), jnp.asarray(pending))
+    joint = fitted.function_moments(*(2 * [jnp.asarray(pending)])).covariance[0]
+    outcome = joint + np.diag(fitted.predict(pending).aleatoric)
     cross = np.asarray(prior.covariance[0])
     expected = np.asarray(prior.variance[0])
     expected = expected - np.sum(cross * np.linalg.solve(outcome, cross.T).T, axis=1)
-    prepared = design.Epistemic().prepare(own, NEW, key=KEY, pending=pending)
-    np.testing.assert_allclose(prepared(own, NEW), expected, rtol=1e-8)
+    prepared = design.Epistemic().prepare(fitted, NEW, key=KEY, pending=pending)
+    np.testing.assert_allclose(prepared(fitted, NEW), expected, rtol=1e-8)
 
 
 def test_thompson_draws_have_the_joint_distribution_of_the_function():

@@ -47,12 +47,12 @@ def test_limits_of_a_transformed_target_are_in_its_unit():
 
 
 def test_a_constraint_adds_its_log_probability():
-    own, limited = posterior(1.0), posterior(2.0)
+    fitted, limited = posterior(1.0), posterior(2.0)
     acquisition = design.Constrained(design.LogEI(0.5), limited, lower=0.3, upper=1.0)
     pred = limited.predict(NEW)
     probability = pred.cdf(jnp.full(8, 1.0)) - pred.cdf(jnp.full(8, 0.3))
-    expected = design.LogEI(0.5)(own, NEW) + np.log(probability)
-    np.testing.assert_allclose(acquisition(own, NEW), expected, rtol=1e-6)
+    expected = design.LogEI(0.5)(fitted, NEW) + np.log(probability)
+    np.testing.assert_allclose(acquisition(fitted, NEW), expected, rtol=1e-6)
 
 
 def test_a_classifier_adds_the_log_probability_of_class_1():
@@ -67,29 +67,29 @@ def test_a_classifier_adds_the_log_probability_of_class_1():
 
 
 def test_the_incumbent_is_the_best_feasible_row():
-    own = posterior(1.0)
+    fitted = posterior(1.0)
     acquisition = design.Constrained(design.LogEI(), posterior(2.0), upper=1.0)
-    ready = acquisition.prepare(own, NEW, key=KEY)
+    ready = acquisition.prepare(fitted, NEW, key=KEY)
     feasible = np.asarray(posterior(2.0).predict(X).mean) <= 1.0
     assert 3 < feasible.sum() < 8
-    best = np.asarray(own.predict(X).mean)[feasible].max()
+    best = np.asarray(fitted.predict(X).mean)[feasible].max()
     np.testing.assert_allclose(ready.acquisition.best, best, rtol=1e-9)
     infeasible = design.Constrained(design.LogEI(), posterior(2.0), upper=-5.0)
-    assert np.isfinite(infeasible.prepare(own, NEW, key=KEY).acquisition.best)
+    assert np.isfinite(infeasible.prepare(fitted, NEW, key=KEY).acquisition.best)
 
 
 def test_cost_is_subtracted_and_may_change_the_choice():
-    own = posterior(1.0)
+    fitted = posterior(1.0)
 
     def cost(x):
         return jnp.exp(20 * x[:, 0])
 
-    free = design.LogEI(0.5)(own, NEW)
+    free = design.LogEI(0.5)(fitted, NEW)
     for power in (1.0, 0.5):
-        values = design.PerCost(design.LogEI(0.5), cost, power=power)(own, NEW)
+        values = design.PerCost(design.LogEI(0.5), cost, power=power)(fitted, NEW)
         expected = free - power * 20 * NEW[:, 0]
         np.testing.assert_allclose(values, expected, rtol=1e-9)
-    values = design.PerCost(design.LogEI(0.5), cost)(own, NEW)
+    values = design.PerCost(design.LogEI(0.5), cost)(fitted, NEW)
     assert np.argmax(values) < np.argmax(free)
 
 

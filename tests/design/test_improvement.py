@@ -78,8 +78,8 @@ def test_the_gradient_remains_a_hundred_deviations_below_the_best():
     """Reference: arithmetic with 60 digits; the improvement itself is below 1e-2000."""
 
     def value(mean):
-        own = fake(Predictive.gaussian(mean[None], 0.0, jnp.ones(1)))
-        return design.LogEI(0.0).values(own, ROW)[0]
+        fitted = fake(Predictive.gaussian(mean[None], 0.0, jnp.ones(1)))
+        return design.LogEI(0.0).values(fitted, ROW)[0]
 
     mean = jnp.asarray(-100.0)
     np.testing.assert_allclose(value(mean), -5010.1295788002498, rtol=1e-14)
@@ -121,14 +121,14 @@ def test_noisy_improvement_agrees_with_joint_draws(num_pending, monkeypatch):
 def test_of_many_rows_those_that_may_be_best_are_used(num):
     rng = np.random.default_rng(0)
     x = rng.uniform(size=(num, 1))
-    own = GaussianProcess().fit(
+    fitted = GaussianProcess().fit(
         Dataset(x, np.sin(6 * x[:, 0]) + 0.2 * rng.normal(size=num)),
         key=jax.random.key(0),
     )
-    acquisition = design.LogNEI().prepare(own, x, key=jax.random.key(1))
+    acquisition = design.LogNEI().prepare(fitted, x, key=jax.random.key(1))
     used = np.asarray(acquisition.fantasies.points.rows)
     assert used.shape == (32, 1)
-    drawn = own.sample_functions(x, key=jax.random.key(3), num=1000)
+    drawn = fitted.sample_functions(x, key=jax.random.key(3), num=1000)
     winners = x[np.argmax(drawn, axis=1)]
     assert np.mean(~np.isin(winners, used)) < 0.05
 
@@ -138,7 +138,9 @@ def test_pending_tests_must_be_improved_on_as_well():
     acquisition = design.LogEI(best).prepare(
         posterior(), NEW, key=jax.random.key(0), pending=NEW[2:4]
     )
-    gain, error = expected_gain(NEW, lambda own: np.maximum(own[:, 2:4].max(1), best))
+    gain, error = expected_gain(
+        NEW, lambda drawn: np.maximum(drawn[:, 2:4].max(1), best)
+    )
     values = np.exp(acquisition(posterior(), NEW))
     assert np.all(np.abs(values - gain) < 4 * error + 0.03 * gain + 1e-6)
     without_pending = np.exp(design.LogEI(best)(posterior(), NEW))

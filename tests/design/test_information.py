@@ -98,19 +98,19 @@ def exact_information(mean, variance, noise, largest):
 
 def test_information_about_the_maximum_is_slightly_below_the_exact_one():
     y = np.sin(6 * X[:, 0]) + 0.2 * np.random.default_rng(1).normal(size=10)
-    own = GaussianProcess().fit(Dataset(X, y), key=KEY)
-    acquisition = design.MaxValueEntropy().prepare(own, NEW, key=KEY)
+    fitted = GaussianProcess().fit(Dataset(X, y), key=KEY)
+    acquisition = design.MaxValueEntropy().prepare(fitted, NEW, key=KEY)
     largest = np.asarray(acquisition.largest[0])
-    drawn = own.sample_functions(np.concatenate([X, NEW]), key=KEY, num=20_000)
+    drawn = fitted.sample_functions(np.concatenate([X, NEW]), key=KEY, num=20_000)
     error = largest.mean() - np.max(drawn, axis=1).mean()
     assert abs(error) < 0.2 * largest.std()
-    pred = own.predict(NEW)
+    pred = fitted.predict(NEW)
     exact = [
         exact_information(*row, largest)
         for row in zip(
             *map(np.asarray, (pred.mean, pred.epistemic, pred.aleatoric)), strict=True
         )
     ]
-    values = np.asarray(acquisition(own, NEW))
+    values = np.asarray(acquisition(fitted, NEW))
     assert np.all(values <= np.asarray(exact) + 1e-9)
     assert np.all(values >= 0.9 * np.asarray(exact) - 1e-4)

@@ -25,31 +25,33 @@ def posterior():
     return with_known_noise(GaussianProcess().fit(Dataset(X, y), key=KEY))
 
 
-def with_known_noise(own):
+def with_known_noise(fitted):
     # Conditioning uses the noise variance at its mode, look-ahead its expected value.
     # They agree where the noise variance is known.
-    known = jnp.zeros_like(own.solution.noise_covariance)
-    return eqx.tree_at(lambda own: own.solution.noise_covariance, own, known)
+    known = jnp.zeros_like(fitted.solution.noise_covariance)
+    return eqx.tree_at(lambda fitted: fitted.solution.noise_covariance, fitted, known)
 
 
 def test_variance_reduction_equals_that_of_conditioning():
-    own = posterior()
-    acquisition = design.IntegratedVariance(NEW).prepare(own, NEW, key=KEY)
-    before = own.predict(NEW).epistemic.mean()
+    fitted = posterior()
+    acquisition = design.IntegratedVariance(NEW).prepare(fitted, NEW, key=KEY)
+    before = fitted.predict(NEW).epistemic.mean()
     for row in (NEW[1], NEW[4], X[0]):
-        after = own.condition(Dataset(row[None], [0.3])).predict(NEW).epistemic.mean()
-        value = acquisition(own, row[None])[0]
+        after = (
+            fitted.condition(Dataset(row[None], [0.3])).predict(NEW).epistemic.mean()
+        )
+        value = acquisition(fitted, row[None])[0]
         np.testing.assert_allclose(value, before - after, rtol=1e-6)
 
 
 def test_pending_tests_count_as_complete():
-    own, pending = posterior(), NEW[2:4]
+    fitted, pending = posterior(), NEW[2:4]
     acquisition = design.IntegratedVariance().prepare(
-        own, NEW, key=KEY, pending=pending
+        fitted, NEW, key=KEY, pending=pending
     )
-    after = with_known_noise(own.condition(Dataset(pending, [0.1, 0.2])))
+    after = with_known_noise(fitted.condition(Dataset(pending, [0.1, 0.2])))
     expected = design.IntegratedVariance(NEW)(after, NEW)
-    np.testing.assert_allclose(acquisition(own, NEW), expected, rtol=1e-6)
+    np.testing.assert_allclose(acquisition(fitted, NEW), expected, rtol=1e-6)
 
 
 def lines(kind):
@@ -84,30 +86,32 @@ def test_a_tiny_gain_is_accurate():
 
 def test_knowledge_gradient_is_the_mean_gain_over_outcomes():
     """Reference: outcomes are drawn, and the posterior mean is updated for each."""
-    own = posterior()
-    acquisition = design.KnowledgeGradient().prepare(own, NEW, key=KEY)
+    fitted = posterior()
+    acquisition = design.KnowledgeGradient().prepare(fitted, NEW, key=KEY)
     rows = np.asarray(acquisition.points.rows)
     assert len(rows) == 18
     x = NEW[[3]]
     all_rows = jnp.asarray(np.concatenate([rows, x]))
-    moments = own.function_moments(all_rows, jnp.asarray(x))
-    variance = float(moments.variance[0, -1] + own.predict(x).aleatoric[0])
+    moments = fitted.function_moments(all_rows, jnp.asarray(x))
+    variance = float(moments.variance[0, -1] + fitted.predict(x).aleatoric[0])
     normals = np.random.default_rng(0).normal(size=(400_000, 1))
     mean, slope = np.asarray(moments.mean[0]), np.asarray(moments.covariance[0, :, 0])
     gain = np.max(mean + normals * slope / np.sqrt(variance), axis=1) - mean.max()
     error = gain.std() / np.sqrt(len(gain))
-    assert abs(np.exp(acquisition(own, x)[0]) - gain.mean()) < 4 * error
+    assert abs(np.exp(acquisition(fitted, x)[0]) - gain.mean()) < 4 * error
 
 
 def test_knowledge_gradient_is_averaged_over_outcomes_of_pending_tests(monkeypatch):
     monkeypatch.setattr(lookahead, "_NUM_FANTASIES", 1024)
-    own, pending, x = posterior(), NEW[[2]], NEW[[3]]
-    acquisition = design.KnowledgeGradient().prepare(own, NEW, key=KEY, pending=pending)
+    fitted, pending, x = posterior(), NEW[[2]], NEW[[3]]
+    acquisition = design.KnowledgeGradient().prepare(
+        fitted, NEW, key=KEY, pending=pending
+    )
     rows = np.asarray(acquisition.points.rows)
     all_rows = jnp.asarray(np.concatenate([rows, x, pending]))
-    moments = own.function_moments(all_rows, all_rows)
+    moments = fitted.function_moments(all_rows, all_rows)
     mean, joint = np.asarray(moments.mean[0]), np.asarray(moments.covariance[0])
-    noise = np.asarray(own.predict(np.concatenate([x, pending])).aleatoric)
+    noise = np.asarray(fitted.predict(np.concatenate([x, pending])).aleatoric)
     rng = np.random.default_rng(0)
     gains = []
     outcome = joint[-1, -1] + noise[1]
@@ -118,5 +122,5 @@ def test_knowledge_gradient_is_averaged_over_outcomes_of_pending_tests(monkeypat
         best = updated[:-1] + rng.normal(size=(500, 1)) * slope[:-1]
         gains.append(best.max(1).mean() - updated[:-1].max())
     error = np.std(gains) / np.sqrt(len(gains))
-    value = np.exp(acquisition(own, x)[0])
+    value = np.exp(acquisition(fitted, x)[0])
     assert abs(value - np.mean(gains)) < 4 * error + 0.01 * value

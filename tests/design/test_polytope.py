@@ -13,8 +13,8 @@ NAMES = ["box", "simplex", "constrained", "balanced"]
 
 
 def _free(space, num, scale):
-    own = space.feasible
-    size = own.basis.shape[1] if isinstance(own, Polytope) else len(own.low)
+    shape = space.feasible
+    size = shape.basis.shape[1] if isinstance(shape, Polytope) else len(shape.low)
     return scale * np.random.default_rng(0).normal(size=(num, size))
 
 

@@ -47,11 +47,11 @@ def test_views_have_the_methods_of_gaussian_posteriors():
     names = [name for name in vars(AbstractPosteriorView) if not name.startswith("_")]
     assert len(names) == 6
     for name in names:
-        own = getattr(AbstractPosteriorView, name)
-        if isinstance(own, property):
+        method = getattr(AbstractPosteriorView, name)
+        if isinstance(method, property):
             continue
         other = inspect.signature(getattr(AbstractGaussianPosterior, name)).parameters
-        parameters = list(inspect.signature(own).parameters)
+        parameters = list(inspect.signature(method).parameters)
         assert parameters == list(other)[: len(parameters)], name
 
 

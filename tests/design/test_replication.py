@@ -31,9 +31,9 @@ def small_noise(x):
 
 
 def test_augmented_improvement_is_the_closed_form():
-    own = posterior(increasing_noise)
-    acquisition = design.AugmentedEI().prepare(own, NEW, key=KEY)
-    observed, pred = own.predict(X), own.predict(NEW)
+    fitted = posterior(increasing_noise)
+    acquisition = design.AugmentedEI().prepare(fitted, NEW, key=KEY)
+    observed, pred = fitted.predict(X), fitted.predict(NEW)
     safest = np.argmax(observed.mean - np.sqrt(observed.epistemic))
     best = observed.mean[safest]
     sd = np.sqrt(pred.epistemic)
@@ -41,14 +41,14 @@ def test_augmented_improvement_is_the_closed_form():
     gain = sd * (norm.pdf(z) + z * norm.cdf(z))
     factor = 1 - np.sqrt(pred.aleatoric / pred.variance)
     np.testing.assert_allclose(
-        acquisition(own, NEW), np.log(gain * factor), rtol=1e-7, atol=1e-9
+        acquisition(fitted, NEW), np.log(gain * factor), rtol=1e-7, atol=1e-9
     )
 
 
 def test_noise_reduces_the_value_of_a_test():
     """Assert that the ratio to the improvement decreases where the noise increases."""
-    own = posterior(increasing_noise)
-    log_factor = design.AugmentedEI(0.5)(own, NEW) - design.LogEI(0.5)(own, NEW)
+    fitted = posterior(increasing_noise)
+    log_factor = design.AugmentedEI(0.5)(fitted, NEW) - design.LogEI(0.5)(fitted, NEW)
     assert np.all(np.diff(log_factor) < 0)
 
 
@@ -57,20 +57,22 @@ def test_more_noise_increases_the_relative_value_of_a_repetition():
     between = 0.5 * (X[1:] + X[:-1])
 
     def ratio(sd):
-        own = posterior(sd)
-        acquisition = design.IntegratedVariance().prepare(own, reference, key=KEY)
-        return acquisition(own, X).max() / acquisition(own, between).max()
+        fitted = posterior(sd)
+        acquisition = design.IntegratedVariance().prepare(fitted, reference, key=KEY)
+        return acquisition(fitted, X).max() / acquisition(fitted, between).max()
 
     assert ratio(small_noise) < ratio(increasing_noise)
 
 
 def test_the_row_with_the_largest_value_is_new_or_a_repetition():
-    own, acquisition = posterior(increasing_noise), design.Epistemic()
+    fitted, acquisition = posterior(increasing_noise), design.Epistemic()
     far, near = np.array([[3.0]]), 0.5 * (X[5:6] + X[6:7])
-    row, repeats = design.repeat_or_new(acquisition, own, np.concatenate([near, far]))
+    row, repeats = design.repeat_or_new(
+        acquisition, fitted, np.concatenate([near, far])
+    )
     assert row == far
     assert not repeats
-    row, repeats = design.repeat_or_new(acquisition, own, near)
-    values = np.asarray(acquisition(own, X))
+    row, repeats = design.repeat_or_new(acquisition, fitted, near)
+    values = np.asarray(acquisition(fitted, X))
     assert repeats
     assert row == X[np.argmax(values)]

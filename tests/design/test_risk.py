@@ -69,8 +69,8 @@ def test_joint_moments_of_the_utility_agree_with_its_predictions():
             random_effects=True, inference=Laplace(num_draws=8)
         ).fit(Dataset(X, X[:, 0], groups=np.arange(16) % 4), key=KEY),
     }
-    for own in models.values():
-        utility = UtilityPosterior(own, 1.0)
+    for fitted in models.values():
+        utility = UtilityPosterior(fitted, 1.0)
         moments, pred = utility.function_moments(x, x), utility.predict(x)
         weight = np.exp(np.asarray(moments.log_weight))
         np.testing.assert_allclose(

@@ -26,10 +26,10 @@ def gain_by_counting(front, worst, point, cells=60):
     """Volume that `point` adds, counted on a grid that resolves tenths exactly."""
     axes = [np.arange(0, 1, 1 / cells) + 0.5 / cells] * len(worst)
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, len(worst))
-    own = np.all((grid <= point) & (grid > worst), axis=1)
+    gained = np.all((grid <= point) & (grid > worst), axis=1)
     for other in front:
-        own &= ~np.all(grid <= other, axis=1)
-    return own.mean()
+        gained &= ~np.all(grid <= other, axis=1)
+    return gained.mean()
 
 
 @pytest.mark.parametrize("num_targets", [2, 3])
@@ -73,11 +73,11 @@ def mean_gain(front, worst, means, sds, num=40_000):
 
 @pytest.mark.parametrize("num_targets", [2, 3])
 def test_hypervolume_improvement_agrees_with_draws(num_targets):
-    own, worst = posteriors(num_targets), np.full(num_targets, -0.5)
-    acquisition = design.LogEHVI(worst).prepare(own, NEW, key=KEY)
-    front = np.column_stack([np.asarray(one.predict(X).mean) for one in own])
-    values = np.exp(acquisition(own, NEW))
-    preds = [one.predict(NEW) for one in own]
+    fitted, worst = posteriors(num_targets), np.full(num_targets, -0.5)
+    acquisition = design.LogEHVI(worst).prepare(fitted, NEW, key=KEY)
+    front = np.column_stack([np.asarray(one.predict(X).mean) for one in fitted])
+    values = np.exp(acquisition(fitted, NEW))
+    preds = [one.predict(NEW) for one in fitted]
     assert np.sum(values[jnp.array([1, 4, 6])] > 1e-3) >= 1
     for row in (1, 4, 6):
         means = np.array([p.mean[row] for p in preds])
@@ -88,14 +88,14 @@ def test_hypervolume_improvement_agrees_with_draws(num_targets):
 
 def test_improvement_over_an_uncertain_front(monkeypatch):
     monkeypatch.setattr(_targets, "_NUM_DRAWS", 1024)
-    own, worst, row = posteriors(2), np.array([-0.5, -0.5]), NEW[[3]]
-    acquisition = design.LogNEHVI(worst).prepare(own, NEW, key=KEY)
+    fitted, worst, row = posteriors(2), np.array([-0.5, -0.5]), NEW[[3]]
+    acquisition = design.LogNEHVI(worst).prepare(fitted, NEW, key=KEY)
     keys = jax.random.split(KEY, 2)
     rows = np.concatenate([X, row])
     drawn = np.stack(
         [
             np.asarray(one.sample_functions(rows, key=k, num=2000))
-            for one, k in zip(own, keys, strict=True)
+            for one, k in zip(fitted, keys, strict=True)
         ],
         axis=-1,
     )
@@ -106,7 +106,7 @@ def test_improvement_over_an_uncertain_front(monkeypatch):
         sides = np.clip(np.minimum(values[-1], upper) - lower, 0, None)
         gains.append(np.prod(sides, axis=1).sum())
     error = np.std(gains) / np.sqrt(len(gains))
-    value = np.exp(acquisition(own, row)[0])
+    value = np.exp(acquisition(fitted, row)[0])
     assert abs(value - np.mean(gains)) < 4 * error + 0.03 * value
 
 
@@ -140,13 +140,13 @@ def test_improvement_of_the_smallest_target_is_the_integral(best):
 
 
 def test_scales_depend_on_the_key_and_the_incumbent_on_the_scales():
-    own = posteriors(3)
+    fitted = posteriors(3)
     acquisition = design.LogChebyshevEI([-2.0, -2.0, -2.0])
     one, other = (
-        acquisition.prepare(own, NEW, key=jax.random.key(seed)) for seed in (0, 1)
+        acquisition.prepare(fitted, NEW, key=jax.random.key(seed)) for seed in (0, 1)
     )
     assert not np.allclose(one.scale, other.scale)
-    means = np.column_stack([np.asarray(p.predict(X).mean) for p in own])
+    means = np.column_stack([np.asarray(p.predict(X).mean) for p in fitted])
     expected = np.min((means + 2) / np.asarray(one.scale), axis=1).max()
     np.testing.assert_allclose(one.best, [expected], rtol=1e-9)
 

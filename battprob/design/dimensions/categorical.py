@@ -69,8 +69,8 @@ class Categorical:
 
     def neighbours(self, row):
         """Columns of the other levels."""
-        own = self._index(row)
-        return [self._row(i) for i in range(len(self.levels)) if i != own]
+        current = self._index(row)
+        return [self._row(i) for i in range(len(self.levels)) if i != current]
 
     def _row(self, index):
         if len(self.levels) == 2:
