@@ -1,7 +1,11 @@
 """Strict JAX settings for every test; nothing of battprob is imported before the hooks."""
 
+import contextlib
+import ctypes
+import gc
 import os
 import pathlib
+import sys
 
 _ROOT = pathlib.Path(__file__).parent
 _CACHE = _ROOT / ".jax_cache"
@@ -21,7 +25,8 @@ os.environ.setdefault(
 import jax  # noqa: E402 - the cache is configured by the lines above
 import pytest  # noqa: E402
 
-_MANY_MAPS = 20_000  # Linux stops at 65 530, and the process with it
+_MANY_MAPS = 20_000  # Linux allows a process 65 530
+_MUCH_MEMORY = 1.2e9  # bytes; two workers must fit on a laptop with 8 GB
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -29,12 +34,34 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _forget_programs():
-    """Free compiled programs before they exhaust the memory maps of the process."""
+def _bounded_memory():
+    """Free compiled programs when they use much memory, and close figures."""
     yield
-    maps = pathlib.Path("/proc/self/maps")
-    if not maps.exists() or len(maps.read_text().splitlines()) > _MANY_MAPS:
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+    if _memory() > _MUCH_MEMORY or _num_maps() > _MANY_MAPS:
         jax.clear_caches()
+        gc.collect()
+        _return_free_memory()
+
+
+def _memory():
+    """Resident memory of this process in bytes; zero where the system does not tell."""
+    status = pathlib.Path("/proc/self/statm")
+    pages = int(status.read_text().split()[1]) if status.exists() else 0
+    return pages * 4096
+
+
+def _num_maps():
+    """Number of memory maps of this process: every compiled program needs some."""
+    maps = pathlib.Path("/proc/self/maps")
+    return len(maps.read_text().splitlines()) if maps.exists() else 0
+
+
+def _return_free_memory():
+    """Give freed memory back to the system: glibc keeps it otherwise."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @pytest.fixture
