@@ -1,4 +1,4 @@
-"""Stated 90 % intervals hold 90 % of new rows, and noise that varies is found to vary."""
+"""90 % intervals contain 90 % of new targets, and a varying noise variance is recovered."""
 
 import numpy as np
 import pytest
@@ -22,8 +22,8 @@ def _split(num_features, seed):
 
 
 @pytest.mark.parametrize("num_features", [1, 5])
-def test_coverage_and_gain_of_a_noise_head(num_features, key):
-    covered, gains, level_errors = 0, [], []
+def test_coverage_and_gain_of_a_noise_model(num_features, key):
+    covered, gains, log_ratios = 0, [], []
     head = noise.LogLinear([num_features - 1])
     for seed in SEEDS:
         problem, data = _split(num_features, seed)
@@ -36,19 +36,19 @@ def test_coverage_and_gain_of_a_noise_head(num_features, key):
         covered += int(np.sum((y >= low) & (y <= high)))
         nlpd = [-float(p.log_prob(y).mean()) for p in (varying, constant)]
         gains.append(nlpd[1] - nlpd[0])
-        level_errors.append(np.log(varying.aleatoric / problem.sd[NUM:] ** 2))
+        log_ratios.append(np.log(varying.aleatoric / problem.sd[NUM:] ** 2))
     total = NUM_NEW * len(SEEDS)
     limits = binom(total, 0.9).ppf([0.001, 0.999])
     assert limits[0] <= covered <= limits[1], covered / total
     assert min(gains) > 0, gains
-    # The variance itself is recovered over its hundredfold range.
-    assert np.std(level_errors) < 0.4
-    assert abs(np.mean(level_errors)) < 0.15
+    # The variance is recovered over its range of a factor of a hundred.
+    assert np.std(log_ratios) < 0.4
+    assert abs(np.mean(log_ratios)) < 0.15
 
 
 @pytest.mark.parametrize("kind", [BayesianLinear, GaussianProcess])
 def test_more_rows_lower_epistemic_and_keep_aleatoric(kind, key):
-    """Of a linear truth, so that both kinds can follow it."""
+    """Assert this for a linear function, which both models can fit."""
     aleatoric, epistemic = [], []
     for num in (30, 300):
         rng = np.random.default_rng(0)

@@ -1,7 +1,7 @@
-"""Simulation-based calibration: truths drawn from the prior rank uniformly in draws.
+"""Simulation-based calibration: ranks of true values among posterior draws are uniform.
 
-For every prior, with plain rows, groups, labels stopped at a bound, and noise that varies.
-`SBC_COUNTS=file.json` keeps the counts (the figure of notebook 02).
+For every prior, with plain rows, groups, censored labels, and a noise model of the features.
+`SBC_COUNTS=file.json` writes the counts (the figure of notebook 02).
 
 References: Talts et al., Validating Bayesian Inference Algorithms with Simulation-Based
 Calibration, arXiv:1804.06788, theorem 1.
@@ -23,9 +23,15 @@ from battprob.inference.nuts import sample
 from battprob.models._effects import GroupEffects
 from battprob.models._scaling import Rows
 from battprob.models.linear import _conjugate
-from battprob.models.linear import _rows as parts
-from battprob.models.linear._hidden_labels import _NO_ROW, HiddenLabels
-from battprob.models.linear._rows import LinearParameters
+from battprob.models.linear._censored_labels import NO_ROW, CensoredLabels
+from battprob.models.linear._density import (
+    LinearParameters,
+    log_joint,
+    noise_variance,
+    scaled_columns,
+    targets,
+)
+from battprob.models.linear._rows import base_columns, linear_rows
 
 pytestmark = pytest.mark.slow
 NUM, NUM_GROUPS, SETS, DRAWS, THINNING, BINS = 20, 4, 200, 99, 5, 10
@@ -33,7 +39,7 @@ NAMES = ("a", "b", "c")
 X = np.random.default_rng(0).normal(size=(NUM, len(NAMES)))
 CODES = np.arange(NUM) % NUM_GROUPS
 NEW = jnp.array([[1.0, 0.5, -1.0, 2.0]])  # intercept and features
-STOP = 0.5  # where a test is stopped: about every third label is hidden
+BOUND = 0.5  # labels above it are censored: about every third one
 PRIORS = {
     "Ridge": priors.Ridge(),
     "ARD": priors.ARD(),
@@ -43,13 +49,13 @@ PRIORS = {
     "Horseshoe": priors.Horseshoe(expected_effects=1.0),
 }
 CASES = ("plain", "groups", "censored", "LogLinear")
-STATISTICS = ("function", "noise", "level", "between groups")
+STATISTICS = ("function", "noise", "prior scale", "between groups")
 
 
 def _model(prior, case):
-    """Parameters at the middle of their prior, and how to draw them from it."""
+    """Initial parameters, and a function that draws parameters from their prior."""
     head = noise.LogLinear(["a"]) if case == "LogLinear" else noise.Constant()
-    start = LinearParameters(
+    initial = LinearParameters(
         prior.bind(NAMES, NUM),
         head.bind(NAMES),
         GroupEffects(jnp.zeros(1), ()) if case == "groups" else None,
@@ -57,88 +63,91 @@ def _model(prior, case):
     )
 
     def draw(rng):
-        drawn = map_parameters(lambda leaf: rng.normal(size=leaf.shape), start)
+        drawn = map_parameters(lambda leaf: rng.normal(size=leaf.shape), initial)
+        # Not standard normal a priori:
         if isinstance(prior, priors.Horseshoe):
-            slab = -np.log(rng.gamma(2.0, 0.5))  # 1/c² is gamma(2) of rate 2
+            slab = -np.log(rng.gamma(2.0, 0.5))  # 1/c² is gamma(2) with rate 2
             object.__setattr__(drawn.prior, "log_slab_variance", slab)
         if isinstance(prior, priors.GroupLasso):
-            family = 0.5 * (np.bincount(start.prior.group_of_feature) + 1)
-            object.__setattr__(drawn.prior, "log_variance", np.log(rng.gamma(family)))
-        own = drawn.noise
-        if case == "LogLinear":
-            object.__setattr__(own, "intercept", -2 + 2 * own.intercept)
-        else:
-            object.__setattr__(own, "log_variance", -2 + 2 * own.log_variance)
+            shape = 0.5 * (np.bincount(initial.prior.group_of_feature) + 1)
+            object.__setattr__(drawn.prior, "log_variance", np.log(rng.gamma(shape)))
+        head = drawn.noise
+        field = "intercept" if case == "LogLinear" else "log_variance"
+        object.__setattr__(head, field, -2 + 2 * getattr(head, field))
         return jax.tree.map(jnp.asarray, drawn)
 
-    return start, draw
+    return initial, draw
 
 
 def _base(case):
     slopes = () if case == "groups" else None
     codes = jnp.asarray(CODES, jnp.int32)
-    return parts.base_columns(jnp.asarray(X), codes, slopes, NUM_GROUPS)
+    return base_columns(jnp.asarray(X), codes, slopes, NUM_GROUPS)
 
 
 def _rows(y, case):
-    """Rows of one simulated set, as `fit` makes them but for the scaling."""
-    hidden = None
+    """Rows of one simulated data set, not standardised."""
+    labels = None
     if case == "censored":
-        beyond = y > STOP
-        place = jnp.where(beyond, jnp.arange(NUM, dtype=jnp.int32), _NO_ROW)
-        low = jnp.where(beyond, STOP, -jnp.inf)
-        hidden = HiddenLabels(place, low, jnp.full(NUM, jnp.inf))
-        y = jnp.minimum(y, STOP)
+        is_censored = y > BOUND
+        row = jnp.where(is_censored, jnp.arange(NUM, dtype=jnp.int32), NO_ROW)
+        low = jnp.where(is_censored, BOUND, -jnp.inf)
+        labels = CensoredLabels(row, low, jnp.full(NUM, jnp.inf))
+        y = jnp.minimum(y, BOUND)
     rows = Rows(jnp.asarray(X), y, jnp.zeros(NUM), jnp.ones(NUM, bool))
     slopes = () if case == "groups" else None
     codes = jnp.asarray(CODES, jnp.int32)
     head = noise.LogLinear() if case == "LogLinear" else noise.Constant()
-    return parts.linear_rows(rows, codes, slopes, NUM_GROUPS, hidden, head)
+    return linear_rows(rows, codes, slopes, NUM_GROUPS, labels, head)
 
 
 def _statistics(parameters, function):
-    """What is ranked: the function at a new row, the noise, the prior's level, groups."""
-    level = parameters.prior.z_tau
+    """The ranked numbers: function at a new row, noise, prior scale, effect scale."""
     head = parameters.noise
     log_noise = getattr(head, "log_variance", None)
     log_noise = head.intercept if log_noise is None else log_noise
-    ranked = [function, log_noise, level]
+    ranked = [function, log_noise, parameters.prior.z_tau]
     if parameters.effects is not None:
         ranked.append(parameters.effects.coordinates[0])
     return jnp.stack(ranked)
 
 
+def _at_new_row(parameters, weights):
+    """The function at `NEW`, for an average group."""
+    new = jnp.pad(NEW, ((0, 0), (0, len(weights) - NEW.shape[1])))
+    return (scaled_columns(parameters, new) @ weights)[0]
+
+
 def ranks(prior, case, sets=SETS, seed=0):
-    """Rank of every truth among the draws of its own set [set statistic]."""
-    start, draw = _model(prior, case)
-    _, unravel = ravel_parameters(start)
+    """Rank of every true value among the draws of its data set [set statistic]."""
+    initial, draw = _model(prior, case)
+    _, unravel = ravel_parameters(initial)
     rng = np.random.default_rng(seed)
     base = _base(case)
-    truths, targets, functions = [], [], []
+    true_parameters, simulated, functions = [], [], []
 
     @jax.jit
-    def simulate(truth, normals, error):
-        columns = parts.columns(truth, base)
-        sd = jnp.sqrt(truth.noise.variance(jnp.asarray(X), jnp.zeros(NUM)))
-        new = jnp.pad(NEW, ((0, 0), (0, base.shape[1] - NEW.shape[1])))
-        return columns @ normals + sd * error, (parts.columns(truth, new) @ normals)[0]
+    def simulate(parameters, weights, error):
+        mean = scaled_columns(parameters, base) @ weights
+        sd = jnp.sqrt(parameters.noise.variance(jnp.asarray(X), jnp.zeros(NUM)))
+        return mean + sd * error, _at_new_row(parameters, weights)
 
     for _ in range(sets):
-        truth = draw(rng)
-        normals, error = rng.normal(size=base.shape[1]), rng.normal(size=NUM)
-        y, function = simulate(truth, jnp.asarray(normals), jnp.asarray(error))
-        truths.append(truth)
-        targets.append(y)
+        parameters = draw(rng)
+        weights, error = rng.normal(size=base.shape[1]), rng.normal(size=NUM)
+        y, function = simulate(parameters, jnp.asarray(weights), jnp.asarray(error))
+        true_parameters.append(parameters)
+        simulated.append(y)
         functions.append(function)
 
-    def rank(truth, y, function, key):
+    def rank(parameters, y, function, key):
         rows = _rows(y, case)
         key_start, key_chain, key_weights = jax.random.split(key, 3)
-        flat = ravel_parameters(start)[0]
-        begin = flat[None] + 0.5 * jax.random.normal(key_start, (1, flat.size))
-        drawn, _ = sample(
-            lambda vector: parts.log_joint(unravel(vector), rows),
-            begin,
+        flat = ravel_parameters(initial)[0]
+        start = flat[None] + 0.5 * jax.random.normal(key_start, (1, flat.size))
+        chain, _ = sample(
+            lambda vector: log_joint(unravel(vector), rows),
+            start,
             key=key_chain,
             num_warmup=400,
             num_samples=THINNING * DRAWS,
@@ -147,34 +156,33 @@ def ranks(prior, case, sets=SETS, seed=0):
             max_tree_depth=7,
         )
 
-        def one(vector, normals):
-            parameters = unravel(vector)
-            y, _ = parts.targets(parameters, rows)
-            columns = parts.columns(parameters, rows.base)
-            variance = parts.variance(parameters, rows)
-            weights = _conjugate.posterior(columns, y, variance)
-            own = _conjugate.draw(weights, columns, variance, (normals, 0 * y))
-            new = jnp.pad(NEW, ((0, 0), (0, columns.shape[1] - NEW.shape[1])))
-            return _statistics(parameters, (parts.columns(parameters, new) @ own)[0])
+        def statistics(vector, normals):
+            drawn = unravel(vector)
+            y, _ = targets(drawn, rows)
+            columns = scaled_columns(drawn, rows.base)
+            variance = noise_variance(drawn, rows)
+            posterior = _conjugate.posterior(columns, y, variance)
+            weights = _conjugate.draw(posterior, columns, variance, (normals, 0 * y))
+            return _statistics(drawn, _at_new_row(drawn, weights))
 
-        kept = drawn[0, THINNING - 1 :: THINNING]
+        thinned = chain[0, THINNING - 1 :: THINNING]
         normals = jax.random.normal(key_weights, (DRAWS, rows.base.shape[1]))
-        draws = jax.vmap(one)(kept, normals)
-        return jnp.sum(draws < _statistics(truth, function)[None], axis=0)
+        draws = jax.vmap(statistics)(thinned, normals)
+        return jnp.sum(draws < _statistics(parameters, function)[None], axis=0)
 
-    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *truths)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *true_parameters)
     keys = jax.random.split(jax.random.key(seed), sets)
-    every = (stacked, jnp.stack(targets), jnp.stack(functions), keys)
-    return np.asarray(jax.jit(jax.vmap(rank))(*every))
+    arguments = (stacked, jnp.stack(simulated), jnp.stack(functions), keys)
+    return np.asarray(jax.jit(jax.vmap(rank))(*arguments))
 
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("name", PRIORS)
 def test_ranks_are_uniform(name, case):
-    found = ranks(PRIORS[name], case)
+    all_ranks = ranks(PRIORS[name], case)
     counts = {
         statistic: np.bincount(rank * BINS // (DRAWS + 1), minlength=BINS).tolist()
-        for statistic, rank in zip(STATISTICS, found.T, strict=False)
+        for statistic, rank in zip(STATISTICS, all_ranks.T, strict=False)
     }
     if "SBC_COUNTS" in os.environ:
         path = pathlib.Path(os.environ["SBC_COUNTS"])

@@ -1,9 +1,10 @@
-"""Mixtures recover what data were drawn from; draws with protocols summed out are calibrated."""
+"""Mixtures recover the simulated variances and gate; sampled protocols are calibrated."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.scipy.special import ndtr as jax_ndtr
 from scipy.special import ndtr
 from scipy.stats import chisquare
 
@@ -11,11 +12,10 @@ from battprob import Dataset, noise
 from battprob.inference import MAP, NUTS
 from battprob.models import BayesianLinear, ConstantGate, ProtocolMixture, SoftmaxGate
 from battprob.models._scaling import Rows
-from battprob.models.mixture import _marginal as summed
-from battprob.models.mixture._bound import MixtureData
-from battprob.models.mixture._common import Common
 from battprob.models.mixture._experts import LinearExpert
-from battprob.models.mixture._search import initial
+from battprob.models.mixture._hierarchy import HierarchicalPrior
+from battprob.models.mixture._marginal import initial_marginal, log_joint
+from battprob.models.mixture._parameters import MixtureData, initial_parameters
 from battprob.priors import Ridge
 
 pytestmark = pytest.mark.slow
@@ -28,65 +28,68 @@ def test_variances_and_gate_are_recovered():
     for seed in range(6):
         rng = np.random.default_rng(seed)
         x = rng.normal(size=(300, 2))
-        chance = 1 / (1 + np.exp(-2 * x[:, 1]))
-        u = (rng.random(300) < chance).astype(int)
+        probability = 1 / (1 + np.exp(-2 * x[:, 1]))
+        u = (rng.random(300) < probability).astype(int)
         y = 3.0 * u + np.array([0.8, 0.4])[u] * x[:, 0] + rng.normal(size=300)
         model = ProtocolMixture(BayesianLinear(), 2, SoftmaxGate(["x1"]), shared=True)
         pred = model.fit(Dataset(x, y), key=jax.random.key(seed)).predict(x)
-        between = chance * (1 - chance) * (3 - 0.4 * x[:, 0]) ** 2
+        between = probability * (1 - probability) * (3 - 0.4 * x[:, 0]) ** 2
         errors.append(
             [pred.within.mean() - 1, pred.between.mean() / between.mean() - 1]
         )
     assert np.all(np.median(np.abs(errors), axis=0) < 0.15)
 
 
-def _drawn(rng):
-    """Parameters from their prior, protocols in order, and rows that follow them."""
-    common = Common(Ridge().bind(["x0"], NUM))
-    expert = LinearExpert(common=common, noise=noise.Constant())
-    start = initial(expert, ConstantGate().bind(["x0"], 2), 2, shared=True)
+def _simulated(rng):
+    """Parameters from their prior, protocols in order, and rows simulated from them."""
+    hierarchy = HierarchicalPrior(Ridge().bind(["x0"], NUM))
+    expert = LinearExpert(hierarchy=hierarchy, noise=noise.Constant())
+    gate = ConstantGate().bind(["x0"], 2)
+    parameters = initial_parameters(expert, gate, 2, shared=True)
     x = rng.normal(size=(32, 1))
-    log_variance, level = -2 + 2 * rng.normal(), rng.normal()
-    gate = 1.5 * rng.normal(size=2)
-    share, spread = ndtr(rng.normal()), np.exp(-0.5 + 0.75 * rng.normal())
-    intercepts = spread * np.sort(rng.normal(size=2))
-    slopes = np.sqrt(share) * rng.normal() + np.sqrt(1 - share) * rng.normal(size=2)
-    chance = 1 / (1 + np.exp(gate[0] - gate[1]))
-    u = (rng.random(32) < chance).astype(int)
-    scale = np.exp(0.75 * level)
-    y = intercepts[u] + scale * slopes[u] * x[:, 0]
+    log_variance, z_tau = -2 + 2 * rng.normal(), rng.normal()
+    logits = 1.5 * rng.normal(size=2)
+    correlation = ndtr(rng.normal())
+    intercept_std = np.exp(-0.5 + 0.75 * rng.normal())
+    intercepts = intercept_std * np.sort(rng.normal(size=2))
+    common, own = rng.normal(), rng.normal(size=2)
+    slopes = np.sqrt(correlation) * common + np.sqrt(1 - correlation) * own
+    probability = 1 / (1 + np.exp(logits[0] - logits[1]))
+    u = (rng.random(32) < probability).astype(int)
+    slopes = np.exp(0.75 * z_tau) * slopes
+    y = intercepts[u] + slopes[u] * x[:, 0]
     y = y + np.exp(0.5 * log_variance) * rng.normal(size=32)
     mask = np.arange(32) < NUM
     rows = Rows(*map(jnp.asarray, (x, np.where(mask, y, 0.0), np.zeros(32), mask)))
-    labels = jnp.full(32, -1, jnp.int32)
-    data = MixtureData(rows, labels, jnp.ones(2))
-    truth = [log_variance, gate[1] - gate[0], *intercepts, *(scale * slopes)]
-    share = jnp.asarray(np.where(np.arange(2)[:, None] == u, 0.9, 0.1) * mask)
-    return start, data, share, truth
+    data = MixtureData(rows, jnp.full(32, -1, jnp.int32), jnp.ones(2))
+    truth = [log_variance, logits[1] - logits[0], *intercepts, *slopes]
+    responsibilities = np.where(np.arange(2)[:, None] == u, 0.9, 0.1) * mask
+    return parameters, data, jnp.asarray(responsibilities), truth
 
 
 def _statistics(draws):
-    weights = jax.vmap(lambda own: own.weights()[0])(draws)
-    common = draws.mixture.expert.common
-    scale, spread = jnp.exp(0.75 * common.prior.z_tau), jnp.exp(common.log_spread)
-    whole, rest = (
-        jnp.sqrt(jax.scipy.special.ndtr(sign * common.correlation)) for sign in (1, -1)
+    """The ranked numbers of every draw, in the order of the true values."""
+    weights = jax.vmap(lambda draw: draw.weights()[0])(draws)
+    expert, gate = draws.mixture.expert, draws.mixture.gate.intercepts
+    hierarchy = expert.hierarchy
+    intercepts = jnp.exp(hierarchy.log_intercept_std)[:, None] * weights[:, :, 0]
+    common, own = (
+        jnp.sqrt(jax_ndtr(sign * hierarchy.z_correlation))[:, None] for sign in (1, -1)
     )
-    slopes = whole[:, None] * common.slopes + rest[:, None] * weights[:, :, 1]
-    gate = draws.mixture.gate.level
-    columns = [draws.mixture.expert.noise.log_variance, gate[:, 1] - gate[:, 0]]
-    columns += [spread * weights[:, 0, 0], spread * weights[:, 1, 0]]
-    columns += [scale * slopes[:, k] for k in (0, 1)]
+    slopes = common * hierarchy.z_slopes + own * weights[:, :, 1]
+    slopes = jnp.exp(0.75 * hierarchy.prior.z_tau)[:, None] * slopes
+    columns = [expert.noise.log_variance, gate[:, 1] - gate[:, 0]]
+    columns += [*intercepts.T, *slopes.T]
     return np.stack([np.asarray(column) for column in columns], axis=1)
 
 
-def test_ranks_of_truths_among_draws_are_uniform():
+def test_ranks_of_true_values_among_draws_are_uniform():
     rng = np.random.default_rng(0)
     ranks = []
     for run in range(RUNS):
-        parameters, data, share, truth = _drawn(rng)
-        first = summed.start(parameters, data, share, (0, 1))
-        draws, _ = SAMPLER.run(summed.log_joint, first, data, key=jax.random.key(run))
+        parameters, data, responsibilities, truth = _simulated(rng)
+        initial = initial_marginal(parameters, data, responsibilities, (0, 1))
+        draws, _ = SAMPLER.run(log_joint, initial, data, key=jax.random.key(run))
         ranks.append(np.mean(_statistics(draws) < np.array(truth), axis=0))
-    counts = [np.histogram(own, BINS, (0, 1))[0] for own in np.array(ranks).T]
+    counts = [np.histogram(rank, BINS, (0, 1))[0] for rank in np.array(ranks).T]
     assert all(chisquare(count).pvalue > 0.001 for count in counts), counts

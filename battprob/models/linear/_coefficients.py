@@ -1,4 +1,4 @@
-"""Coefficients of a linear model as a table."""
+"""Table of the coefficients of a linear model."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,15 +11,15 @@ from battprob._typing import Float
 
 @dataclass(frozen=True, repr=False)
 class Coefficients:
-    """Posterior of the intercept and the slopes; printed, it is a table.
+    """Posterior of the intercept and the slopes; `print` shows a table.
 
     Args:
-        names: "intercept", then the features.
-        units: of the features; a slope is per this unit.
+        names: "intercept", then the names of the features.
+        units: units of the features, empty for the intercept; a slope is per unit.
         mean: posterior means.
         sd: posterior standard deviations.
-        low: lower ends of 90 % intervals.
-        high: upper ends.
+        low: lower ends of the 90 % credible intervals.
+        high: upper ends of the 90 % credible intervals.
     """
 
     names: tuple[str, ...]
@@ -31,14 +31,14 @@ class Coefficients:
 
     def __repr__(self) -> str:
         numbers = zip(self.mean, self.sd, self.low, self.high, strict=True)
-        per = [f"1/{unit}" if unit else "" for unit in self.units]
+        inverse_units = [f"1/{unit}" if unit else "" for unit in self.units]
         lines = [["coefficient", "", "mean", "sd", "5 %", "95 %"]]
-        for name, unit, row in zip(self.names, per, numbers, strict=True):
+        for name, unit, row in zip(self.names, inverse_units, numbers, strict=True):
             lines.append([name, unit, *(f"{value:.4g}" for value in row)])
         return "\n".join(aligned(lines))
 
     def to_dataframe(self) -> Any:
-        """A pandas table, one row a coefficient.
+        """A pandas table with one row for each coefficient.
 
         Raises:
             ModuleNotFoundError: pandas is not installed (`pip install 'battprob[data]'`).

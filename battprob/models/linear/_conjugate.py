@@ -1,12 +1,12 @@
-r"""Weights with the prior N(0, I) under Gaussian noise, integrated out.
+r"""Conjugate linear regression: the weights, N(0, I) a priori, are integrated out.
 
-For $y = \Phi w + \varepsilon$, $\varepsilon \sim N(0, N)$, N diagonal, targets are
-$N(0, K)$ with $K = N + \Phi\Phi^\top$. With more rows than columns all is done with
-$B = I + \Phi^\top N^{-1}\Phi$, with more columns than rows with K: the cost is the cube
-of the smaller number.
+For $y = \Phi w + \varepsilon$ with $\varepsilon \sim N(0, N)$ and N diagonal, the targets
+are $N(0, K)$ with $K = N + \Phi\Phi^\top$. With more rows than columns the algebra uses
+$B = I + \Phi^\top N^{-1}\Phi$, otherwise K, so that the cost is the cube of the smaller
+number.
 
-A row stands for `count` rows: none of a row of padding (whose column entries and target
-are zero), several of a row that rows were compressed to.
+Each row represents `count` rows of the data: zero for padding (its entries and its target
+are zero), more than one for a row into which several were compressed.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from battprob.models import _gaussian
 
 
 class Weights(NamedTuple):
-    """Posterior of the weights: mean, and the Cholesky factor of B, or of K if wide."""
+    """Posterior of the weights: mean, and the Cholesky factor of B (of K if wide)."""
 
     mean: Float[Array, " r"]
     factor: Float[Array, "q q"]
@@ -38,7 +38,7 @@ def log_evidence(
     variance: Float[Array, " n"],
     count: Float[Array, " n"],
 ) -> Float[Array, ""]:
-    """log N(y; 0, K) of as many rows as `count` says."""
+    """log N(y; 0, K), normalised for the number of rows in `count`."""
     if is_wide(columns):
         covariance = columns @ columns.T + jnp.diag(variance)
         padding = (1 - count) * jnp.log(2 * jnp.pi * variance)
@@ -49,7 +49,7 @@ def log_evidence(
 def posterior(
     columns: Float[Array, "n r"], y: Float[Array, " n"], variance: Float[Array, " n"]
 ) -> Weights:
-    """N(m, C) of the weights given targets."""
+    """Gaussian posterior of the weights given the targets."""
     if is_wide(columns):
         covariance = columns @ columns.T + jnp.diag(variance)
         factor, alpha = _gaussian.solve(y, covariance)[1]
@@ -60,10 +60,18 @@ def posterior(
 def function(
     weights: Weights, columns: Float[Array, "n r"], new: Float[Array, "m r"]
 ) -> tuple[Float[Array, " m"], Float[Array, " m"]]:
-    """Mean and variance of new @ w; `columns` are those of the training rows."""
+    """Posterior mean and variance of new @ w.
+
+    Args:
+        weights: posterior of w.
+        columns: Φ of the training rows.
+        new: rows whose function values are wanted.
+    """
     if is_wide(columns):
         v = solve_triangular(weights.factor, columns @ new.T, lower=True)
-        variance = jnp.maximum(jnp.sum(new**2, axis=1) - jnp.sum(v**2, axis=0), 0.0)
+        variance = jnp.sum(new**2, axis=1) - jnp.sum(v**2, axis=0)
+        # Rounding can make the difference of two nearly equal sums negative.
+        variance = jnp.maximum(variance, 0.0)
     else:
         v = solve_triangular(weights.factor, new.T, lower=True)
         variance = jnp.sum(v**2, axis=0)
@@ -76,7 +84,7 @@ def covariance(
     new: Float[Array, "m r"],
     other: Float[Array, "o r"],
 ) -> Float[Array, "m o"]:
-    """Covariance of new @ w with other @ w; `columns` are those of the training rows."""
+    """Posterior covariance of new @ w with other @ w; `columns` is Φ of the data."""
     wide = is_wide(columns)
     v, v_other = (
         solve_triangular(
@@ -95,8 +103,9 @@ def leave_one_out(
 ) -> Float[Array, " n"]:
     r"""log p(y_i | all other targets) of every row, from the posterior given all.
 
-    With α = K⁻¹y, the others say $y_i \sim N(y_i - α_i / K⁻¹_{ii}, 1 / K⁻¹_{ii})$
-    (Rasmussen and Williams 2006, eq. 5.12).
+    With $\alpha = K^{-1}y$,
+    $y_i \mid y_{-i} \sim N(y_i - \alpha_i / K^{-1}_{ii},\; 1 / K^{-1}_{ii})$
+    (Rasmussen and Williams 2006, eq. 5.10 to 5.12).
     """
     if is_wide(columns):
         inverse = cholesky_inverse(weights.factor)
@@ -116,23 +125,25 @@ def draw(
     variance: Float[Array, " n"],
     normals: tuple[Float[Array, " r"], Float[Array, " n"]],
 ) -> Float[Array, " r"]:
-    """One draw of the weights, made of standard normal numbers."""
+    """One posterior draw of the weights, from standard normal numbers."""
     first, second = normals
     if is_wide(columns):
-        # Matheron's rule: a prior draw, moved by what its own targets would teach.
+        # Matheron's rule: w - E[w | simulated targets] has the posterior covariance for
+        # a prior draw w and targets simulated from it; no r × r factor is needed.
         targets = columns @ first + jnp.sqrt(variance) * second
-        taught = columns.T @ cholesky_solve(weights.factor, targets)
-        return weights.mean + first - taught
+        conditional_mean = columns.T @ cholesky_solve(weights.factor, targets)
+        return weights.mean + first - conditional_mean
     return weights.mean + solve_triangular(weights.factor, first, lower=True, trans=1)
 
 
 def _tall(columns, y, variance):
     weighted = columns / variance[:, None]
     inner = jnp.eye(columns.shape[1], dtype=columns.dtype) + columns.T @ weighted
-    # No eigenvalue of B is below one: this keeps them so where its entries are rounded.
-    rounding = 4 * jnp.finfo(inner.dtype).eps * jnp.trace(inner)
+    # The eigenvalues of B are at least one. Rounding of entries that are large compared with 1
+    # can make them negative; jitter of the size of the rounding errors prevents that.
+    jitter = 4 * jnp.finfo(inner.dtype).eps * jnp.trace(inner)
     factor = jnp.linalg.cholesky(
-        inner + rounding * jnp.eye(len(inner), dtype=inner.dtype)
+        inner + jitter * jnp.eye(len(inner), dtype=inner.dtype)
     )
     return Weights(cholesky_solve(factor, y @ weighted), factor)
 
@@ -141,11 +152,13 @@ def _tall(columns, y, variance):
 def _tall_evidence(columns, y, variance, count):
     r"""log N(y; 0, K) = -½ (rᵀN⁻¹r + mᵀm + log|B| + Σ count log 2πσ²), r = y - Φm.
 
-    A sum in which nothing cancels. Differentiated in closed form, with α = K⁻¹y = N⁻¹r:
+    All terms of the quadratic form are positive, so that no digits cancel. The derivative
+    is in closed form, with α = K⁻¹y = N⁻¹r:
 
         ∂/∂Φ = α mᵀ - N⁻¹ΦB⁻¹,   ∂/∂y = -α,   ∂/∂N = ½ (ααᵀ - K⁻¹)
 
-    one inverse, where differentiating the factorisation takes several cubes.
+    It needs one inverse; differentiating through the factorisation takes several passes
+    of cubic cost.
     """
     return _forward(columns, y, variance, count)[0]
 
@@ -164,11 +177,11 @@ def _backward(saved, cotangent):
     columns, variance, count, mean, factor, alpha = saved
     inverse = cholesky_solve(factor, jnp.eye(len(factor), dtype=factor.dtype))
     weighted = columns / variance[:, None]
-    spread = weighted @ inverse
+    solved = weighted @ inverse
     # The diagonal of K⁻¹ = N⁻¹ - N⁻¹ΦB⁻¹ΦᵀN⁻¹.
-    inverse_diagonal = count / variance - jnp.sum(spread * weighted, axis=1)
+    inverse_diagonal = count / variance - jnp.sum(solved * weighted, axis=1)
     return (
-        cotangent * (jnp.outer(alpha, mean) - spread),
+        cotangent * (jnp.outer(alpha, mean) - solved),
         -cotangent * alpha,
         0.5 * cotangent * (alpha**2 - inverse_diagonal),
         jnp.zeros_like(count),

@@ -1,8 +1,8 @@
-"""What a fitted linear model says of weights, labels and functions, draw by draw.
+"""Compiled computations of a fitted linear model for every draw of the hyper-parameters.
 
-Draws of the parameters, and the weights that each leaves, carry a leading axis. Columns
-(`battprob.models._linear_rows`) are kept without their prior's scale, and scaled for every
-draw anew: one draw at a time, so that memory stays that of the answer.
+Draws of the hyper-parameters, and the posterior of the weights given each, have a leading
+axis. Columns are stored without the prior scales of their weights and scaled for one draw
+at a time, so that memory does not grow with the number of draws.
 """
 
 from typing import NamedTuple
@@ -11,22 +11,26 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from battprob._numerics.linear_algebra import safe_sqrt
-from battprob._numerics.normal import normal_nodes
-from battprob._typing import Array, Float, Int, PRNGKey
-from battprob.models.base import FunctionMoments, mixture
+from battprob._typing import Array, Float, PRNGKey
+from battprob.models._effects import over_groups
+from battprob.models.base import FunctionMoments, NewRows, mixture
 from battprob.models.linear import _conjugate
-from battprob.models.linear import _rows as parts
 from battprob.models.linear._conjugate import Weights
-from battprob.models.linear._rows import LinearParameters, LinearRows
-from battprob.noise.student import variance_nodes
+from battprob.models.linear._density import (
+    LinearParameters,
+    log_evidence,
+    noise_variance,
+    scaled_columns,
+    targets,
+)
+from battprob.models.linear._rows import LinearRows, base_columns
+from battprob.noise.base import AbstractNoise
+from battprob.noise.student import student_t_parts, variance_nodes
 from battprob.predictive import Predictive
-
-_GROUP_NODES = 9
 
 
 class Draws(NamedTuple):
-    """Parameters, the weights given each, and how much each counts."""
+    """Hyper-parameters, the posterior of the weights given each, and log weights."""
 
     parameters: LinearParameters
     weights: Weights
@@ -37,86 +41,76 @@ class Draws(NamedTuple):
 def factorise(
     parameters: LinearParameters, rows: LinearRows
 ) -> tuple[Weights, Float[Array, " s"]]:
-    """Posterior of the weights given each draw of the parameters, and the log evidence."""
+    """Posterior of the weights and log evidence, given each draw of the parameters."""
 
-    def one(parameters):
-        y, _ = parts.targets(parameters, rows)
-        columns = parts.columns(parameters, rows.base)
-        variance = parts.variance(parameters, rows)
+    def one_draw(parameters):
+        y, _ = targets(parameters, rows)
+        columns = scaled_columns(parameters, rows.base)
+        variance = noise_variance(parameters, rows)
         weights = _conjugate.posterior(columns, y, variance)
-        return weights, parts.log_evidence(parameters, rows)
+        return weights, log_evidence(parameters, rows)
 
-    return jax.lax.map(one, parameters)
+    return jax.lax.map(one_draw, parameters)
 
 
 @eqx.filter_jit
 def leave_one_out(draws: Draws, rows: LinearRows) -> Float[Array, "s n"]:
-    """Log density of every label given all others, and each draw of the parameters."""
+    """Log density of every target given all others, for each draw of the parameters."""
 
-    def one(draw):
+    def one_draw(draw):
         parameters, weights = draw
-        columns = parts.columns(parameters, rows.base)
-        variance = parts.variance(parameters, rows)
+        columns = scaled_columns(parameters, rows.base)
+        variance = noise_variance(parameters, rows)
         return _conjugate.leave_one_out(weights, columns, rows.y, variance)
 
-    return jax.lax.map(one, (draws.parameters, draws.weights))
+    return jax.lax.map(one_draw, (draws.parameters, draws.weights))
 
 
 @eqx.filter_jit
 def functions(
     draws: Draws, rows: LinearRows, base: Float[Array, "m r"]
 ) -> tuple[Float[Array, "s m"], Float[Array, "s m"]]:
-    """Mean and variance of the function at rows of unscaled columns."""
+    """Mean and variance of the function at rows given by their unscaled columns."""
 
-    def one(draw):
+    def one_draw(draw):
         parameters, weights = draw
-        new = parts.columns(parameters, base)
-        return _conjugate.function(weights, parts.columns(parameters, rows.base), new)
+        columns = scaled_columns(parameters, rows.base)
+        return _conjugate.function(weights, columns, scaled_columns(parameters, base))
 
-    return jax.lax.map(one, (draws.parameters, draws.weights))
+    return jax.lax.map(one_draw, (draws.parameters, draws.weights))
+
+
+def num_noise_nodes(noise: AbstractNoise) -> int:
+    """Number of noise variances that `predict` has for each draw of the function."""
+    parts = student_t_parts(noise)
+    return parts[0].log_node_weights.shape[-1] if parts else 1
 
 
 @eqx.filter_jit
 def predict(
-    draws: Draws,
-    rows: LinearRows,
-    num_groups: int,
-    x: Float[Array, "m d"],
-    known: Float[Array, " m"],
-    groups: Int[Array, " m"],
+    draws: Draws, rows: LinearRows, num_groups: int, new: NewRows
 ) -> Predictive:
-    """Predictive of the standardised target."""
-    parameters = draws.parameters
-    base = parts.base_columns(x, groups, parameters.slopes, num_groups)
-    mean, spread = functions(draws, rows, base)
-    noise, level = jax.vmap(lambda draw: variance_nodes(draw.noise, x, known))(parameters)
-    num_levels = level.shape[1]
-    weight = draws.log_weight[:, None] + level
-    weight = jnp.broadcast_to(weight[..., None], noise.shape)
-    # Every draw is one function under several levels of the noise.
-    noise, weight = (a.reshape(-1, len(x)) for a in (noise, weight))
-    mean, spread = (jnp.repeat(a, num_levels, axis=0) for a in (mean, spread))
+    """Predictive distribution of the standardised target."""
+    parameters, (x, known, groups) = draws.parameters, new
+    base = base_columns(x, groups, parameters.slopes, num_groups)
+    mean, variance = functions(draws, rows, base)
+    noise, log_node_weight = jax.vmap(
+        lambda draw: variance_nodes(draw.noise, x, known)
+    )(parameters)
+    log_weight = draws.log_weight[:, None] + log_node_weight
+    log_weight = jnp.broadcast_to(log_weight[..., None], noise.shape)
+    # Each draw is one function with several possible noise variances.
+    noise, log_weight = (a.reshape(-1, len(x)) for a in (noise, log_weight))
+    num_nodes = log_node_weight.shape[1]
+    mean, variance = (jnp.repeat(a, num_nodes, axis=0) for a in (mean, variance))
     if parameters.effects is None:
-        return mixture(mean, noise, spread, weight)
-    between = jax.vmap(lambda own: own.new_group_variance(x))(parameters.effects)
+        return mixture(mean, noise, variance, log_weight)
+    between = jax.vmap(lambda effects: effects.new_group_variance(x))(
+        parameters.effects
+    )
     between = jnp.where(groups[None] < 0, between, 0.0)
-    between = jnp.repeat(between, num_levels, axis=0)
-    return _over_groups(mean, noise, spread, weight, between)
-
-
-def _over_groups(mean, noise, spread, weight, between):
-    """A component for each place where a new group may lie, `between` being its variance."""
-    offset, share = (
-        jnp.asarray(values, mean.dtype)[None, :, None]
-        for values in normal_nodes(_GROUP_NODES)
-    )
-    return Predictive(
-        mean[:, None] + offset * safe_sqrt(between)[:, None],
-        noise[:, None],
-        spread[:, None],
-        weight[:, None] + share,
-        shared_function=True,
-    )
+    between = jnp.repeat(between, num_nodes, axis=0)
+    return over_groups(mean, noise, variance, log_weight, between)
 
 
 @eqx.filter_jit
@@ -125,24 +119,31 @@ def moments(
     rows: LinearRows,
     num_groups: int,
     x: Float[Array, "m d"],
-    at: Float[Array, "r d"],
+    reference: Float[Array, "r d"],
 ) -> FunctionMoments:
     """Moments of the function of an average new group."""
 
-    def base(features):
-        new = jnp.full(len(features), -1)
+    def base_of_average_group(features):
+        new_group = jnp.full(len(features), -1)
         slopes = draws.parameters.slopes
-        return parts.base_columns(features, new, slopes, num_groups)
+        return base_columns(features, new_group, slopes, num_groups)
 
-    def one(draw):
+    def one_draw(draw):
         parameters, weights = draw
         columns, new, other = (
-            parts.columns(parameters, own) for own in (rows.base, base(x), base(at))
+            scaled_columns(parameters, base)
+            for base in (
+                rows.base,
+                base_of_average_group(x),
+                base_of_average_group(reference),
+            )
         )
         mean, variance = _conjugate.function(weights, columns, new)
         return mean, variance, _conjugate.covariance(weights, columns, new, other)
 
-    mean, variance, covariance = jax.lax.map(one, (draws.parameters, draws.weights))
+    mean, variance, covariance = jax.lax.map(
+        one_draw, (draws.parameters, draws.weights)
+    )
     return FunctionMoments(mean, variance, covariance, draws.log_weight)
 
 
@@ -151,13 +152,13 @@ def sample_functions(
     draws: Draws,
     rows: LinearRows,
     num_groups: int,
-    x: Float[Array, "m d"],
-    groups: Int[Array, " m"],
+    new: NewRows,
     key: PRNGKey,
     num: int,
 ) -> Float[Array, "num m"]:
     """Joint draws of the noise-free standardised target."""
-    base = parts.base_columns(x, groups, draws.parameters.slopes, num_groups)
+    x, _, groups = new
+    base = base_columns(x, groups, draws.parameters.slopes, num_groups)
     key_draw, *keys = jax.random.split(key, 3)
     chosen = jax.random.categorical(key_draw, draws.log_weight, shape=(num,))
     shapes = ((num, rows.base.shape[1]), (num, len(rows.y)))
@@ -165,13 +166,14 @@ def sample_functions(
         jax.random.normal(k, s, x.dtype) for k, s in zip(keys, shapes, strict=True)
     ]
 
-    def one(number):
-        place, normals = number
-        both = (draws.parameters, draws.weights)
-        parameters, weights = jax.tree.map(lambda leaf: leaf[place], both)
-        columns = parts.columns(parameters, rows.base)
-        variance = parts.variance(parameters, rows)
+    def one_sample(sample):
+        index, normals = sample
+        parameters, weights = jax.tree.map(
+            lambda leaf: leaf[index], (draws.parameters, draws.weights)
+        )
+        columns = scaled_columns(parameters, rows.base)
+        variance = noise_variance(parameters, rows)
         drawn = _conjugate.draw(weights, columns, variance, normals)
-        return parts.columns(parameters, base) @ drawn
+        return scaled_columns(parameters, base) @ drawn
 
-    return jax.lax.map(one, (chosen, tuple(normals)))
+    return jax.lax.map(one_sample, (chosen, tuple(normals)))

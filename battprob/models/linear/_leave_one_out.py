@@ -1,4 +1,4 @@
-"""Leaving out each row in turn without a refit, by importance weights of the draws."""
+"""Leave-one-out densities without a new fit, by importance weights of the draws."""
 
 from typing import NamedTuple
 
@@ -14,9 +14,13 @@ from battprob._typing import Array, Float
 class LeaveOneOut(NamedTuple):
     """Log predictive density of every row given all others.
 
-    `pareto_k` above 0.7 says that a row moves the posterior too far for its density to be
-    trusted; the sum over rows compares models (larger is better). It is nought where
-    draws are nodes of a quadrature, which need no smoothing.
+    The sum over rows compares models: larger is better.
+
+    Args:
+        log_density: log p(y_i | all other rows), as a density per unit of target.
+        pareto_k: reliability of each density. Above 0.7 the row changes the posterior so
+            much that its density is unreliable. Zero for quadrature nodes, whose weights
+            need no smoothing.
     """
 
     log_density: Float[Array, " n"]
@@ -27,11 +31,15 @@ class LeaveOneOut(NamedTuple):
 def left_out(
     log_density: Float[Array, "s n"], log_weight: Float[Array, " s"]
 ) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-    r"""Densities of left-out rows under each draw, averaged over draws without the row.
+    r"""Leave-one-out densities averaged over the draws, and their Pareto shapes k.
 
     $p(y_i \mid y_{-i}) = \sum_s w_{si}\,p(y_i \mid y_{-i}, \theta_s)$ with
-    $w_{si} \propto W_s / p(y_i \mid y_{-i}, \theta_s)$, whose tail is smoothed where the
-    draws are random (all W alike).
+    $w_{si} \propto W_s / p(y_i \mid y_{-i}, \theta_s)$. The tail of the weights is smoothed
+    if the draws are random (all W are equal).
+
+    Args:
+        log_density: log p(y_i | y_{-i}, θ_s) for every draw and row.
+        log_weight: log W of every draw.
 
     References:
         Vehtari, Gelman and Gabry, Stat. Comput. 27, 1413 (2017),
@@ -39,15 +47,15 @@ def left_out(
     """
 
     def exact(densities):
-        log_share = log_weight - densities
-        return log_share - logsumexp(log_share), jnp.zeros((), densities.dtype)
+        log_weights = log_weight - densities
+        return log_weights - logsumexp(log_weights), jnp.zeros((), densities.dtype)
 
     def smoothed(densities):
         return smoothed_log_weights(-densities)
 
-    def one(densities):
-        alike = jnp.ptp(log_weight) == 0
-        log_share, k = jax.lax.cond(alike, smoothed, exact, densities)
-        return logsumexp(log_share + densities), k
+    def one_row(densities):
+        are_random = jnp.ptp(log_weight) == 0
+        log_weights, k = jax.lax.cond(are_random, smoothed, exact, densities)
+        return logsumexp(log_weights + densities), k
 
-    return jax.vmap(one, in_axes=1)(log_density)
+    return jax.vmap(one_row, in_axes=1)(log_density)

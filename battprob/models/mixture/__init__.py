@@ -1,1 +1,1 @@
-"""Mixtures over protocols that were not recorded."""
+"""Mixtures of regression models, one for each protocol that was not recorded."""

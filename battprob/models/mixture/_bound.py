@@ -1,163 +1,134 @@
-r"""The evidence bound of a mixture, and the two steps that climb it.
+r"""Variational lower bound (ELBO) of a mixture of experts, and the E step.
 
-With labels u, functions f and hyper-parameters θ, the best q(u) q(f, θ) satisfies
+With protocols u, functions f and hyper-parameters θ, the factors that maximise the bound
+over all q(u) q(f, θ) are
 
     q(u_i = k) = r_ik ∝ p(u_i = k | x_i) exp E[log N(y_i; f_k(x_i), σ²_k(x_i))]
-    q(f_k | θ)  = its posterior given rows of noise σ²_k / r_ik
+    q(f_k | θ)  = posterior of f_k given rows with noise variance σ²_k / r_ik
     q(θ)        ∝ p(θ) exp B(θ),   B = Σ_k E_k + Σ_ik r_ik log p(u_i = k | x_i) / r_ik
 
-(Bishop, Pattern Recognition and Machine Learning (2006), section 10.2; E_k as in
-`battprob.models._mixture.experts`). Rows whose protocol is known keep r of 0 and 1.
+(Bishop, Pattern Recognition and Machine Learning (2006), section 10.2; E_k is defined in
+`battprob.models.mixture._experts`). r_ik are the responsibilities. For rows whose protocol
+is known they are fixed at 0 and 1.
 """
-
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import entr
 
-from battprob._typing import Array, Float, Int
-from battprob.models._scaling import Rows
-from battprob.models.mixture._experts import (
-    AbstractExpert,
-    ProcessExpert,
-    noise_variance,
+from battprob._typing import Array, Float
+from battprob.models.mixture._experts import noise_variance
+from battprob.models.mixture._parameters import (
+    MixtureData,
+    MixtureParameters,
+    log_prior,
 )
-from battprob.models.mixture.gates import AbstractGate, log_probabilities
-from battprob.priors.base import standard_normal
+from battprob.models.mixture.gates import log_probabilities
 
 
-class MixtureParameters(eqx.Module):
-    """Hyper-parameters of a typical expert, how each departs from them, and of the gate.
-
-    Departures lead with the axis of protocols and are N(0, 1) a priori, in steps that make
-    a scale differ by a factor of √e or so; None where all experts are alike.
-    """
-
-    expert: AbstractExpert
-    departures: Any
-    gate: AbstractGate
-
-    @property
-    def is_process(self) -> bool:
-        """Whether experts cost the cube of the rows."""
-        return isinstance(self.expert, ProcessExpert)
-
-    def each(self, function: Callable, *arrays: Any) -> Any:
-        """`function(expert, *arrays)` for every expert, whose arrays lead with its axis."""
-
-        def one(own):
-            departure, *arrays = own
-            steps = jax.tree.map(lambda leaf: _STEP * leaf, departure)
-            return function(eqx.apply_updates(self.expert, steps), *arrays)
-
-        # Processes one after the other: LAPACK's triangular solves do not come in batches.
-        side_by_side = jax.lax.map if self.is_process else _vmapped
-        return side_by_side(one, (self.departures, *arrays))
-
-
-def _vmapped(function, arrays):
-    return jax.vmap(function)(arrays)
-
-
-class MixtureData(NamedTuple):
-    """Rows, the protocol of each (-1 where not known), and which protocols there are."""
-
-    rows: Rows
-    labels: Int[Array, " n"]
-    active: Float[Array, " k"]
-
-
-def log_prior(parameters: MixtureParameters) -> Float[Array, ""]:
-    """Log density of all parameters, those of protocols that are not active too."""
-    density = parameters.expert.log_prior() + parameters.gate.log_prior()
-    if parameters.departures is None:
-        return density
-    return density + standard_normal(parameters.departures)
-
-
-def log_joint(
-    parameters: MixtureParameters, data: tuple[MixtureData, Float[Array, "k n"]]
+def elbo(
+    parameters: MixtureParameters,
+    data: tuple[MixtureData, Float[Array, "k n"]],
+    *,
+    unrolled: bool = False,
 ) -> Float[Array, ""]:
-    """B(θ) + log p(θ) for given shares, the density that hyper-parameters are found from."""
-    (rows, _, active), share = data
+    """B(θ) + log p(θ), the lower bound of log p(y, θ).
+
+    Args:
+        parameters: θ.
+        data: rows, and the responsibilities of the protocols for them.
+        unrolled: needed for second derivatives (see `map_experts`).
+    """
+    (rows, _, active), responsibilities = data
     centred = parameters.expert.centred(rows)
-    evidence = parameters.each(
-        lambda expert, own: expert.log_evidence(centred, own), share
+    evidence = parameters.map_experts(
+        lambda expert, responsibility: expert.log_evidence(centred, responsibility),
+        responsibilities,
+        unrolled=unrolled,
     )
     log_gate = log_probabilities(parameters.gate, active, rows.x)
-    chosen = jnp.sum(jnp.where(share > 0, share * log_gate, 0.0))
-    return jnp.sum(evidence) + chosen + jnp.sum(entr(share)) + log_prior(parameters)
+    # 0 · log 0 = 0: inactive protocols have log_gate = -inf.
+    terms = jnp.where(responsibilities > 0, responsibilities * log_gate, 0.0)
+    entropy = jnp.sum(entr(responsibilities))
+    return jnp.sum(evidence) + jnp.sum(terms) + entropy + log_prior(parameters)
 
 
-def shares(
-    parameters: MixtureParameters, data: MixtureData, share: Float[Array, "k n"]
+def e_step(
+    parameters: MixtureParameters,
+    data: MixtureData,
+    responsibilities: Float[Array, "k n"],
 ) -> Float[Array, "k n"]:
-    """New shares of every row, from what the old ones teach the experts."""
-    active = data.active
+    """Responsibilities given q(f), which depends on the current responsibilities."""
     rows = parameters.expert.centred(data.rows)
 
-    def one(expert, own):
-        mean, spread = expert.function(expert.solve(rows, own), rows, own, rows.x)
+    def expected_log_density(expert, responsibility):
+        solution = expert.solve(rows, responsibility)
+        mean, function_variance = expert.function(
+            solution, rows, responsibility, rows.x
+        )
         variance = noise_variance(expert, rows)
-        square = (rows.y - mean) ** 2 + spread
+        square = (rows.y - mean) ** 2 + function_variance
         return -0.5 * (square / variance + jnp.log(2 * jnp.pi * variance))
 
-    fit = parameters.each(one, share)
-    log_gate = log_probabilities(parameters.gate, active, rows.x)
-    return pinned(jax.nn.softmax(log_gate + fit, axis=0), data)
+    log_density = parameters.map_experts(expected_log_density, responsibilities)
+    log_gate = log_probabilities(parameters.gate, data.active, rows.x)
+    return with_labels(jax.nn.softmax(log_gate + log_density, axis=0), data)
 
 
-def pinned(share: Float[Array, "k n"], data: MixtureData) -> Float[Array, "k n"]:
-    """The shares, but those of known protocols as known, and none of padding."""
-    known = jax.nn.one_hot(data.labels, len(share), axis=0, dtype=share.dtype)
-    share = jnp.where(data.labels[None] >= 0, known, share)
-    return jnp.where(data.rows.mask[None], share, 0.0)
+def with_labels(
+    responsibilities: Float[Array, "k n"], data: MixtureData
+) -> Float[Array, "k n"]:
+    """Responsibilities with 0 and 1 for rows of known protocol, and 0 for padding."""
+    dtype = responsibilities.dtype
+    known = jax.nn.one_hot(data.labels, len(responsibilities), axis=0, dtype=dtype)
+    responsibilities = jnp.where(data.labels[None] >= 0, known, responsibilities)
+    return jnp.where(data.rows.mask[None], responsibilities, 0.0)
 
 
 @eqx.filter_jit
-def shares_of_new_rows(
+def new_responsibilities(
     parameters: MixtureParameters,
-    old: MixtureData,
-    share: Float[Array, "k n"],
+    data: MixtureData,
+    responsibilities: Float[Array, "k n"],
     new: MixtureData,
 ) -> Float[Array, "k m"]:
-    """Shares of rows that the experts have not learned from, given those of old ones."""
-    seen, rows = map(parameters.expert.centred, (old.rows, new.rows))
+    """Responsibilities for new rows by their predictive density, one row at a time.
 
-    def one(expert, own):
-        mean, spread = expert.function(expert.solve(seen, own), seen, own, rows.x)
-        total = noise_variance(expert, rows) + spread
-        return -0.5 * ((rows.y - mean) ** 2 / total + jnp.log(total))
+    Args:
+        parameters: hyper-parameters.
+        data: rows that the experts are conditioned on.
+        responsibilities: of these rows.
+        new: rows that the experts are not conditioned on.
+    """
+    rows, new_rows = (parameters.expert.centred(each.rows) for each in (data, new))
 
-    log_gate = log_probabilities(parameters.gate, new.active, rows.x)
-    fit = parameters.each(one, share)
-    return pinned(jax.nn.softmax(log_gate + fit, axis=0), new)
+    def log_predictive(expert, responsibility):
+        solution = expert.solve(rows, responsibility)
+        mean, function_variance = expert.function(
+            solution, rows, responsibility, new_rows.x
+        )
+        variance = noise_variance(expert, new_rows) + function_variance
+        return -0.5 * ((new_rows.y - mean) ** 2 / variance + jnp.log(variance))
+
+    log_gate = log_probabilities(parameters.gate, new.active, new_rows.x)
+    log_density = parameters.map_experts(log_predictive, responsibilities)
+    return with_labels(jax.nn.softmax(log_gate + log_density, axis=0), new)
 
 
 @eqx.filter_jit
-def functions(
-    parameters: MixtureParameters, data: MixtureData, share: Float[Array, "k n"]
+def expert_functions(
+    parameters: MixtureParameters,
+    data: MixtureData,
+    responsibilities: Float[Array, "k n"],
 ) -> tuple[Float[Array, "k n"], Float[Array, "k n"]]:
-    """Mean of every expert's function at all rows, and the variance of its noise."""
+    """Mean of every expert's function, and its noise variance, at all rows."""
     rows = parameters.expert.centred(data.rows)
 
-    def one(expert, own):
-        mean, _ = expert.function(expert.solve(rows, own), rows, own, rows.x)
+    def one_expert(expert, responsibility):
+        solution = expert.solve(rows, responsibility)
+        mean, _ = expert.function(solution, rows, responsibility, rows.x)
         return mean, noise_variance(expert, rows)
 
-    mean, variance = parameters.each(one, share)
-    return mean + parameters.expert.centre(rows.x)[None], variance
-
-
-def permuted(parameters: MixtureParameters, order: Int[Array, " k"]):
-    """The same mixture, its protocols in another order; some may be left out."""
-    own = jax.tree.map(
-        lambda leaf: leaf[order], (parameters.departures, parameters.gate)
-    )
-    return MixtureParameters(parameters.expert, *own)
-
-
-_STEP = 0.5
+    mean, variance = parameters.map_experts(one_expert, responsibilities)
+    return mean + parameters.expert.mean_function(rows.x)[None], variance

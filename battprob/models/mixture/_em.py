@@ -1,9 +1,10 @@
-"""The search for shares and hyper-parameters: short climbs from many starts, one to the top.
+"""Variational EM for responsibilities and hyper-parameters, from several initialisations.
 
-Expectation-maximisation with the functions integrated out. Starts are compared where a few
-steps took them and only the best goes on (Biernacki, Celeux and Govaert, Comput. Stat. Data
-Anal. 41 (2003) 561, "em-EM", doi:10.1016/S0167-9473(02)00163-6). The maximisation takes a
-few quasi-Newton steps, whose curvature is kept from one round to the next.
+The functions are integrated out. A few EM steps are taken from each initialisation, and
+only the one with the largest lower bound continues to convergence (Biernacki, Celeux and
+Govaert, Comput. Stat. Data Anal. 41 (2003) 561, "em-EM",
+doi:10.1016/S0167-9473(02)00163-6). The M step takes a few quasi-Newton steps and keeps its
+approximation of the Hessian for the next M step.
 """
 
 from typing import NamedTuple
@@ -15,21 +16,38 @@ import jax.numpy as jnp
 from battprob._numerics.bfgs import minimise
 from battprob._parameters import ravel_parameters
 from battprob._typing import Array, Bool, Float, Int, PRNGKey
-from battprob.models.mixture._bound import (
+from battprob.models.mixture._bound import e_step, elbo
+from battprob.models.mixture._initialisation import initial_responsibilities
+from battprob.models.mixture._parameters import (
     MixtureData,
     MixtureParameters,
-    log_joint,
-    shares,
+    vmapped,
 )
-from battprob.models.mixture._starts import starting_shares
+
+# An incomplete M step is enough for EM to converge (generalised EM), and responsibilities
+# change most in the first steps: evaluations of the bound in each M step.
+_M_STEP_EVALUATIONS = 3
+_SHORT_STEPS, _MAX_STEPS = 20, 1000
+# Predictions and evidences change by less than their posterior uncertainty long before
+# responsibilities and the bound (in nats) change by less than this.
+_RESPONSIBILITY_TOLERANCE, _ELBO_TOLERANCE = 1e-5, 1e-7
+_GRADIENT_TOLERANCE = 1e-4
 
 
-class Climb(NamedTuple):
-    """Where a climb ended."""
+class EMResult(NamedTuple):
+    """Result of EM.
+
+    Args:
+        parameters: hyper-parameters of the last M step.
+        responsibilities: of the last E step.
+        elbo: lower bound after the last M step; -inf if it is not finite.
+        converged: whether responsibilities and bound changed by less than the tolerance.
+        steps: number of EM steps.
+    """
 
     parameters: MixtureParameters
-    share: Float[Array, "k n"]
-    height: Float[Array, ""]
+    responsibilities: Float[Array, "k n"]
+    elbo: Float[Array, ""]
     converged: Bool[Array, ""]
     steps: Int[Array, ""]
 
@@ -37,115 +55,119 @@ class Climb(NamedTuple):
 class _State(NamedTuple):
     flat: Float[Array, " p"]
     inverse_hessian: Float[Array, "p p"]
-    share: Float[Array, "k n"]
-    height: Float[Array, ""]
-    change: Float[Array, ""]
-    moved: Float[Array, ""]
+    responsibilities: Float[Array, "k n"]
+    elbo: Float[Array, ""]
+    responsibility_change: Float[Array, ""]
+    elbo_change: Float[Array, ""]
     steps: Int[Array, ""]
 
 
-def climb(
+@eqx.filter_jit
+def best_initialisation(
+    parameters: MixtureParameters, data: MixtureData, key: PRNGKey, num: int
+) -> EMResult:
+    """The result with the largest bound of short EM runs from `num` initialisations."""
+    starts = initial_responsibilities(parameters, data, key, num)
+    mapped = jax.lax.map if parameters.is_process else vmapped
+    ends = mapped(lambda start: _em(parameters, data, start, _SHORT_STEPS), starts)
+    best = jnp.argmax(ends.elbo)
+    return jax.tree.map(lambda leaf: leaf[best], ends)
+
+
+@eqx.filter_jit
+def run_em(
     parameters: MixtureParameters,
     data: MixtureData,
-    share: Float[Array, "k n"],
-    max_steps: int,
-) -> Climb:
-    """Rounds of both steps until neither shares nor the bound move, or `max_steps`."""
-    flat, unravel = ravel_parameters(parameters)
-
-    def running(state):
-        still = (state.change < _SHARE_STILL) & (state.moved < _BOUND_STILL)
-        return ~still & (state.steps < max_steps)
-
-    def step(state):
-        def objective(vector):
-            return -log_joint(unravel(vector), (data, state.share))
-
-        found = minimise(
-            objective,
-            state.flat,
-            state.inverse_hessian,
-            max_steps=_INNER_STEPS,
-            gradient_tolerance=_GRADIENT_STILL,
-            value_tolerance=0.0,
-        )
-        sound = jnp.isfinite(found.value)
-        flat = jnp.where(sound, found.x, state.flat)
-        share = shares(unravel(flat), data, state.share)
-        # A start that broke down stays what it was, and loses.
-        share = jnp.where(jnp.isfinite(share), share, state.share)
-        height = jnp.where(sound, -found.value, -jnp.inf)
-        moved = jnp.where(sound, jnp.abs(height - state.height), 0.0)
-        change = jnp.max(jnp.abs(share - state.share))
-        return _State(
-            flat,
-            jnp.where(sound, found.inverse_hessian, state.inverse_hessian),
-            share,
-            height,
-            jnp.where(sound, change, 0.0),
-            moved,
-            state.steps + 1,
-        )
-
-    infinite = jnp.asarray(jnp.inf, flat.dtype)
-    first = _State(
-        flat,
-        jnp.eye(flat.size, dtype=flat.dtype),
-        share,
-        -infinite,
-        infinite,
-        infinite,
-        jnp.zeros((), int),
-    )
-    end = jax.lax.while_loop(running, step, first)
-    done = (end.steps < max_steps) & jnp.isfinite(end.height)
-    return Climb(unravel(end.flat), end.share, end.height, done, end.steps)
+    responsibilities: Float[Array, "k n"],
+) -> EMResult:
+    """EM until convergence."""
+    return _em(parameters, data, responsibilities, _MAX_STEPS)
 
 
 @eqx.filter_jit
-def best_start(
-    parameters: MixtureParameters, data: MixtureData, key: PRNGKey, num_starts: int
-) -> Climb:
-    """The highest of short climbs from as many starts, side by side if they are cheap."""
-    starts = starting_shares(parameters, data, key, num_starts)
-    side_by_side = jax.lax.map if parameters.is_process else _vmapped
-    ends = side_by_side(lambda share: climb(parameters, data, share, _SHORT), starts)
-    winner = jnp.argmax(ends.height)
-    return jax.tree.map(lambda leaf: leaf[winner], ends)
-
-
-def _vmapped(function, starts):
-    return jax.vmap(function)(starts)
-
-
-@eqx.filter_jit
-def to_the_top(
-    parameters: MixtureParameters, data: MixtureData, share: Float[Array, "k n"]
-) -> Climb:
-    """One climb until it stands still."""
-    return climb(parameters, data, share, _LONG)
-
-
-@eqx.filter_jit
-def settled_shares(
-    parameters: MixtureParameters, data: MixtureData, share: Float[Array, "k n"]
+def converged_responsibilities(
+    parameters: MixtureParameters,
+    data: MixtureData,
+    responsibilities: Float[Array, "k n"],
 ) -> Float[Array, "k n"]:
-    """Shares that given hyper-parameters and rows agree on."""
+    """E steps until convergence, with fixed hyper-parameters."""
 
     def running(state):
         _, change, steps = state
-        return (change > _SHARE_STILL) & (steps < _LONG)
+        return (change > _RESPONSIBILITY_TOLERANCE) & (steps < _MAX_STEPS)
 
     def step(state):
         old, _, steps = state
-        new = shares(parameters, data, old)
+        new = e_step(parameters, data, old)
         return new, jnp.max(jnp.abs(new - old)), steps + 1
 
-    far = jnp.asarray(jnp.inf, share.dtype)
-    return jax.lax.while_loop(running, step, (share, far, 0))[0]
+    infinite = jnp.asarray(jnp.inf, responsibilities.dtype)
+    return jax.lax.while_loop(running, step, (responsibilities, infinite, 0))[0]
 
 
-_INNER_STEPS = 3  # evaluations of the bound in each round
-_SHORT, _LONG = 20, 1000
-_SHARE_STILL, _BOUND_STILL = 1e-5, 1e-7
-_GRADIENT_STILL = 1e-4
+def _em(parameters, data, responsibilities, max_steps):
+    """At most `max_steps` EM steps."""
+    flat, unravel = ravel_parameters(parameters)
+
+    def running(state):
+        converged = (state.responsibility_change < _RESPONSIBILITY_TOLERANCE) & (
+            state.elbo_change < _ELBO_TOLERANCE
+        )
+        return ~converged & (state.steps < max_steps)
+
+    def step(state):
+        mode = _m_step(state, unravel, data)
+        finite = jnp.isfinite(mode.value)
+        flat = jnp.where(finite, mode.x, state.flat)
+        new = e_step(unravel(flat), data, state.responsibilities)
+        new = jnp.where(jnp.isfinite(new), new, state.responsibilities)
+        # A run whose bound is not finite stops: it keeps its state, has a bound of -inf
+        # and no changes.
+        elbo = jnp.where(finite, -mode.value, -jnp.inf)
+        change = jnp.max(jnp.abs(new - state.responsibilities))
+        return _State(
+            flat=flat,
+            inverse_hessian=jnp.where(
+                finite, mode.inverse_hessian, state.inverse_hessian
+            ),
+            responsibilities=new,
+            elbo=elbo,
+            responsibility_change=jnp.where(finite, change, 0.0),
+            elbo_change=jnp.where(finite, jnp.abs(elbo - state.elbo), 0.0),
+            steps=state.steps + 1,
+        )
+
+    first = _initial_state(flat, responsibilities)
+    end = jax.lax.while_loop(running, step, first)
+    converged = (end.steps < max_steps) & jnp.isfinite(end.elbo)
+    parameters = unravel(end.flat)
+    return EMResult(parameters, end.responsibilities, end.elbo, converged, end.steps)
+
+
+def _m_step(state, unravel, data):
+    """A few quasi-Newton steps towards the maximum of the bound over the parameters."""
+
+    def objective(vector):
+        return -elbo(unravel(vector), (data, state.responsibilities))
+
+    return minimise(
+        objective,
+        state.flat,
+        state.inverse_hessian,
+        max_steps=_M_STEP_EVALUATIONS,
+        gradient_tolerance=_GRADIENT_TOLERANCE,
+        value_tolerance=0.0,
+    )
+
+
+def _initial_state(flat, responsibilities):
+    infinite = jnp.asarray(jnp.inf, flat.dtype)
+    return _State(
+        flat=flat,
+        inverse_hessian=jnp.eye(flat.size, dtype=flat.dtype),
+        responsibilities=responsibilities,
+        elbo=-infinite,
+        responsibility_change=infinite,
+        elbo_change=infinite,
+        steps=jnp.zeros((), int),
+    )

@@ -1,137 +1,182 @@
-"""Compiled answers of fitted mixtures: one draw of the hyper-parameters at a time."""
+"""Compiled predictions of fitted mixtures, one draw of the hyper-parameters at a time."""
+
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 
+from battprob._typing import Array, Float, PRNGKey
 from battprob.models import _gaussian
-from battprob.models.mixture._bound import shares_of_new_rows
+from battprob.models._scaling import Rows
+from battprob.models.mixture._bound import new_responsibilities
+from battprob.models.mixture._parameters import MixtureData, MixtureParameters
 from battprob.models.mixture.gates import log_probabilities
 from battprob.predictive import Predictive
 
 
-@eqx.filter_jit
-def solve(draws, data, share):
-    """What every expert of every draw makes of the rows, weighed by their shares."""
+class Draws(NamedTuple):
+    """Hyper-parameters, solutions of the experts and responsibilities of each draw."""
 
-    def one(own):
-        parameters, share = own
+    parameters: MixtureParameters
+    solutions: Any
+    responsibilities: Float[Array, "s k n"]
+
+
+@eqx.filter_jit
+def solve(
+    parameters: MixtureParameters,
+    data: MixtureData,
+    responsibilities: Float[Array, "s k n"],
+) -> tuple[Float[Array, "s k q"], Float[Array, "s k p p"]]:
+    """Solutions of all experts for all draws (`AbstractExpert.solve`)."""
+
+    def one_draw(arguments):
+        parameters, responsibilities = arguments
         rows = parameters.expert.centred(data.rows)
-        return parameters.each(lambda expert, own: expert.solve(rows, own), share)
+        return parameters.map_experts(
+            lambda expert, responsibility: expert.solve(rows, responsibility),
+            responsibilities,
+        )
 
-    return jax.lax.map(one, (draws, share))
-
-
-@eqx.filter_jit
-def shares_by_draw(draws, data, share, new):
-    """Shares that new rows have in the protocols of every draw."""
-
-    def one(own):
-        parameters, share = own
-        return shares_of_new_rows(parameters, data, share, new)
-
-    return jax.lax.map(one, (draws, share))
+    return jax.lax.map(one_draw, (parameters, responsibilities))
 
 
 @eqx.filter_jit
-def predict(draws, solved, share, data, x, known):
-    """Components: the protocols of training, and last one that it did not have."""
+def new_responsibilities_by_draw(
+    parameters: MixtureParameters,
+    data: MixtureData,
+    responsibilities: Float[Array, "s k n"],
+    new: MixtureData,
+) -> Float[Array, "s k m"]:
+    """Responsibilities for new rows, given each draw."""
 
-    def one(own):
-        parameters, solved, share = own
-        centre = parameters.expert.centre(x)
+    def one_draw(arguments):
+        parameters, responsibilities = arguments
+        return new_responsibilities(parameters, data, responsibilities, new)
 
-        def of_expert(expert, solved, share):
-            departure, spread = expert.function(solved, data.rows, share, x)
-            return (
-                centre + departure,
-                expert.noise.variance(x, known),
-                spread,
-                expert.prior_variance(x),
-            )
+    return jax.lax.map(one_draw, (parameters, responsibilities))
 
-        mean, noise, spread, prior = parameters.each(of_expert, solved, share)
-        weight = log_probabilities(parameters.gate, data.active, x)
-        # Last a protocol not seen: a fresh function, and the average noise.
-        new = (
-            centre,
+
+@eqx.filter_jit
+def predict(
+    draws: Draws, data: MixtureData, x: Float[Array, "m d"], known: Float[Array, " m"]
+) -> Predictive:
+    """Predictive distribution with a component for each protocol, then for a new one.
+
+    The function of a new protocol has the prior given the hyper-parameters, and its noise
+    variance is the mean of those of the other protocols. Its weight is zero.
+    """
+
+    def one_draw(draw):
+        parameters, solutions, responsibilities = draw
+        prior_mean = parameters.expert.mean_function(x)
+
+        def one_expert(expert, solution, responsibility):
+            mean, variance = expert.function(solution, data.rows, responsibility, x)
+            noise = expert.noise.variance(x, known)
+            return prior_mean + mean, noise, variance, expert.prior_variance(x)
+
+        mean, noise, variance, prior_variance = parameters.map_experts(
+            one_expert, solutions, responsibilities
+        )
+        log_weight = log_probabilities(parameters.gate, data.active, x)
+        fields = (mean, noise, variance, log_weight)
+        new_protocol = (
+            prior_mean,
             noise.mean(0),
-            prior.mean(0),
+            prior_variance.mean(0),
             -jnp.inf * noise[0],
         )
-        fields = (mean, noise, spread, weight)
         return [
             jnp.concatenate([field, last[None]])
-            for field, last in zip(fields, new, strict=True)
+            for field, last in zip(fields, new_protocol, strict=True)
         ]
 
-    return Predictive(*jax.lax.map(one, (draws, solved, share)))
+    return Predictive(*jax.lax.map(one_draw, draws))
 
 
 @eqx.filter_jit
-def sample_functions(state, data, x, key, num):
-    """Draws of the average over protocols, Σ_k p(k | x) f_k(x)."""
+def sample_functions(
+    draws: Draws, data: MixtureData, x: Float[Array, "m d"], key: PRNGKey, num: int
+) -> Float[Array, "num m"]:
+    """Joint draws of the mean over protocols, Σ_k p(k | x) f_k(x)."""
 
-    def joint(own):
-        parameters, solved, share = own
-        mean, root = parameters.each(
-            lambda expert, solved, share: expert.joint(solved, data.rows, share, x),
-            solved,
-            share,
+    def joint(draw):
+        parameters, solutions, responsibilities = draw
+        mean, root = parameters.map_experts(
+            lambda expert, solution, responsibility: expert.joint(
+                solution, data.rows, responsibility, x
+            ),
+            solutions,
+            responsibilities,
         )
         weight = jnp.exp(log_probabilities(parameters.gate, data.active, x))
-        average = parameters.expert.centre(x) + jnp.sum(weight * mean, axis=0)
+        average = parameters.expert.mean_function(x) + jnp.sum(weight * mean, axis=0)
         return average, weight[..., None] * root
 
-    mean, root = jax.lax.map(joint, state)
+    mean, root = jax.lax.map(joint, draws)
     key_draw, key_function = jax.random.split(key)
     chosen = jax.random.randint(key_draw, (num,), 0, len(mean))
     shape = (num, root.shape[1], root.shape[3])
     normals = jax.random.normal(key_function, shape, x.dtype)
 
-    def one(own):
-        place, normals = own
-        return mean[place] + jnp.einsum("kmq,kq->m", root[place], normals)
+    def one_sample(sample):
+        index, normals = sample
+        return mean[index] + jnp.einsum("kmq,kq->m", root[index], normals)
 
-    return jax.lax.map(one, (chosen, normals))
+    return jax.lax.map(one_sample, (chosen, normals))
 
 
 @eqx.filter_jit
-def responsibilities(pred, y):
-    """p(protocol | x, y) of every row, protocols on the last axis."""
+def responsibilities(pred: Predictive, y: Float[Array, " m"]) -> Float[Array, "m c"]:
+    """p(protocol | x, y) of every row alone, one column for each component."""
     z = pred.transform.inverse(y)
-    total = pred.noise_variance + pred.function_variance
-    fit = -0.5 * ((z[None, None] - pred.location) ** 2 / total + jnp.log(total))
-    return jax.nn.softmax(logsumexp(pred.log_weight + fit, axis=0), axis=0).T
+    variance = pred.noise_variance + pred.function_variance
+    square = (z[None, None] - pred.location) ** 2 / variance
+    log_density = -0.5 * (square + jnp.log(variance))
+    joint = logsumexp(pred.log_weight + log_density, axis=0)
+    return jax.nn.softmax(joint, axis=0).T
 
 
 @eqx.filter_jit
-def identify(draws, solved, share, data, rows, log_prior):
-    """p(protocol | rows), protocols of training first and a new one last."""
-    inside = rows.mask.astype(rows.y.dtype)
+def identify(
+    draws: Draws, data: MixtureData, rows: Rows, log_prior: Float[Array, "s c"]
+) -> Float[Array, " c"]:
+    """p(protocol | all rows together): the training protocols, then a new one.
 
-    def log_density(residual, covariance, noise):
-        # Padding is a standard normal number at its mean.
-        both = inside[:, None] * inside[None]
-        covariance = both * (covariance + jnp.diag(noise)) + jnp.diag(1 - inside)
-        return _gaussian.log_density(inside * residual, covariance)
+    Args:
+        draws: draws of the hyper-parameters.
+        data: training rows.
+        rows: rows of one cell.
+        log_prior: log probability of each component given each draw, without the targets.
+    """
 
-    def one(own):
-        parameters, solved, share = own
+    def one_draw(draw):
+        parameters, solutions, responsibilities = draw
         y = parameters.expert.centred(rows).y
 
-        def of_expert(expert, solved, share):
-            mean, root = expert.joint(solved, data.rows, share, rows.x)
+        def one_expert(expert, solution, responsibility):
             noise = expert.noise.variance(rows.x, rows.known)
-            own = log_density(y - mean, root @ root.T, noise)
-            none = jnp.zeros_like(share)
-            fresh = expert.solve(data.rows, none)
-            mean, root = expert.joint(fresh, data.rows, none, rows.x)
-            return own, log_density(y - mean, root @ root.T, noise)
+            mean, root = expert.joint(solution, data.rows, responsibility, rows.x)
+            old = _log_density(y - mean, root, noise, rows.mask)
+            # Given rows with responsibility zero the function has its prior.
+            nothing = jnp.zeros_like(responsibility)
+            prior = expert.solve(data.rows, nothing)
+            mean, root = expert.joint(prior, data.rows, nothing, rows.x)
+            return old, _log_density(y - mean, root, noise, rows.mask)
 
-        own, new = parameters.each(of_expert, solved, share)
-        return jnp.append(own, logsumexp(new) - jnp.log(len(new)))
+        old, new = parameters.map_experts(one_expert, solutions, responsibilities)
+        return jnp.append(old, logsumexp(new) - jnp.log(len(new)))
 
-    density = jax.lax.map(one, (draws, solved, share))
-    return jax.nn.softmax(logsumexp(log_prior + density, axis=0))
+    log_density = jax.lax.map(one_draw, draws)
+    return jax.nn.softmax(logsumexp(log_prior + log_density, axis=0))
+
+
+def _log_density(residual, root, noise, mask):
+    """Log density of N(0, root rootᵀ + diag(noise)), with N(0, 1) for padding."""
+    inside = mask.astype(residual.dtype)
+    both = inside[:, None] * inside[None]
+    covariance = both * (root @ root.T + jnp.diag(noise)) + jnp.diag(1 - inside)
+    return _gaussian.log_density(inside * residual, covariance)

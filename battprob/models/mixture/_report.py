@@ -1,66 +1,72 @@
-"""What is reported of a fit, and what went wrong in words: protocols empty, or all but one."""
+"""Reports of mixture fits, with the protocols that are empty or coincide."""
 
 import numpy as np
 
 from battprob.inference.report import FitReport, Stopwatch
-from battprob.models.mixture._bound import functions
-from battprob.models.mixture._search import Found
+from battprob.models.mixture._bound import expert_functions
+from battprob.models.mixture._fit import MixtureFit
+
+_EMPTY = 1.0  # rows
+# Two functions closer than this, in standard deviations of the noise, cannot be
+# distinguished in a single row, nor noise variances within this ratio.
+_CLOSE, _VARIANCE_RATIO = 0.5, 2.0
 
 
-def report_of(found: Found, num_starts: int, watch: Stopwatch) -> FitReport:
-    """How the best of all starts ended, and what failed."""
-    rows = ", ".join(f"{count:.1f}" for count in np.asarray(found.share).sum(1))
-    state = "found" if found.converged else "stopped short"
-    message = f"best of {num_starts} starts {state}; rows on each protocol: {rows}"
+def report_of(fit: MixtureFit, num_starts: int, watch: Stopwatch) -> FitReport:
+    """Report of the best fit: convergence, rows of each protocol, and failures."""
+    rows = ", ".join(
+        f"{count:.1f}" for count in np.asarray(fit.responsibilities).sum(1)
+    )
+    state = "converged" if fit.converged else "not converged"
+    message = f"EM from {num_starts} starts: {state}; rows of each protocol: {rows}"
     return FitReport(
-        converged=found.converged,
-        message="; ".join([message, *failures(found)]),
-        steps=found.steps,
+        converged=fit.converged,
+        message="; ".join([message, *failures(fit)]),
+        steps=fit.steps,
         seconds_compile=watch.compile,
         seconds_run=watch.run,
     )
 
 
-def joined(own: FitReport, report: FitReport) -> FitReport:
-    """The report of draws, and what was said of where they started."""
+def joined(sampling: FitReport, em: FitReport) -> FitReport:
+    """Report of the draws followed by that of EM, which gave the initial values."""
     return FitReport(
-        converged=own.converged and report.converged,
-        message=f"{own.message}; {report.message}",
-        steps=own.steps + report.steps,
-        r_hat=own.r_hat,
-        ess=own.ess,
-        divergences=own.divergences,
-        seconds_compile=own.seconds_compile + report.seconds_compile,
-        seconds_run=own.seconds_run + report.seconds_run,
+        converged=sampling.converged and em.converged,
+        message=f"{sampling.message}; {em.message}",
+        steps=sampling.steps + em.steps,
+        r_hat=sampling.r_hat,
+        ess=sampling.ess,
+        divergences=sampling.divergences,
+        seconds_compile=sampling.seconds_compile + em.seconds_compile,
+        seconds_run=sampling.seconds_run + em.seconds_run,
     )
 
 
-_EMPTY = 1.0  # rows
-_ALIKE = 0.5  # standard deviations of the noise
-
-
-def failures(found: Found) -> list[str]:
-    """One sentence for each protocol that no row is on, and for each two that are one."""
-    rows = np.asarray(found.share).sum(1)
+def failures(fit: MixtureFit) -> list[str]:
+    """One sentence for each protocol without rows and for each pair that coincides."""
+    rows = np.asarray(fit.responsibilities).sum(1)
     empty = [k for k in range(len(rows)) if rows[k] < _EMPTY]
-    told = [
-        f"protocol {k} is empty ({rows[k]:.1f} rows): fit fewer protocols, or more starts"
+    messages = [
+        f"protocol {k} is empty ({rows[k]:.1f} rows): fit fewer protocols, or increase "
+        "num_starts"
         for k in empty
     ]
-    mask = np.asarray(found.data.rows.mask)
+    mask = np.asarray(fit.data.rows.mask)
     mean, variance = (
         np.asarray(a)[:, mask]
-        for a in functions(found.parameters, found.data, found.share)
+        for a in expert_functions(fit.parameters, fit.data, fit.responsibilities)
     )
-    full = [k for k in range(len(rows)) if k not in empty]
-    for first in full:
-        for other in (k for k in full if k > first):
-            noise = np.sqrt(0.5 * (variance[first] + variance[other]))
-            apart = np.sqrt(np.mean(((mean[first] - mean[other]) / noise) ** 2))
-            ratio = np.exp(np.mean(np.log(variance[first] / variance[other])))
-            if apart < _ALIKE and 0.5 < ratio < 2:
-                told.append(
-                    f"protocols {first} and {other} are one ({apart:.2f} standard "
-                    "deviations of the noise apart): fit fewer protocols"
+    occupied = [k for k in range(len(rows)) if k not in empty]
+    for first in occupied:
+        for second in (k for k in occupied if k > first):
+            noise_std = np.sqrt(0.5 * (variance[first] + variance[second]))
+            difference = (mean[first] - mean[second]) / noise_std
+            distance = np.sqrt(np.mean(difference**2))
+            log_ratio = np.mean(np.log(variance[first] / variance[second]))
+            if distance < _CLOSE and abs(log_ratio) < np.log(_VARIANCE_RATIO):
+                messages.append(
+                    f"protocols {first} and {second} coincide (their functions differ by "
+                    f"{distance:.2f} standard deviations of the noise): fit fewer "
+                    "protocols"
                 )
-    return told
+    return messages

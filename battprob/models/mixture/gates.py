@@ -1,4 +1,4 @@
-"""Gates: how likely each protocol is for a row, before its target is seen."""
+"""Gates: the probability of each protocol at a row, before its target is observed."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -11,59 +11,86 @@ from jax.scipy.stats import norm
 
 from battprob._columns import resolve_columns, select_columns
 from battprob._modules import replace
+from battprob._parameters import as_array
 from battprob._typing import Array, Float
 
 
 class AbstractGate(eqx.Module):
-    """p(protocol | x).
+    """Probability p(protocol | x) of each protocol, given the features of a row.
 
-    To write your own: hold unconstrained parameters as arrays with the protocols on their
-    first axis, and define `bind`, `log_prior` and `scores`.
+    Rows arrive standardised: over the training rows every feature has mean 0 and standard
+    deviation 1. Choose priors for that scale.
+
+    To write your own gate:
+
+    1. Subclass `AbstractGate`. Decorate the class with `@battprob.register`, so that
+       fitted models can be saved and loaded.
+    2. Hold every parameter as an array on an unconstrained scale. Fits change all array
+       fields. Declare a number that no fit may change with `fixed_field()`, and everything
+       that is no number (feature names, column indices) with `equinox.field(static=True)`.
+    3. `bind`: find the columns of the chosen features by `resolve_columns`, give every
+       parameter a first axis of protocols (the model numbers protocols by their mean and
+       reorders this axis), and return the new gate by `replace(self, ...)`. Fixed fields
+       have no such axis.
+    4. `log_prior`: return the log density of the parameters on the scale on which they
+       are held. Normalise it: evidences of several numbers of protocols are compared. Give
+       every protocol the same prior.
+    5. `logits`: return the log probability of every protocol at every row, up to a
+       constant for each row, in `jax.numpy` and differentiable in the parameters.
     """
 
     @abstractmethod
     def bind(self, feature_names: Sequence[str], num_protocols: int) -> "AbstractGate":
-        """The same gate with columns resolved and parameters shaped for these protocols."""
+        """The same gate with column indices and parameter shapes for these protocols.
+
+        Args:
+            feature_names: names of all d features, in order.
+            num_protocols: number k of protocols.
+        """
 
     @abstractmethod
     def log_prior(self) -> Float[Array, ""]:
         """Log density of the unconstrained parameters."""
 
     @abstractmethod
-    def scores(self, x: Float[Array, "m d"]) -> Float[Array, "k m"]:
-        """Log probability of every protocol, up to a constant of each row."""
+    def logits(self, x: Float[Array, "m d"]) -> Float[Array, "k m"]:
+        """Log probability of every protocol, up to a constant for each row."""
 
 
 class ConstantGate(AbstractGate):
-    """The same mix of protocols everywhere. Prior: each log weight ~ N(0, 1.5²)."""
+    r"""$p(u = k) \propto \exp(a_k)$: the same probabilities for all rows.
 
-    level: Float[Array, "..."]
+    Prior: a_k ~ N(0, 1.5²).
+    """
+
+    intercepts: Float[Array, "..."]
 
     def __init__(self):
-        self.level = jnp.zeros((), jnp.result_type(float))
+        self.intercepts = as_array(0.0)
 
     def bind(self, feature_names, num_protocols):
-        del feature_names
-        return replace(self, level=_zeros(num_protocols, dtype=self.level.dtype))
+        zeros = _zeros(num_protocols, dtype=self.intercepts.dtype)
+        return replace(self, intercepts=zeros)
 
     def log_prior(self):
-        return jnp.sum(norm.logpdf(self.level, 0.0, _LEVEL_SPREAD))
+        return jnp.sum(norm.logpdf(self.intercepts, 0.0, _INTERCEPT_STD))
 
-    def scores(self, x):
-        return jnp.broadcast_to(self.level[:, None], (len(self.level), len(x)))
+    def logits(self, x):
+        shape = (len(self.intercepts), len(x))
+        return jnp.broadcast_to(self.intercepts[:, None], shape)
 
 
 class SoftmaxGate(AbstractGate):
     r"""$p(u = k \mid x) \propto \exp(a_k + b_k^\top x)$ in the chosen features.
 
-    Args:
-        features: names or positions of the features that tell of the protocol; default
-            all. Name the few that an operator would choose a protocol by.
-
     Prior, on standardised features: a_k ~ N(0, 1.5²), each b_kj ~ N(0, 2²).
+
+    Args:
+        features: names or indices of the features that the choice of a protocol depends
+            on; default all. Choose few: every feature adds a slope for each protocol.
     """
 
-    level: Float[Array, "..."]
+    intercepts: Float[Array, "..."]
     slopes: Float[Array, "..."]
     features: tuple[str | int, ...] | None = eqx.field(static=True)
     columns: tuple[int, ...] | None = eqx.field(static=True)
@@ -71,36 +98,40 @@ class SoftmaxGate(AbstractGate):
     def __init__(self, features: Sequence[str | int] | None = None):
         self.features = None if features is None else tuple(features)
         self.columns = None
-        self.level = self.slopes = jnp.zeros((), jnp.result_type(float))
+        self.intercepts = self.slopes = as_array(0.0)
 
     def bind(self, feature_names, num_protocols):
         columns = resolve_columns(self.features, feature_names)
-        dtype = self.level.dtype
+        dtype = self.intercepts.dtype
         return replace(
             self,
             columns=columns,
-            level=_zeros(num_protocols, dtype=dtype),
+            intercepts=_zeros(num_protocols, dtype=dtype),
             slopes=_zeros(num_protocols, len(columns), dtype=dtype),
         )
 
     def log_prior(self):
-        level = norm.logpdf(self.level, 0.0, _LEVEL_SPREAD)
-        return jnp.sum(level) + jnp.sum(norm.logpdf(self.slopes, 0.0, _SLOPE_SPREAD))
+        intercepts = norm.logpdf(self.intercepts, 0.0, _INTERCEPT_STD)
+        slopes = norm.logpdf(self.slopes, 0.0, _SLOPE_STD)
+        return jnp.sum(intercepts) + jnp.sum(slopes)
 
-    def scores(self, x):
-        return self.level[:, None] + self.slopes @ select_columns(x, self.columns).T
+    def logits(self, x):
+        return (
+            self.intercepts[:, None] + self.slopes @ select_columns(x, self.columns).T
+        )
 
 
 def log_probabilities(
     gate: AbstractGate, active: Float[Array, " k"], x: Float[Array, "m d"]
 ) -> Float[Array, "k m"]:
-    """Log probability of every protocol; those not `active` (0) have none."""
-    scores = jnp.where(active[:, None] > 0, gate.scores(x), -jnp.inf)
-    return jax.nn.log_softmax(scores, axis=0)
+    """Log probability of every protocol; -inf for those that are not `active` (0)."""
+    logits = jnp.where(active[:, None] > 0, gate.logits(x), -jnp.inf)
+    return jax.nn.log_softmax(logits, axis=0)
 
 
 def _zeros(*shape, dtype):
     return jnp.asarray(np.zeros(shape), dtype)
 
 
-_LEVEL_SPREAD, _SLOPE_SPREAD = 1.5, 2.0
+# An intercept of 1.5 makes a protocol 4.5 times as probable as one of intercept zero.
+_INTERCEPT_STD, _SLOPE_STD = 1.5, 2.0

@@ -1,4 +1,4 @@
-"""Mixtures of protocols: which part of the scatter an unrecorded variable causes."""
+"""Mixture of regression models, one for each protocol that was not recorded."""
 
 from typing import Literal
 
@@ -10,73 +10,77 @@ from jax.scipy.special import logsumexp
 from tqdm import tqdm
 
 from battprob._errors import DataError, FitError
-from battprob._parameters import ravel_parameters
-from battprob.inference import MAP
 from battprob.inference.base import AbstractInference
 from battprob.inference.report import stopwatch
+from battprob.models._fields import require_used_fields
 from battprob.models._scaling import prepare
 from battprob.models.base import AbstractModel
 from battprob.models.linear.regression import BayesianLinear
-from battprob.models.mixture import _marginal as summed
-from battprob.models.mixture import _predict as answers
+from battprob.models.mixture import _marginal, _predict
 from battprob.models.mixture._data import (
     bound_expert,
     mixture_data,
-    require_labels,
+    num_labelled_protocols,
     with_protocols,
 )
+from battprob.models.mixture._fit import MixtureFit, fit_mixture
+from battprob.models.mixture._laplace import standard_normals
+from battprob.models.mixture._parameters import initial_parameters
 from battprob.models.mixture._report import joined, report_of
-from battprob.models.mixture._search import initial, search
 from battprob.models.mixture.gates import AbstractGate, ConstantGate
 from battprob.models.mixture.posterior import ProtocolMixturePosterior
-from battprob.models.process.exact import GaussianProcess
+from battprob.models.process.exact import Exact
+from battprob.models.process.model import GaussianProcess
 from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights
 
-__all__ = ["ProtocolMixture", "ProtocolMixturePosterior"]
+_MAX_AUTO_PROTOCOLS = 5
 
 
 class ProtocolMixture(AbstractModel):
-    r"""Rows come from several protocols that were not all recorded: a curve for each.
+    r"""Mixture of experts for rows of several protocols that were not all recorded.
 
     $u \mid x \sim \text{gate}$,  $y \mid x, u = k \sim N(f_k(x), \sigma^2_k(x))$.
-    Between-protocol variance is aleatoric while the protocol of a new row is not known
-    (`between`), and gone once it is (`predict(x, protocol=k)`).
 
-    Protocols are of one kind a priori, and what they have in common is learned. Slopes of
-    linear experts correlate, and intercepts scatter, by numbers that the protocols tell
-    together; hyper-parameters of each (its noise; of a process its kernel) are typical ones
-    times a factor of e^±½ or so. A protocol that training did not have
-    (`protocol="new"`) is one more of that kind. Functions of Gaussian processes are
-    independent given their hyper-parameters.
+    While the protocol u of a new row is unknown, the variance between protocols is
+    aleatoric (`between`); it vanishes if the protocol is given (`predict(x, protocol=k)`).
 
-    `Dataset(protocol=...)` says which rows' protocols are known (numbers from 0; -1 not
-    known): none, some or all. A protocol with a known row keeps its number; the others are
-    numbered in increasing order of the mean of their function over the training rows, on
-    the model's scale, so that no two orders of the same protocols are ever mixed.
+    The protocols have a hierarchical prior. Slopes of linear experts are correlated, and
+    their intercepts vary with a common standard deviation; both numbers are inferred.
+    The hyper-parameters of each expert (noise, and kernel of a process) deviate from
+    those of an average expert by factors of about e^±½. A protocol that is not in the
+    training data (`protocol="new"`) has the same prior. Functions of Gaussian processes
+    are independent given their hyper-parameters.
 
-    Functions are integrated out; shares of rows in protocols, gate and hyper-parameters
-    are found by variational expectation-maximisation, started side by side from many
-    guesses. The hyper-parameters and the gate then keep a Gaussian posterior of their own,
-    whose draws make up part of what is epistemic.
+    `Dataset(protocol=...)` has the known protocols of none, some or all rows (numbers
+    from 0; -1 if unknown). Protocols with a labelled row keep their numbers. The others
+    are numbered in increasing order of the mean of their function over the training rows,
+    on the model's scale. This makes the protocols identifiable: draws with different
+    orders of the same protocols are never mixed.
+
+    The functions are integrated out. Variational EM from several initialisations finds
+    responsibilities, gate and hyper-parameters. Gate and hyper-parameters then have a
+    Gaussian posterior around this mode (Laplace's approximation), which contributes to
+    the epistemic variance.
 
     Args:
-        expert: `BayesianLinear` (without random effects) or `GaussianProcess`, a
-            specification of what each protocol's rows follow. Any noise head but
-            `LatentGP` and `StudentT`.
-        num_protocols: how many; or "auto": one to five, weighed by their evidence, of
-            which the likeliest number is taken (`posterior.number_probabilities`).
-        gate: p(protocol | x): `ConstantGate()`, the default, or
-            `SoftmaxGate(features)`.
+        expert: `BayesianLinear` or `GaussianProcess`, the model of the rows of each
+            protocol, with any noise model except `LatentGP` and `StudentT`, and without
+            random effects.
+        num_protocols: number of protocols. "auto" fits one to five and takes the number
+            with the largest evidence (`posterior.number_probabilities`).
+        gate: p(protocol | x); default `ConstantGate()`.
         shared: whether all experts have the same hyper-parameters, noise included.
-        inference: None, the default, as said above. Or, for linear experts, any inference
-            (`NUTS()`) on the density with protocols summed out, which also knows how
-            unsure it is of which row is on which protocol.
-        num_starts: guesses that the search starts from.
-        progress: show a bar on terminals while numbers of protocols are tried.
+        inference: None, the default, for EM as described above. For linear experts any
+            inference (`NUTS()`) may be given; it explores the density with the protocols
+            summed out, which includes the uncertainty of the protocol of each row.
+        num_starts: number of initialisations of EM.
+        progress: show a progress bar while several numbers of protocols are fitted.
 
-    What failed is told in `posterior.report.message`: a protocol that no row is on, or
-    two that are one.
+    `posterior.report.message` names protocols without rows and protocols that coincide.
+
+    Raises:
+        ValueError: `num_protocols` or `num_starts` is below 1.
 
     Example:
         >>> import numpy as np
@@ -94,7 +98,7 @@ class ProtocolMixture(AbstractModel):
     References:
         Lázaro-Gredilla, Van Vaerenbergh and Lawrence, Overlapping mixtures of Gaussian
         processes, Pattern Recognition 45 (2012) 1386, doi:10.1016/j.patcog.2011.10.004;
-        here with a gate, noise heads and linear experts.
+        here with a gate, noise models and linear experts.
     """
 
     expert: BayesianLinear | GaussianProcess
@@ -116,13 +120,11 @@ class ProtocolMixture(AbstractModel):
         num_starts: int = 20,
         progress: bool = True,
     ):
-        number = num_protocols == "auto" or (
-            isinstance(num_protocols, int) and num_protocols >= 1
-        )
-        if not number or num_starts < 1:
+        is_number = isinstance(num_protocols, int) and num_protocols >= 1
+        if not (is_number or num_protocols == "auto") or num_starts < 1:
             raise ValueError(
-                'num_protocols must be "auto" or 1 or more, num_starts 1 or more; got '
-                f"{num_protocols!r} and {num_starts}"
+                'num_protocols must be "auto" or at least 1, and num_starts at least 1; '
+                f"got {num_protocols!r} and {num_starts}"
             )
         self.expert, self.num_protocols = expert, num_protocols
         self.gate = ConstantGate() if gate is None else gate
@@ -131,109 +133,129 @@ class ProtocolMixture(AbstractModel):
 
     @property
     def noise(self) -> AbstractNoise:
-        """The noise head of every expert."""
+        """Noise model of the experts."""
         return self.expert.noise
 
-    def fit(self, dataset, *, key):
-        self._require_possible()
+    def uses(self, field):
+        used = {"noise_variance": self.noise.uses_known(), "protocol": True}
+        return used.get(field, False)
+
+    def fit(self, dataset, *, key) -> ProtocolMixturePosterior:
+        require_used_fields(self, dataset)
+        self._require_supported()
         scaling, rows = prepare(dataset, self.noise)
         dataset = with_protocols(dataset)
-        most = _MOST if self.num_protocols == "auto" else self.num_protocols
-        least = require_labels(dataset, most)
-        gate = self.gate.bind(dataset.feature_names, most)
-        gate = jax.tree.map(lambda leaf: leaf.astype(rows.y.dtype), gate)
-        expert = bound_expert(self.expert, dataset, len(rows.y))
-        parameters = initial(expert, gate, most, shared=self.shared)
-        data = mixture_data(dataset, rows, most)
-        key_search, key_draws = jax.random.split(key)
-        normals = _normals(parameters, rows.x.shape[1], key_draws, rows.y.dtype)
+        key_em, key_draws = jax.random.split(key)
+        parameters, data = self._initial(dataset, rows)
+        normals = standard_normals(parameters, rows.x.shape[1], key_draws)
         with stopwatch() as watch:
-            tried = self._tried(parameters, data, least, normals, key_search)
-        evidence = np.array([own.log_evidence for own in tried])
-        found = tried[int(np.argmax(evidence))]
-        report = report_of(found, self.num_starts, watch)
-        if not np.isfinite(found.log_evidence):
-            raise FitError("no start of the search ended where the density is", report)
-        number = np.full(most, -np.inf)
-        number[[len(own.share) - 1 for own in tried]] = evidence - logsumexp(evidence)
-        draws, sampled = found.draws, self.inference is not None
-        share = jnp.broadcast_to(
-            found.share[None], (2 * len(normals), *found.share.shape)
-        )
+            fits = self._fits(parameters, data, dataset, normals, key_em)
+        evidence = np.array([fit.log_evidence for fit in fits])
+        best = fits[int(np.argmax(evidence))]
+        report = report_of(best, self.num_starts, watch)
+        if not np.isfinite(best.log_evidence):
+            raise FitError(
+                f"EM reached no finite likelihood from any of {self.num_starts} starts: "
+                "check the data for extreme values, or reduce num_protocols",
+                report,
+            )
+        draws, responsibilities = _laplace_posterior(best)
         if self.inference is not None:
-            draws, share, own = _summed_draws(self.inference, found, key_draws)
-            report = joined(own, report)
+            draws, responsibilities, sampling = _sampled(
+                self.inference, best, key_draws
+            )
+            report = joined(sampling, report)
+        dtype = rows.y.dtype
+        # Fits are sorted by their number of protocols; others have probability zero.
+        log_number = np.full(self._max_protocols, -np.inf)
+        log_number[-len(fits) :] = evidence - logsumexp(evidence)
         return ProtocolMixturePosterior(
             draws=draws,
-            share=share,
-            solved=answers.solve(draws, found.data, share),
-            data=found.data,
-            mode=found.parameters,
+            training_responsibilities=responsibilities,
+            solutions=_predict.solve(draws, best.data, responsibilities),
+            data=best.data,
+            mode=best.parameters,
             normals=normals,
-            sampled=sampled,
-            log_number=jnp.asarray(number, rows.y.dtype),
-            log_evidences=jnp.asarray([found.log_evidence], rows.y.dtype),
+            sampled=self.inference is not None,
+            log_number_probabilities=jnp.asarray(log_number, dtype),
+            log_evidences=jnp.asarray([best.log_evidence], dtype),
             scaling=scaling,
             dataset=dataset,
             report=report,
         )
 
-    def _tried(self, parameters, data, least, normals, key):
-        """The best mixture of every number of protocols that is asked for."""
-        most = len(data.active)
-        numbers = range(max(least, 1), most + 1)
-        numbers = numbers if self.num_protocols == "auto" else [most]
-        silent = None if self.progress and len(numbers) > 1 else True
-        starts = {"key": key, "num_starts": self.num_starts}
+    @property
+    def _max_protocols(self) -> int:
+        if self.num_protocols == "auto":
+            return _MAX_AUTO_PROTOCOLS
+        return self.num_protocols
+
+    def _initial(self, dataset, rows):
+        """Initial parameters, and rows, with the largest number of protocols."""
+        num_protocols = self._max_protocols
+        gate = self.gate.bind(dataset.feature_names, num_protocols)
+        gate = jax.tree.map(lambda leaf: leaf.astype(rows.y.dtype), gate)
+        expert = bound_expert(self.expert, dataset, len(rows.y))
+        parameters = initial_parameters(expert, gate, num_protocols, shared=self.shared)
+        return parameters, mixture_data(dataset, rows, num_protocols)
+
+    def _fits(self, parameters, data, dataset, normals, key) -> list[MixtureFit]:
+        """The fit of each number of protocols to be compared."""
+        maximum = self._max_protocols
+        minimum = max(num_labelled_protocols(dataset, maximum), 1)
+        is_auto = self.num_protocols == "auto"
+        numbers = list(range(minimum, maximum + 1)) if is_auto else [maximum]
+        # tqdm takes None as "only on terminals".
+        disable = None if self.progress and len(numbers) > 1 else True
         return [
-            search(parameters, data, number, normals, **starts)
-            for number in tqdm(numbers, "protocols", disable=silent)
+            fit_mixture(
+                parameters, data, number, normals, key=key, num_starts=self.num_starts
+            )
+            for number in tqdm(numbers, "protocols", disable=disable)
         ]
 
-    def _require_possible(self):
+    def _require_supported(self):
         expert = self.expert
-        if not isinstance(expert, BayesianLinear | GaussianProcess):
-            raise DataError(
-                "expert must be BayesianLinear(...) or GaussianProcess(...); got "
-                f"{type(expert).__name__}"
-            )
         if has_weights(self.noise):
             raise DataError(
-                "ProtocolMixture cannot integrate a LatentGP out: use noise.LogLinear()"
+                "experts cannot have noise.LatentGP: use noise.LogLinear() instead"
             )
-        linear = isinstance(expert, BayesianLinear)
-        if isinstance(expert, BayesianLinear) and expert.random_effects:
+        if isinstance(expert, GaussianProcess) and not isinstance(
+            expert.solver, Exact | None
+        ):
             raise DataError(
-                "experts have no random effects: use groups outside of the mixture, or "
-                "BayesianLinear(random_effects=...) alone"
+                "experts are solved exactly: leave out the solver of GaussianProcess"
             )
-        own = expert.inference is not None if linear else expert.inference != MAP()
-        if own:
+        if expert.random_effects:
             raise DataError(
-                "the experts' inference is the mixture's: leave the expert's out and say "
+                "experts cannot have random effects: fit BayesianLinear or "
+                "GaussianProcess with random_effects without a mixture"
+            )
+        if expert.inference is not None:
+            raise DataError(
+                "the inference of the expert is not used: give it to the mixture, "
                 "ProtocolMixture(inference=...)"
             )
-        if self.inference is not None and not linear:
+        if self.inference is not None and isinstance(expert, GaussianProcess):
             raise DataError(
-                "protocols are summed out for linear experts only: with GaussianProcess "
-                "experts leave inference out"
+                "inference needs linear experts, for which the protocols are summed "
+                "out: leave it out for GaussianProcess experts"
             )
 
 
-def _normals(parameters, num_features, key, dtype):
-    """Normal numbers for draws of all hyper-parameters, and again of common slopes."""
-    num = _DRAWS_OF_PROCESSES if parameters.is_process else _DRAWS
-    size = ravel_parameters(parameters)[0].size + num_features
-    return jax.random.normal(key, (num // 2, size), dtype)
+def _laplace_posterior(fit):
+    """Draws of Laplace's approximation, all with the responsibilities of EM."""
+    num_draws = len(jax.tree.leaves(fit.draws)[0])
+    shape = (num_draws, *fit.responsibilities.shape)
+    return fit.draws, jnp.broadcast_to(fit.responsibilities[None], shape)
 
 
-def _summed_draws(inference, found, key):
-    key_run, key_shares = jax.random.split(key)
-    start = summed.start(found.parameters, found.data, found.share, found.free)
-    draws, report = inference.run(summed.log_joint, start, found.data, key=key_run)
-    share = summed.drawn_shares(draws, found.data, key_shares)
-    return draws.mixture, share, report
-
-
-_MOST = 5
-_DRAWS, _DRAWS_OF_PROCESSES = 32, 8
+def _sampled(inference, fit, key):
+    """Draws of a sampler, a protocol of each row for each draw, and the report."""
+    key_run, key_protocols = jax.random.split(key)
+    initial = _marginal.initial_marginal(
+        fit.parameters, fit.data, fit.responsibilities, fit.free
+    )
+    draws, report = inference.run(_marginal.log_joint, initial, fit.data, key=key_run)
+    responsibilities = _marginal.draw_responsibilities(draws, fit.data, key_protocols)
+    return draws.mixture, responsibilities, report

@@ -1,6 +1,7 @@
-"""A fitted mixture: what can be asked of it."""
+"""Posterior of a mixture of protocols."""
 
 import math
+from typing import Any
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -8,47 +9,56 @@ import numpy as np
 from jax.scipy.special import logsumexp
 
 from battprob._errors import DataError
+from battprob._modules import replace
 from battprob._typing import Array, ArrayLike, Float
 from battprob.dataset import Dataset
 from battprob.inference.report import FitReport
 from battprob.models._scaling import Scaling, standardise
 from battprob.models.base import AbstractPosterior
-from battprob.models.mixture import _predict as answers
-from battprob.models.mixture._bound import (
-    MixtureData,
-    MixtureParameters,
-    shares_of_new_rows,
-)
+from battprob.models.mixture import _predict
+from battprob.models.mixture._bound import new_responsibilities
 from battprob.models.mixture._data import (
+    concatenated,
     mixture_data,
-    num_free,
-    require_labels,
-    side_by_side,
+    num_free_protocols,
+    num_labelled_protocols,
     with_protocols,
 )
-from battprob.models.mixture._em import settled_shares
-from battprob.models.mixture._protocols import checked_weights
-from battprob.models.mixture._search import around
+from battprob.models.mixture._em import converged_responsibilities
+from battprob.models.mixture._laplace import laplace_draws
+from battprob.models.mixture._parameters import MixtureData, MixtureParameters
+from battprob.models.mixture._protocols import checked_weights, on_protocols
 from battprob.predictive import Predictive
 
 
 class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
-    """A fitted mixture; its answers have a component for every protocol, and one more.
+    """Posterior of `ProtocolMixture`.
 
-    The last component is a protocol that training did not have: its function departs from
-    what those of training have in common as these do from each other, its noise is their
-    average. It has no weight unless asked for (`protocol="new"`, or one more of
-    `protocol_weights`).
+    Predictions have one component for each protocol and a last one for a protocol that is
+    not in the training data: its function differs from those of the other protocols as
+    these differ from each other, and its noise variance is their mean. The last component
+    has weight zero unless `protocol="new"` or `protocol_weights` ask for it.
+
+    Attributes:
+        draws: draws of the hyper-parameters.
+        training_responsibilities: responsibilities of the protocols for the training rows,
+            for each draw; all equal, unless the protocols were sampled.
+        solutions: solution of each expert for each draw.
+        data: training rows, standardised.
+        mode: hyper-parameters of EM.
+        normals: standard normal numbers from which `draws` are computed.
+        sampled: whether `draws` come from a sampler, not from Laplace's approximation.
+        log_number_probabilities: log posterior probability of 1, 2, ... protocols.
     """
 
     draws: MixtureParameters
-    share: Float[Array, "s k n"]
-    solved: tuple[Float[Array, "s k q"], Float[Array, "s k p p"]]
+    training_responsibilities: Float[Array, "s k n"]
+    solutions: tuple[Float[Array, "s k q"], Float[Array, "s k p p"]]
     data: MixtureData
     mode: MixtureParameters
     normals: Float[Array, "h z"]
     sampled: bool = eqx.field(static=True)
-    log_number: Float[Array, " r"]
+    log_number_probabilities: Float[Array, " r"]
     log_evidences: Float[Array, " one"]
     scaling: Scaling
     dataset: Dataset
@@ -56,56 +66,98 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
 
     @property
     def num_protocols(self) -> int:
-        """How many protocols were found, or asked for."""
-        return self.share.shape[1]
+        """Number of protocols of the mixture."""
+        return self.training_responsibilities.shape[1]
 
     @property
     def number_probabilities(self) -> Float[np.ndarray, " r"]:
-        """Posterior probability of 1, 2, ... protocols, all alike a priori."""
-        return np.exp(np.asarray(self.log_number))
+        """Posterior probability of 1, 2, ... protocols, uniform a priori."""
+        return np.exp(np.asarray(self.log_number_probabilities))
 
     @property
     def uses_groups(self):
         return False
 
+    def predict(
+        self,
+        x: ArrayLike,
+        *,
+        noise_variance: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        protocol: ArrayLike | str | None = None,
+        protocol_weights: ArrayLike | None = None,
+    ) -> Predictive:
+        """Predictive distribution of the targets of new rows.
+
+        Args:
+            x: features [m d] in the units and order of the training data.
+            noise_variance: measured variance of each new label [m], for the `Known` noise
+                model.
+            groups: not used by mixtures; refused if given.
+            protocol: the protocol of the new rows if it is known: a number for all rows,
+                one per row (-1: unknown), or "new" for a protocol that is not in the
+                training data.
+            protocol_weights: probability of each protocol where the model is applied,
+                instead of p(protocol | x) from training; with one weight more than there
+                are protocols, the last one is that of a new protocol.
+
+        Raises:
+            DataError: as for other models; there is no such protocol; or both `protocol`
+                and `protocol_weights` are given.
+        """
+        pred = self._predicted(x, noise_variance, groups)
+        if protocol is None and protocol_weights is None:
+            return pred
+        return on_protocols(pred, protocol, protocol_weights)
+
     def condition(self, dataset):
         new_rows = standardise(dataset, self.scaling)
         dataset = with_protocols(dataset)
-        require_labels(dataset, self.num_protocols)
+        num_labelled_protocols(dataset, self.num_protocols)
         new = mixture_data(dataset, new_rows, self.num_protocols)
         together = self.dataset.append(dataset)
         rows = standardise(together, self.scaling)
         data = mixture_data(together, rows, self.num_protocols)
         sizes = (self.dataset.num_rows, dataset.num_rows, len(data.labels))
-        # Of draws that all have the same shares, the mean is these.
-        old = self.share.mean(0)
-        added = shares_of_new_rows(self.mode, self.data, old, new)
-        settled = settled_shares(self.mode, data, side_by_side(old, added, *sizes))
-        # The modes stay; how sure they are grows with the rows.
-        draws, evidence = around(self.mode, data, settled, self.normals)
-        share = jnp.broadcast_to(settled[None], (len(self.share), *settled.shape))
+        converged, draws, log_evidence = self._laplace_given(new, data, sizes)
         if self.sampled:
             draws = self.draws
-            added = answers.shares_by_draw(draws, self.data, self.share, new)
-            share = side_by_side(self.share, added, *sizes)
-        evidence = evidence + math.lgamma(num_free(data) + 1)
-        return ProtocolMixturePosterior(
+            old = self.training_responsibilities
+            added = _predict.new_responsibilities_by_draw(draws, self.data, old, new)
+            responsibilities = concatenated(old, added, *sizes)
+        else:
+            shape = (len(self.training_responsibilities), *converged.shape)
+            responsibilities = jnp.broadcast_to(converged[None], shape)
+        log_evidence = log_evidence + math.lgamma(num_free_protocols(data) + 1)
+        return replace(
+            self,
             draws=draws,
-            share=share,
-            solved=answers.solve(draws, data, share),
+            training_responsibilities=responsibilities,
+            solutions=_predict.solve(draws, data, responsibilities),
             data=data,
-            mode=self.mode,
-            normals=self.normals,
-            sampled=self.sampled,
-            log_number=self.log_number,
-            log_evidences=evidence[None],
-            scaling=self.scaling,
+            log_evidences=log_evidence[None],
             dataset=together,
-            report=self.report,
         )
 
+    def _laplace_given(self, new, data, sizes):
+        """Responsibilities for all rows at the mode, Laplace draws, and the evidence.
+
+        The mode of the hyper-parameters is unchanged; the draws are less variable than
+        before, because they are given more rows.
+        """
+        # A mean over draws; without a sampler all draws have the same responsibilities.
+        old = self.training_responsibilities.mean(0)
+        added = new_responsibilities(self.mode, self.data, old, new)
+        initial = concatenated(old, added, *sizes)
+        converged = converged_responsibilities(self.mode, data, initial)
+        return converged, *laplace_draws(self.mode, data, converged, self.normals)
+
     def protocol_probabilities(self, x: ArrayLike) -> Float[Array, "m k"]:
-        """p(protocol | x): the gate, averaged over what is not known of it."""
+        """p(protocol | x), averaged over the posterior of the gate.
+
+        Args:
+            x: features [m d] in the units and order of the training data.
+        """
         pred = self.predict(x)
         return jnp.exp(logsumexp(pred.log_weight, axis=0))[:-1].T
 
@@ -117,14 +169,17 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
         noise_variance: ArrayLike | None = None,
         protocol_weights: ArrayLike | None = None,
     ) -> Float[Array, "m k"]:
-        """p(protocol | x, y) of every row, taken by itself.
+        """p(protocol | x, y) of every row, from this row alone.
 
         Args:
-            x: features [m d].
-            y: targets [m], in their own unit.
-            noise_variance: see `predict`.
-            protocol_weights: see `predict`; with one more than there are protocols, the
-                last column is the probability of a protocol that training did not have.
+            x: features [m d] in the units and order of the training data.
+            y: targets [m] in the unit of the training data.
+            noise_variance: as for `predict`.
+            protocol_weights: as for `predict`; with one more than there are protocols, the
+                result has a last column with the probability of a new protocol.
+
+        Raises:
+            DataError: as for `predict`, or `y` is not finite or has the wrong shape.
         """
         pred = self.predict(
             x, noise_variance=noise_variance, protocol_weights=protocol_weights
@@ -132,11 +187,11 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
         y = np.asarray(y, pred.location.dtype)
         if y.shape != pred.shape or not np.all(np.isfinite(y)):
             raise DataError(
-                f"y must be finite, one for each of {pred.shape[0]} rows; got {y.shape}"
+                f"y must have one finite number for each of {pred.shape[0]} rows; got "
+                f"shape {y.shape}, {np.sum(~np.isfinite(y))} of them not finite"
             )
-        return answers.responsibilities(pred, jnp.asarray(y))[
-            :, : self._columns(protocol_weights)
-        ]
+        every = _predict.responsibilities(pred, jnp.asarray(y))
+        return every[:, : self._num_columns(protocol_weights)]
 
     def identify(
         self,
@@ -146,17 +201,17 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
         noise_variance: ArrayLike | None = None,
         protocol_weights: ArrayLike | None = None,
     ) -> Float[Array, " k"]:
-        """Which protocol a new cell is on: p(protocol | all its rows together).
+        """Protocol of a new cell: p(protocol | all rows of the cell together).
 
-        Its rows share the protocol's function, so that what is not known of it is counted
-        once and not once a row. Before its targets count, a protocol is as likely as the
-        gate says of its rows on average, or as `protocol_weights` say.
+        All rows of the cell share one function, so that its uncertainty counts once and
+        not once per row. The prior probability of a protocol is the mean of the gate over
+        the rows of the cell, or `protocol_weights`.
 
         Args:
-            x: features of the cell's measurements so far [m d].
+            x: features of the measurements of the cell [m d].
             y: their targets [m].
-            noise_variance: measured variance of each, for the `Known` head.
-            protocol_weights: see `responsibilities`.
+            noise_variance: measured variance of each, for the `Known` noise model.
+            protocol_weights: as for `responsibilities`.
 
         Example:
             >>> import jax
@@ -170,34 +225,34 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
             >>> bool(posterior.identify([0.9, 1.0], [0.9, 1.0]).max() > 0.99)
             True
         """
-        data = self.dataset
         cell = Dataset(
             x,
             y,
             noise_variance=noise_variance,
-            feature_names=data.feature_names,
-            transform=data.transform,
+            feature_names=self.dataset.feature_names,
+            transform=self.dataset.transform,
         )
         rows = standardise(cell, self.scaling)
         log_weight = self.predict(x, protocol_weights=protocol_weights).log_weight
-        # The gate of every draw, averaged over the cell's rows.
-        prior = logsumexp(log_weight, axis=2)
-        found = answers.identify(
-            self.draws, self.solved, self.share, self.data, rows, prior
-        )
-        return found[: self._columns(protocol_weights)]
+        # For each draw, the mean of the gate over the rows (not normalised).
+        log_prior = logsumexp(log_weight, axis=2)
+        probability = _predict.identify(self._draws, self.data, rows, log_prior)
+        return probability[: self._num_columns(protocol_weights)]
 
-    def _columns(self, protocol_weights):
+    def _num_columns(self, protocol_weights):
         if protocol_weights is None:
             return self.num_protocols
         checked_weights(protocol_weights, self.num_protocols)
         return len(np.asarray(protocol_weights))
 
-    def _standardised_predict(self, x, known, groups):
-        del groups
-        return answers.predict(self.draws, self.solved, self.share, self.data, x, known)
+    @property
+    def _draws(self) -> Any:
+        return _predict.Draws(
+            self.draws, self.solutions, self.training_responsibilities
+        )
 
-    def _standardised_functions(self, x, groups, key, num):
-        del groups
-        state = (self.draws, self.solved, self.share)
-        return answers.sample_functions(state, self.data, x, key, num)
+    def _standardised_predict(self, rows):
+        return _predict.predict(self._draws, self.data, rows.x, rows.known)
+
+    def _standardised_functions(self, rows, key, num):
+        return _predict.sample_functions(self._draws, self.data, rows.x, key, num)

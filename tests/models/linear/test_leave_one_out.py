@@ -1,4 +1,4 @@
-"""Leaving rows out by weights is what leaving them out by evidences says."""
+"""Leave-one-out densities by importance weights are ratios of evidences."""
 
 import functools
 
@@ -16,53 +16,53 @@ Y = 3 + 2 * X[:, 0] + RNG.normal(size=14)
 
 
 @functools.cache
-def exact():
+def by_quadrature():
     return bp.models.BayesianLinear().fit(bp.Dataset(X, Y), key=jax.random.key(0))
 
 
-def evidence(x, y):
-    """Log evidence of standardised rows: a sum over the two scales, in NumPy."""
-    level, log_noise = np.linspace(-5, 5, 81), np.linspace(-8, 4, 161)
+def log_evidence(x, y):
+    """Log evidence of standardised rows: a sum over both hyper-parameters, in NumPy."""
+    z_tau, log_noise = np.linspace(-5, 5, 81), np.linspace(-8, 4, 161)
     log_joint = []
-    for z in level:
+    for z in z_tau:
         gram = 1 + np.exp(1.5 * z) / x.shape[1] * (x @ x.T)
         values, vectors = np.linalg.eigh(gram)
-        spread = values[None] + np.exp(log_noise)[:, None]
-        quadratic = (vectors.T @ y) ** 2 / spread
-        log_density = -0.5 * (quadratic + np.log(2 * np.pi * spread)).sum(1)
+        variance = values[None] + np.exp(log_noise)[:, None]
+        quadratic = (vectors.T @ y) ** 2 / variance
+        log_density = -0.5 * (quadratic + np.log(2 * np.pi * variance)).sum(1)
         log_joint.append(log_density + norm.logpdf(z) + norm.logpdf(log_noise, -2, 2))
-    cell = (level[1] - level[0]) * (log_noise[1] - log_noise[0])
+    cell = (z_tau[1] - z_tau[0]) * (log_noise[1] - log_noise[0])
     return np.log(np.exp(log_joint).sum() * cell)
 
 
-def ratios(x, y):
-    """Log density of each target given the others, scaled as all of them are."""
+def log_ratios(x, y):
+    """Log density of each target given the others; all rows give the scaling."""
     sd = y.std()
     x, y = (x - x.mean(0)) / x.std(0), (y - y.mean()) / sd
-    whole, rows = evidence(x, y), np.arange(len(y))
-    return [whole - evidence(x[rows != i], y[rows != i]) - np.log(sd) for i in rows]
+    total, rows = log_evidence(x, y), np.arange(len(y))
+    return [total - log_evidence(x[rows != i], y[rows != i]) - np.log(sd) for i in rows]
 
 
-def test_on_quadrature_nodes_it_is_a_ratio_of_evidences():
-    found = exact().leave_one_out()
-    np.testing.assert_allclose(found.log_density, ratios(X, Y), atol=2e-3)
-    assert not np.any(found.pareto_k)
+def test_quadrature_nodes_give_ratios_of_evidences():
+    result = by_quadrature().leave_one_out()
+    np.testing.assert_allclose(result.log_density, log_ratios(X, Y), atol=2e-3)
+    assert not np.any(result.pareto_k)
 
 
-def test_draws_agree_with_nodes():
+def test_random_draws_agree_with_quadrature_nodes():
     model = bp.models.BayesianLinear(inference=bp.inference.NUTS(num_samples=2000))
-    drawn = model.fit(bp.Dataset(X, Y), key=jax.random.key(0)).leave_one_out()
+    sampled = model.fit(bp.Dataset(X, Y), key=jax.random.key(0)).leave_one_out()
     np.testing.assert_allclose(
-        drawn.log_density, exact().leave_one_out().log_density, atol=0.05
+        sampled.log_density, by_quadrature().leave_one_out().log_density, atol=0.05
     )
-    assert np.all(drawn.pareto_k < 0.7)
+    assert np.all(sampled.pareto_k < 0.7)
 
 
 def test_more_features_than_rows():
     x, y = RNG.normal(size=(8, 20)), Y[:8]
     posterior = bp.models.BayesianLinear().fit(bp.Dataset(x, y), key=jax.random.key(0))
-    found = posterior.leave_one_out().log_density
-    np.testing.assert_allclose(found, ratios(x, y), atol=0.03)
+    log_density = posterior.leave_one_out().log_density
+    np.testing.assert_allclose(log_density, log_ratios(x, y), atol=0.03)
 
 
 def test_censored_labels_are_refused():

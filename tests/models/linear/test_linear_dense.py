@@ -1,4 +1,4 @@
-"""Bayesian linear regression is the dense algebra, and the GP of its linear kernel."""
+"""Bayesian linear regression agrees with dense algebra and with a linear kernel."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from tests.models.gaussian import dense, fixed, standardised
 
 RNG = np.random.default_rng(0)
 NEW = RNG.normal(size=(8, 12))
-NOISE = np.exp(-2.0)  # where the head starts
+NOISE = np.exp(-2.0)  # initial noise variance
 
 
 def rows(num, num_features):
@@ -31,14 +31,14 @@ def test_evidence_and_predictions(num, num_features):
     known = np.linspace(1.0, 100.0, num)
     head = noise.Known() + noise.Constant()
     posterior = fixed(BayesianLinear(head), x, y, noise_variance=known)
-    z, t, unit = standardised(x), standardised(y), y.std()
+    z, t, scale = standardised(x), standardised(y), y.std()
     new_z = (new - x.mean(0)) / x.std(0)
-    evidence, mean, variance = dense(gram, known / unit**2 + NOISE, z, t, new_z)
+    evidence, mean, variance = dense(gram, known / scale**2 + NOISE, z, t, new_z)
     pred = posterior.predict(new, noise_variance=np.full(8, 25.0))
-    np.testing.assert_allclose(posterior.log_evidence, evidence - num * np.log(unit))
-    np.testing.assert_allclose(pred.mean, y.mean() + unit * mean, rtol=1e-7)
-    np.testing.assert_allclose(pred.epistemic, unit**2 * variance, rtol=1e-7)
-    np.testing.assert_allclose(pred.aleatoric, 25 + unit**2 * NOISE, rtol=1e-7)
+    np.testing.assert_allclose(posterior.log_evidence, evidence - num * np.log(scale))
+    np.testing.assert_allclose(pred.mean, y.mean() + scale * mean, rtol=1e-7)
+    np.testing.assert_allclose(pred.epistemic, scale**2 * variance, rtol=1e-7)
+    np.testing.assert_allclose(pred.aleatoric, 25 + scale**2 * NOISE, rtol=1e-7)
 
 
 def test_gaussian_process_with_a_linear_kernel():
@@ -47,8 +47,9 @@ def test_gaussian_process_with_a_linear_kernel():
     linear, process = (
         fixed(model, x, y) for model in (BayesianLinear(), GaussianProcess(Linear()))
     )
-    # The process has no intercept b; as features and target are centred, b is at its
-    # prior N(0, 1) seen through 20 targets of mean zero, and independent of the slopes.
+    # The process has no intercept b ~ N(0, 1). As features and target are centred, b is
+    # independent of the slopes a posteriori and adds its posterior variance given 20
+    # targets of mean zero.
     ours, theirs = linear.predict(new), process.predict(new)
     np.testing.assert_allclose(ours.mean, theirs.mean, rtol=1e-7)
     intercept = y.var() / (1 + 20 / NOISE)

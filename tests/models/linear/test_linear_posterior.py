@@ -1,4 +1,4 @@
-"""Coefficients and inclusion are those of the weights' posterior, on the user's scales."""
+"""Coefficients and inclusion probabilities agree with the posterior of the weights."""
 
 import equinox as eqx
 import jax
@@ -27,7 +27,7 @@ def posterior():
 
 
 def _weights():
-    """Mean and covariance of standardised weights at the hyper-parameters given."""
+    """Posterior mean and covariance of standardised weights, written out."""
     z = standardised(X)
     precision = 2 * np.eye(2) + z.T @ z / np.exp(-2.0)
     covariance = np.linalg.inv(precision)
@@ -58,21 +58,21 @@ def test_coefficients_are_a_table(posterior):
     assert lines[3].split()[:2] == ["temperature", "1/K"]
 
 
-def test_inclusion_is_the_mass_beyond_an_effect_of_that_size(posterior):
+def test_inclusion_is_the_probability_of_a_larger_effect(posterior):
     mean, covariance = _weights()
     mean, sd = mean * Y.std(), np.diag(covariance) ** 0.5 * Y.std()
     expected = norm.cdf((-10 - mean) / sd) + norm.sf((10 - mean) / sd)
-    found = posterior.inclusion(10.0)
-    assert list(found) == NAMES
-    np.testing.assert_allclose(list(found.values()), expected, atol=1e-12)
+    inclusion = posterior.inclusion(10.0)
+    assert list(inclusion) == NAMES
+    np.testing.assert_allclose(list(inclusion.values()), expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["lasso", "elastic net"])
-def test_the_mode_of_the_weights_is_the_point_on_the_path(kind):
-    """EM over the scales, by the prior's own mixture, ends where coordinate descent does.
+def test_posterior_mode_is_the_penalised_estimate_of_scikit_learn(kind):
+    """Assert that EM over the scales of the prior converges to the estimate of the peer.
 
-    E[1/s² | w] under the mixture is the slope of the penalty over w: no formula of the
-    penalty enters.
+    The M step needs E[1/s² | w], which is computed from the scale mixture by quadrature;
+    no formula of the penalty enters.
     """
     z = np.linspace(-9, 9, 6001)
     rng = np.random.default_rng(2)
@@ -88,9 +88,9 @@ def test_the_mode_of_the_weights_is_the_point_on_the_path(kind):
     log_mixing = norm.logpdf(z) - 0.5 * np.log(variance)
     weights = np.full(3, 0.5)
     for _ in range(600):
-        log_given = log_mixing - 0.5 * weights[:, None] ** 2 / variance
-        given = np.exp(log_given - log_given.max(1, keepdims=True))
-        precision = (given / variance).sum(1) / given.sum(1)
+        log_posterior = log_mixing - 0.5 * weights[:, None] ** 2 / variance
+        mass = np.exp(log_posterior - log_posterior.max(1, keepdims=True))
+        precision = (mass / variance).sum(1) / mass.sum(1)
         weights = np.linalg.solve(x.T @ x / noise + np.diag(precision), x.T @ y / noise)
     if kind == "lasso":
         rate = (2 * 3) ** 0.5  # E v = 2/λ² = 1/3
@@ -111,8 +111,8 @@ def test_the_mode_of_the_weights_is_the_point_on_the_path(kind):
     assert abs(expected[2]) < 0.05 < abs(expected[1])
 
 
-def test_the_whole_model_in_the_lines_of_its_description(key):
-    """Any prior, noise that varies, groups, stopped tests: one fit by the sampler."""
+def test_horseshoe_groups_noise_model_and_censored_labels_together(key):
+    """Assert that one fit by the sampler recovers the effects and the censored lives."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(24, 4))
     names = ["temperature_c", "rate_c", "width_v", "loading"]
@@ -142,10 +142,10 @@ def test_the_whole_model_in_the_lines_of_its_description(key):
     new = posterior.predict(x[:4], groups=["Z", None, "A", "B"])
     assert np.all(new.between[:2] > 0)
     assert np.all(new.between[2:] < 1e-9 * new.variance[2:])
-    # Tests stopped at 900 cycles would have gone on as long as the others say.
-    hidden = np.flatnonzero(flags)
-    assert np.all(pred.mean[hidden] > 850)
-    assert abs(np.log(pred.quantile(0.5) / life)[hidden]).mean() < 0.25
+    # Lives of cells whose test was stopped at 900 cycles.
+    censored = np.flatnonzero(flags)
+    assert np.all(pred.mean[censored] > 850)
+    assert abs(np.log(pred.quantile(0.5) / life)[censored]).mean() < 0.25
     inclusion = posterior.inclusion(0.05)
     assert inclusion["temperature_c"] > 0.99
     assert max(list(inclusion.values())[1:]) < 0.6

@@ -1,4 +1,4 @@
-"""Logistic regression is what quadrature says; groups and later rows count rightly."""
+"""Logistic regression agrees with quadrature, also with groups and after `condition`."""
 
 import functools
 
@@ -35,22 +35,22 @@ def in_groups():
 
 
 def quadrature(x, y):
-    """Mean and variance of p at NEW: a sum over weight, intercept and width."""
+    """Mean and variance of p at NEW: a sum over weight, intercept and prior scale."""
     weight, intercept = np.linspace(-8, 8, 161), np.linspace(-12, 12, 161)
-    level = np.linspace(-5, 5, 81)
-    w, b, z = np.meshgrid(weight, intercept, level, indexing="ij")
+    z_tau = np.linspace(-5, 5, 81)
+    w, b, z = np.meshgrid(weight, intercept, z_tau, indexing="ij")
     log_density = norm.logpdf(w, 0, 2 * np.exp(0.75 * z)) + norm.logpdf(b, 0, 5)
     log_density = log_density + norm.logpdf(z)
-    for place, outcome in zip(x, y, strict=True):
-        odds = b[..., 0] + w[..., 0] * place
-        log_density += (outcome * odds - np.logaddexp(0, odds))[..., None]
+    for feature, outcome in zip(x, y, strict=True):
+        log_odds = b[..., 0] + w[..., 0] * feature
+        log_density += (outcome * log_odds - np.logaddexp(0, log_odds))[..., None]
     mass = np.exp(log_density - log_density.max()).sum(2)
     p = expit(b[..., 0] + w[..., 0] * NEW[:, None, None])
     mean = (p * mass).sum((1, 2)) / mass.sum()
     return mean, (p**2 * mass).sum((1, 2)) / mass.sum() - mean**2
 
 
-def test_probabilities_are_those_of_quadrature():
+def test_probabilities_agree_with_quadrature():
     pred = fitted().predict(NEW)
     mean, variance = quadrature(X, Y)
     np.testing.assert_allclose(pred.mean, mean, atol=0.01)
@@ -58,46 +58,46 @@ def test_probabilities_are_those_of_quadrature():
     np.testing.assert_allclose(pred.aleatoric + pred.epistemic, pred.variance)
 
 
-def test_rows_taken_in_later_weigh_the_draws():
-    later = bp.Dataset([0.5, -0.5, 1.0], [0, 1, 1])
-    pred = fitted().condition(later).predict(NEW)
+def test_conditioned_probabilities_agree_with_quadrature_over_all_rows():
+    new = bp.Dataset([0.5, -0.5, 1.0], [0, 1, 1])
+    pred = fitted().condition(new).predict(NEW)
     mean, _ = quadrature([*X, 0.5, -0.5, 1.0], [*Y, 0, 1, 1])
     np.testing.assert_allclose(pred.mean, mean, atol=0.02)
 
 
-def test_rows_repeated_leave_less_unknown():
+def test_repeated_rows_reduce_the_epistemic_variance():
     once = fitted().predict(X)
-    often = fitted().condition(bp.Dataset(X, Y)).predict(X)
-    assert np.mean(often.epistemic) < 0.75 * np.mean(once.epistemic)
-    assert np.mean(often.mutual_information) < 0.75 * np.mean(once.mutual_information)
-    assert np.mean(often.aleatoric) > 0.75 * np.mean(once.aleatoric)
+    twice = fitted().condition(bp.Dataset(X, Y)).predict(X)
+    assert np.mean(twice.epistemic) < 0.75 * np.mean(once.epistemic)
+    assert np.mean(twice.mutual_information) < 0.75 * np.mean(once.mutual_information)
+    assert np.mean(twice.aleatoric) > 0.75 * np.mean(once.aleatoric)
 
 
-def test_rows_that_leave_few_draws_are_refused():
-    with pytest.raises(DataError, match=r"effective draws .*fit to all rows"):
+def test_conditioning_that_leaves_few_effective_draws_is_refused():
+    with pytest.raises(DataError, match=r"draws remain effective .*fit to all rows"):
         fitted().condition(bp.Dataset(np.linspace(-2, 2, 30), X < 0))
 
 
-def test_known_groups_keep_their_odds_and_a_new_one_may_be_anywhere():
-    middle = np.zeros(4)
-    pred = in_groups().predict(middle, groups=["a", "b", "c", "new"])
+def test_known_groups_have_their_effects_and_a_new_group_averages_over_them():
+    zeros = np.zeros(4)
+    pred = in_groups().predict(zeros, groups=["a", "b", "c", "new"])
     assert pred.mean[0] < 0.3
     assert pred.mean[2] > 0.7
-    draws = in_groups().sample_functions(middle[:1], key=jax.random.key(0), num=4000)
+    draws = in_groups().sample_functions(zeros[:1], key=jax.random.key(0), num=4000)
     effects = in_groups().parameters.effects
-    spread = np.asarray(jax.vmap(lambda own: own.sd())(effects))[:, 0]
-    spread = np.random.default_rng(0).choice(spread, 4000)
-    offset = 2 * spread * np.random.default_rng(1).normal(size=4000)
+    sd = np.asarray(jax.vmap(lambda each: each.sd())(effects))[:, 0]
+    sd = np.random.default_rng(0).choice(sd, 4000)
+    offset = 2 * sd * np.random.default_rng(1).normal(size=4000)
     expected = expit(np.asarray(draws)[:, 0] + offset).mean()
     np.testing.assert_allclose(pred.mean[3], expected, atol=0.03)
 
 
-def test_a_group_not_seen_cannot_be_taken_in():
-    later = bp.Dataset([0.0], [1.0], groups=["new"])
-    with pytest.raises(DataError, match="group not seen before"):
-        in_groups().condition(later)
+def test_conditioning_on_a_new_group_is_refused():
+    new = bp.Dataset([0.0, 0.0], [1.0, 1.0], groups=["a", "new"])
+    with pytest.raises(DataError, match=r"row 1 is of group 'new', .*fit to all rows"):
+        in_groups().condition(new)
 
 
-def test_a_threshold_is_asked_for():
+def test_targets_that_are_not_outcomes_are_refused():
     with pytest.raises(DataError, match="life < 550"):
         bp.models.BayesianLogistic().fit(bp.Dataset(X, 500 + X), key=jax.random.key(0))

@@ -1,4 +1,4 @@
-"""Groups have effects of their own, and a new group is answered for with their spread."""
+"""Random effects agree with dense algebra; new groups have the variance between groups."""
 
 import jax
 import numpy as np
@@ -17,7 +17,7 @@ GROUPS = np.repeat(["B", "A", "C", "D"], 5)
 OFFSET = np.repeat([2.0, -2.0, 0.5, 0.0], 5)
 Y = X[:, 0] + OFFSET + 0.3 * RNG.normal(size=20)
 NEW, MEMBER = RNG.normal(size=(3, 2)), ["A", "new", "C"]
-MIDDLE = 1.5 * norm.ppf(0.75)  # median of the half-normal law: where coordinates start
+MEDIAN_SD = 1.5 * norm.ppf(0.75)  # of the half-normal prior: the initial value
 CODES = np.unique(GROUPS, return_inverse=True)[1]
 
 
@@ -27,43 +27,45 @@ def posterior():
     return fixed(model, X, Y, groups=GROUPS)
 
 
-def test_evidence_and_predictions_are_those_of_the_dense_covariance(posterior):
+def test_evidence_and_predictions_agree_with_dense_algebra(posterior):
     z, t = standardised(X), standardised(Y)
     new = (NEW - X.mean(0)) / X.std(0)
     codes = np.array([0, -1, 2])
 
-    def gram(a, b, own, other):
-        same = (own[:, None] == other[None]) & (own[:, None] >= 0)
-        return 1 + a @ b.T / 2 + same * MIDDLE**2 * (1 + np.outer(a[:, 1], b[:, 1]))
+    def gram(a, b, groups_a, groups_b):
+        same = (groups_a[:, None] == groups_b[None]) & (groups_a[:, None] >= 0)
+        effects = same * MEDIAN_SD**2 * (1 + np.outer(a[:, 1], b[:, 1]))
+        return 1 + a @ b.T / 2 + effects
 
     covariance = gram(z, z, CODES, CODES) + np.exp(-2.0) * np.eye(20)
     evidence = multivariate_normal(np.zeros(20), covariance).logpdf(t)
-    found = posterior.log_evidence + 20 * np.log(Y.std())
-    np.testing.assert_allclose(found, evidence, rtol=1e-9)
+    standardised_evidence = posterior.log_evidence + 20 * np.log(Y.std())
+    np.testing.assert_allclose(standardised_evidence, evidence, rtol=1e-9)
     gain = np.linalg.solve(covariance, gram(z, new, CODES, codes)).T
     mean = gain @ t
-    # Of a new group itself nothing is known: its own part is no function uncertainty.
-    prior = 1 + (new**2).sum(1) / 2 + (codes >= 0) * MIDDLE**2 * (1 + new[:, 1] ** 2)
+    # The effect of a new group is not part of the function: its variance is `between`.
+    effects = MEDIAN_SD**2 * (1 + new[:, 1] ** 2)
+    prior = 1 + (new**2).sum(1) / 2 + (codes >= 0) * effects
     variance = prior - np.sum(gain * gram(z, new, CODES, codes).T, axis=1)
     pred = posterior.predict(NEW, groups=MEMBER)
-    unit = Y.std()
-    np.testing.assert_allclose(pred.mean, Y.mean() + unit * mean, rtol=1e-7)
-    np.testing.assert_allclose(pred.epistemic, unit**2 * variance, rtol=1e-7)
-    between = (codes < 0) * MIDDLE**2 * (1 + new[:, 1] ** 2)
-    np.testing.assert_allclose(pred.between, unit**2 * between, rtol=1e-7, atol=1e-12)
-    np.testing.assert_allclose(pred.within, unit**2 * np.exp(-2.0), rtol=1e-7)
+    scale = Y.std()
+    np.testing.assert_allclose(pred.mean, Y.mean() + scale * mean, rtol=1e-7)
+    np.testing.assert_allclose(pred.epistemic, scale**2 * variance, rtol=1e-7)
+    between = (codes < 0) * effects
+    np.testing.assert_allclose(pred.between, scale**2 * between, rtol=1e-7, atol=1e-12)
+    np.testing.assert_allclose(pred.within, scale**2 * np.exp(-2.0), rtol=1e-7)
 
 
-def test_no_name_is_a_new_group(posterior):
-    unnamed, strange = posterior.predict(NEW), posterior.predict(NEW, groups=["?"] * 3)
-    np.testing.assert_array_equal(unnamed.location, strange.location)
+def test_rows_without_a_group_are_of_a_new_group(posterior):
+    without, new = posterior.predict(NEW), posterior.predict(NEW, groups=["?"] * 3)
+    np.testing.assert_array_equal(without.location, new.location)
     mixed = posterior.predict(NEW, groups=["A", None, float("nan")])
-    np.testing.assert_allclose(mixed.between[1:], unnamed.between[1:])
-    assert mixed.between[0] < 1e-12 * unnamed.between[0]
+    np.testing.assert_allclose(mixed.between[1:], without.between[1:])
+    assert mixed.between[0] < 1e-12 * without.between[0]
 
 
 def test_the_density_of_a_new_group_is_smooth():
-    """Nodes of the group's offset must not show as peaks where the noise is small."""
+    """Assert that the quadrature nodes of the effect are not modes of the density."""
     pred = (
         BayesianLinear(random_effects=True, inference=Laplace())
         .fit(Dataset(X, Y, groups=GROUPS), key=jax.random.key(0))
@@ -74,7 +76,7 @@ def test_the_density_of_a_new_group_is_smooth():
     assert np.sum(np.diff(np.sign(slope)) != 0) == 1  # one mode
 
 
-def test_functions_are_of_known_groups_or_of_an_average_one(posterior, key):
+def test_functions_are_those_of_known_groups_or_of_an_average_group(posterior, key):
     draws = posterior.sample_functions(NEW, key=key, num=4000, groups=MEMBER)
     pred = posterior.predict(NEW, groups=MEMBER)
     error = (draws.mean(0) - pred.mean) / np.sqrt(pred.epistemic / 4000)
@@ -92,12 +94,12 @@ def test_held_out_rows_keep_their_group(key):
 
     model = BayesianLinear(random_effects=True, inference=Laplace())
     with pytest.warns(UserWarning, match="one group on both sides"):
-        result = cross_validate(model, data, Halves(), key=key)
+        result = cross_validate(model, data, splits=Halves(), key=key)
     assert float(result.scores["rmse"]) < 1.0  # the offsets alone have 1.4
     assert np.all(result.predictive.between < 1e-9)
 
 
-def test_groups_that_are_missing_or_unwanted_are_refused(posterior, key):
+def test_missing_or_unused_groups_are_refused(posterior, key):
     with pytest.raises(DataError, match=r"random_effects need Dataset\(groups=...\)"):
         BayesianLinear(random_effects=True).fit(Dataset(X, Y), key=key)
     with pytest.raises(DataError, match=r"fit .*random_effects=True"):

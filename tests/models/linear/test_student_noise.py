@@ -1,4 +1,4 @@
-"""Student-t noise: an odd cell loses its weight, and new ones may be odd as well."""
+"""Student-t noise: outliers have little weight, and new rows are Student-t distributed."""
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,7 @@ from tests.models.gaussian import fixed
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(24, 1))
 Y = 2 * X[:, 0] + 0.1 * RNG.normal(size=24)
-Y[5] += 8  # an odd cell
+Y[5] += 8  # an outlier
 
 
 @pytest.fixture(scope="module")
@@ -27,66 +27,70 @@ def posterior():
     return model.fit(Dataset(X, Y), key=jax.random.key(0))
 
 
-def test_an_odd_cell_hardly_moves_the_line(posterior):
+def test_an_outlier_hardly_changes_the_slope(posterior):
     gaussian = BayesianLinear().fit(Dataset(X, Y), key=jax.random.key(0))
-    slope, plain = posterior.coefficients, gaussian.coefficients
-    assert slope.mean[1] == pytest.approx(2.0, abs=3 * slope.sd[1])
-    assert slope.sd[1] < 0.3 * plain.sd[1]
+    robust, plain = posterior.coefficients, gaussian.coefficients
+    assert robust.mean[1] == pytest.approx(2.0, abs=3 * robust.sd[1])
+    assert robust.sd[1] < 0.3 * plain.sd[1]
     precision = np.asarray(posterior.parameters.noise.log_precision).mean(0)
     assert np.argmin(precision[:24]) == 5
 
 
 @pytest.mark.parametrize("freedom", [3.0, 4.0, 10.0])
-def test_new_rows_have_the_law_of_student(freedom):
+def test_new_rows_are_student_t_distributed(freedom):
     head = StudentT(degrees_of_freedom=freedom)
     pred = fixed(BayesianLinear(head), X, Y).predict(X[:1])
-    # With the function known for certain the noise is all there is.
+    # Without uncertainty of the function only the noise remains.
     pred = Predictive(
         pred.location, pred.noise_variance, 0.0, pred.log_weight, pred.transform
     )
     scale = Y.std() * np.exp(-1.0)
-    law = stats.t(freedom, float(pred.mean[0]), scale)
-    y = law.mean() + scale * np.array([-8.0, -4, -1, 0, 0.5, 2, 6])
+    expected = stats.t(freedom, float(pred.mean[0]), scale)
+    y = expected.mean() + scale * np.array([-8.0, -4, -1, 0, 0.5, 2, 6])
     np.testing.assert_allclose(
-        pred.log_prob(y[:, None])[:, 0], law.logpdf(y), atol=0.01
+        pred.log_prob(y[:, None])[:, 0], expected.logpdf(y), atol=0.01
     )
     p = np.array([0.001, 0.05, 0.25, 0.75, 0.95, 0.999])
-    found = (pred.quantile(p)[:, 0] - law.mean()) / (law.ppf(p) - law.mean())
-    np.testing.assert_allclose(found, 1.0, atol=0.006)
-    assert float(pred.aleatoric[0]) == pytest.approx(law.var(), rel=0.01)
+    center = expected.mean()
+    ratio = (pred.quantile(p)[:, 0] - center) / (expected.ppf(p) - center)
+    np.testing.assert_allclose(ratio, 1.0, atol=0.006)
+    assert float(pred.aleatoric[0]) == pytest.approx(expected.var(), rel=0.01)
     assert float(pred.epistemic[0]) < 1e-20
 
 
-def test_rows_together_have_the_law_of_student():
-    """The density of one label, its own precision integrated out."""
+def test_density_of_a_training_row_is_student_t():
+    """Assert this for the joint density with the precision of the row integrated out."""
     head = StudentT(Constant(), degrees_of_freedom=5.0)
     x, known = jnp.zeros((1, 1)), jnp.zeros(1)
     values = np.linspace(-15, 5, 4001)
 
-    def both(value):
-        own = with_precision(head, value[None])
-        return own.log_prior() - head.head.log_prior(), own.variance(x, known)[0]
+    def prior_and_variance(value):
+        noise = with_precision(head, value[None])
+        return noise.log_prior() - head.head.log_prior(), noise.variance(x, known)[0]
 
-    log_prior, variance = map(np.asarray, jax.vmap(both)(jnp.asarray(values)))
+    log_prior, variance = map(
+        np.asarray, jax.vmap(prior_and_variance)(jnp.asarray(values))
+    )
     for y in (0.0, 0.3, 2.0):
         density = np.exp(log_prior) * stats.norm.pdf(y, 0, variance**0.5)
-        found = integrate.trapezoid(density, values)
-        assert found == pytest.approx(stats.t.pdf(y, 5, 0, np.exp(-1.0)), rel=1e-5)
+        integral = integrate.trapezoid(density, values)
+        assert integral == pytest.approx(stats.t.pdf(y, 5, 0, np.exp(-1.0)), rel=1e-5)
 
 
-def test_other_sources_add_to_it():
+def test_known_variances_are_added():
     head = Known() + StudentT(LogLinear())
-    model = fixed(BayesianLinear(head), X, Y, noise_variance=np.full(24, 0.04))
-    more = model.predict(X, noise_variance=np.full(24, 0.25))
-    np.testing.assert_allclose(more.aleatoric - model.predict(X).aleatoric, 0.25)
+    posterior = fixed(BayesianLinear(head), X, Y, noise_variance=np.full(24, 0.04))
+    measured = posterior.predict(X, noise_variance=np.full(24, 0.25))
+    difference = measured.aleatoric - posterior.predict(X).aleatoric
+    np.testing.assert_allclose(difference, 0.25)
 
 
-def test_what_cannot_be_is_refused(posterior, key):
+def test_unsupported_uses_are_refused(posterior, key):
     with pytest.raises(DataError, match=r"cannot take Student-t noise.*BayesianLinear"):
         GaussianProcess(noise=StudentT()).fit(Dataset(X, Y), key=key)
-    with pytest.raises(DataError, match="one part of the noise head"):
+    with pytest.raises(DataError, match="has 2 StudentT parts"):
         BayesianLinear(StudentT() + StudentT()).fit(Dataset(X, Y), key=key)
-    with pytest.raises(DataError, match="Student-t noise cannot be taken in"):
+    with pytest.raises(DataError, match=r"Student-t noise, .*fit to all rows"):
         posterior.condition(Dataset(X, Y))
     with pytest.raises(ValueError, match=r"degrees_of_freedom must be above 2.*got 2"):
         StudentT(degrees_of_freedom=2.0)
