@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from battprob._errors import DataError
+from battprob._modules import replace
 from battprob._typing import ArrayLike
 from battprob.evaluate.metrics import checked_targets
 from battprob.plots._style import (
@@ -18,7 +19,7 @@ from battprob.plots._style import (
     plain_numbers,
 )
 from battprob.predictive import Predictive
-from battprob.transforms import Log
+from battprob.transforms import Identity, Log
 
 
 def parity(
@@ -33,7 +34,8 @@ def parity(
 
     The thin grey bar is the 90 % interval, which should cross the diagonal for nine targets
     in ten. The thick blue bar is one epistemic standard deviation on either side of the
-    mean. The axes are logarithmic if the transform of the prediction is `transforms.Log`.
+    mean; under a transform, on either side of the median and on the model's scale, where
+    moments always exist. The axes are logarithmic for `transforms.Log`.
 
     Args:
         pred: predictions of `n` targets.
@@ -53,9 +55,9 @@ def parity(
         >>> ax.get_xlabel()
         'observed (cycles)'
     """
-    y, mean = np.asarray(checked_targets(pred, y)), np.asarray(pred.mean)
+    y = np.asarray(checked_targets(pred, y))
     low, high = (np.asarray(end) for end in pred.interval(0.9))
-    epistemic = np.sqrt(pred.epistemic)
+    point, below, above, name_of_point = _point_estimate(pred)
     ax = axes_or_new(ax)
     if isinstance(pred.transform, Log):
         ax.set(xscale="log", yscale="log")
@@ -64,21 +66,21 @@ def parity(
     ax.vlines(y, low, high, color=TOTAL, linewidth=1, label="90 % interval")
     ax.vlines(
         y,
-        mean - epistemic,
-        mean + epistemic,
+        below,
+        above,
         color=EPISTEMIC,
         linewidth=4,
         alpha=0.7,
-        label="mean ± epistemic sd",
+        label=f"{name_of_point} ± epistemic sd",
     )
-    ax.plot(y, mean, "o", color=REFERENCE, markersize=4, label="mean")
+    ax.plot(y, point, "o", color=REFERENCE, markersize=4, label=name_of_point)
     ends = [min(y.min(), low.min()), max(y.max(), high.max())]
     ax.plot(ends, ends, color=REFERENCE, linewidth=0.8, zorder=0)
     if names is not None:
-        for name, point in zip(
-            _checked(names, len(y)), zip(y, mean, strict=True), strict=True
+        for name, position in zip(
+            _checked(names, len(y)), zip(y, point, strict=True), strict=True
         ):
-            ax.annotate(name, point, (5, 3), textcoords="offset points", fontsize=8)
+            ax.annotate(name, position, (5, 3), textcoords="offset points", fontsize=8)
     ax.set(
         aspect="equal",
         xlabel=labelled("observed", unit),
@@ -86,6 +88,23 @@ def parity(
     )
     ax.legend(frameon=False)
     return ax
+
+
+def _point_estimate(pred):
+    """Point estimate, one epistemic sd below and above it, and its name.
+
+    The mean of a transformed target may be infinite (Student-t noise on log life), so
+    that the median is shown instead.
+    """
+    if isinstance(pred.transform, Identity):
+        point, sd = np.asarray(pred.mean), np.sqrt(pred.epistemic)
+        return point, point - sd, point + sd, "mean"
+    transform = pred.transform
+    point = pred.quantile(0.5)
+    middle = transform.inverse(point)
+    sd = np.sqrt(replace(pred, transform=Identity()).epistemic)
+    ends = (np.asarray(transform.forward(end)) for end in (middle - sd, middle + sd))
+    return np.asarray(point), *ends, "median"
 
 
 def variance_split(

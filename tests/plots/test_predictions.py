@@ -6,6 +6,7 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from battprob import DataError, Predictive, plots, transforms
+from battprob._modules import replace
 
 EPISTEMIC = np.array([0.01, 0.04, 0.02])
 NAMES = ["b1c0", "b1c1", "b2c0"]
@@ -35,15 +36,24 @@ def _bars(ax, label):
 def test_parity_shows_mean_interval_and_epistemic_standard_deviation(lives):
     y = np.array([450.0, 700.0, 1600.0])
     ax = plots.parity(lives, y, unit="cycles")
-    (points,) = [line for line in ax.lines if line.get_label() == "mean"]
-    np.testing.assert_allclose(points.get_xydata().T, [y, lives.mean])
+    (points,) = [line for line in ax.lines if line.get_label() == "median"]
+    np.testing.assert_allclose(points.get_xydata().T, [y, lives.quantile(0.5)])
     total = _bars(ax, "90 % interval")
     np.testing.assert_allclose(total[:, :, 0], np.stack([y, y], 1))
     np.testing.assert_allclose(total[:, :, 1], np.stack(lives.interval(0.9), 1))
-    epistemic = _bars(ax, "mean ± epistemic sd")
-    np.testing.assert_allclose(epistemic[:, :, 1].mean(1), lives.mean)
-    half = 0.5 * np.diff(epistemic[:, :, 1], axis=1)[:, 0]
-    np.testing.assert_allclose(half**2, lives.epistemic)
+    epistemic = np.log(_bars(ax, "median ± epistemic sd")[:, :, 1])
+    np.testing.assert_allclose(epistemic.mean(1), np.log(lives.quantile(0.5)))
+    half = 0.5 * np.diff(epistemic, axis=1)[:, 0]
+    on_log = replace(lives, transform=transforms.Identity())
+    np.testing.assert_allclose(half**2, on_log.epistemic)
+
+
+def test_parity_without_a_transform_shows_the_mean():
+    pred = Predictive.gaussian(np.array([1.0, 2.0]), 4.0, 1.0)
+    ax = plots.parity(pred, np.array([1.5, 2.5]))
+    np.testing.assert_allclose(
+        _bars(ax, "mean ± epistemic sd")[:, :, 1], [[0, 2], [1, 3]]
+    )
 
 
 def test_parity_has_logarithmic_axes_for_log_predictions_only(lives):
@@ -62,7 +72,7 @@ def test_parity_annotates_the_points_with_names(lives):
     ax = plots.parity(lives, y, names=NAMES)
     assert [text.get_text() for text in ax.texts] == NAMES
     np.testing.assert_allclose(
-        [text.xy for text in ax.texts], np.stack([y, lives.mean], 1)
+        [text.xy for text in ax.texts], np.stack([y, lives.quantile(0.5)], 1)
     )
 
 
