@@ -23,7 +23,8 @@ class AbstractStationary(AbstractKernel):
 
     To write your own kernel of this kind:
 
-    1. Subclass `AbstractStationary` and decorate the class with `@battprob.register`.
+    1. Subclass it, `class Own(AbstractStationary, init=False)`, and decorate the class
+       with `@battprob.register`. (`init=False` is for static type checkers.)
     2. Define `correlation`, a function of the squared distance r² with ρ(0) = 1 whose
        derivatives are finite at 0. Rows are standardised and divided by the lengthscales.
     3. Add the kernel to the dictionary in `tests/contract/test_kernels.py`.

@@ -47,10 +47,10 @@ class LatentGP(AbstractNoise):
     """
 
     kernel: AbstractKernel
-    weights: Float[Array, "..."] = weight_field()
-    inducing_points: Float[Array, "..."] = fixed_field()
     features: tuple[str | int, ...] | None = eqx.field(static=True)
     columns: tuple[int, ...] | None = eqx.field(static=True)
+    weights: Float[Array, "..."] = weight_field()
+    inducing_points: Float[Array, "..."] = fixed_field()
 
     def __init__(
         self,

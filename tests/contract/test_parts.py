@@ -1,4 +1,4 @@
-"""What is no kernel, noise head or inference is refused where it is given, not in a fit."""
+"""A part of the wrong kind is refused when a specification is made, not in a fit."""
 
 import dataclasses
 import subprocess
@@ -20,7 +20,7 @@ from battprob.models import (
 from battprob.noise import Constant, Known, StudentT
 from tests.contract import zoo
 
-MADE = {
+SPECIFICATIONS = {
     **zoo.MODELS,
     "classifier": GaussianProcessClassifier(),
     "logistic": BayesianLogistic(),
@@ -31,39 +31,40 @@ MADE = {
     "student": StudentT(),
 }
 PARTS = ("kernel", "noise", "prior", "inference", "expert", "gate", "first", "head")
-GIVEN = [
+FIELDS = [
     (name, field.name)
-    for name, made in MADE.items()
-    for field in dataclasses.fields(made)
+    for name, specification in SPECIFICATIONS.items()
+    for field in dataclasses.fields(specification)
     if field.name in PARTS
 ]
 
 
-def _check(made):
-    """What the interface has every maker check, whatever a class checks besides."""
-    checks = [vars(kind).get("__check_init__") for kind in type(made).__mro__]
+def _check(specification):
+    """The check of the interface, which every construction runs besides those of a class."""
+    checks = [vars(kind).get("__check_init__") for kind in type(specification).__mro__]
     [*_, check] = filter(None, checks)
-    check(made)
+    check(specification)
 
 
-# Instances are changed after they were made: the type checker of these tests would be
-# there before the check.
-@pytest.mark.parametrize(("name", "part"), GIVEN)
-def test_a_number_is_no_part(name, part):
-    made = MADE[name]
-    _check(made)
-    expected = f"{part} of {type(made).__name__} must be an instance of .*; got 3"
+# Instances are changed after construction, because the run-time type checker of these
+# tests would raise first.
+@pytest.mark.parametrize(("name", "part"), FIELDS)
+def test_a_number_in_place_of_a_part_is_refused(name, part):
+    specification = SPECIFICATIONS[name]
+    _check(specification)
+    kind = type(specification).__name__
+    expected = f"{part} of {kind} must be an instance of .*; got 3"
     with pytest.raises(TypeError, match=expected):
-        _check(replace(made, **{part: 3}))
+        _check(replace(specification, **{part: 3}))
 
 
-def test_a_class_is_not_yet_a_part():
+def test_a_class_in_place_of_an_instance_is_refused():
     wrong = replace(GaussianProcess(), kernel=Matern52)
     with pytest.raises(TypeError, match=r"got the class itself: write Matern52\(\)"):
         _check(wrong)
 
 
-def test_what_may_be_given_is_said():
+def test_the_message_names_the_kinds_that_are_possible():
     wrong = replace(BayesianLinear(), inference="nuts")
     with pytest.raises(TypeError, match="AbstractInference or None; got 'nuts'"):
         _check(wrong)
@@ -72,21 +73,21 @@ def test_what_may_be_given_is_said():
         _check(wrong)
 
 
-def test_arrays_and_containers_are_left_alone():
-    """Assert that tracers may stand for numbers, and models in a dictionary."""
+def test_arrays_and_containers_are_not_checked():
+    """Assert that tracers can take the place of numbers, and dictionaries hold models."""
     eqx.filter_eval_shape(lambda x: RBF(x, 1.0) * Matern52(x), 1.0)
     _check(Stack({"line": BayesianLinear()}, splits=None))
 
 
-def test_users_meet_it_where_they_make_a_mistake():
-    """In a process without the type checker of these tests."""
+def test_the_error_is_raised_by_the_constructor():
+    """Assert so in a process without the run-time type checker of these tests."""
     code = """
 from battprob import kernels, models
 from battprob.design import default_model
 for mistake in (
     lambda: default_model(noise=3),
     lambda: default_model(noise=3, known_noise=True),
-    lambda: models.IterativeGaussianProcess(noise=3),
+    lambda: models.GaussianProcess(solver=3),
     lambda: kernels.RBF() * 2.0,
 ):
     try:
@@ -94,15 +95,15 @@ for mistake in (
     except TypeError as error:
         print(error)
 """
-    out = subprocess.run(
+    output = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
         check=True,
     )
-    assert out.stdout.splitlines() == [
+    assert output.stdout.splitlines() == [
         "noise of GaussianProcess must be an instance of AbstractNoise; got 3",
         "second of Sum must be an instance of AbstractNoise; got 3",
-        "noise of IterativeGaussianProcess must be an instance of AbstractNoise; got 3",
+        "solver of GaussianProcess must be an instance of AbstractSolver or None; got 3",
         "second of Product must be an instance of AbstractKernel; got 2.0",
     ]

@@ -102,7 +102,7 @@ def test_a_fit_with_other_numbers_compiles_nothing(name, key):
 
 
 PROCESS = (
-    Matern32(features=["rate"]) + ConstantMean(0.77),
+    Matern32() + ConstantMean(0.77),
     LogLinear(prior_mean=0.77, prior_std=0.77),
 )
 MODELS = {
