@@ -1,4 +1,4 @@
-"""What classifiers share: outcomes of 0 and 1, checked, and the Bernoulli law of them."""
+"""Labels of 0 and 1 for classifiers: validation, scaling and the Bernoulli likelihood."""
 
 import equinox as eqx
 import jax
@@ -14,10 +14,11 @@ from battprob.transforms import Identity
 
 
 def require_outcomes(dataset: Dataset) -> None:
-    """Refuse targets that are no outcomes.
+    """Raise an error if the targets are not labels of two classes.
 
     Raises:
-        DataError: a target is neither 0 nor 1, or has an error or a bound.
+        DataError: a target is neither 0 nor 1, or the dataset has a noise variance or a
+            transform.
     """
     y = np.asarray(dataset.y)
     bad = np.flatnonzero((y != 0) & (y != 1) & np.asarray(dataset.mask))
@@ -29,24 +30,30 @@ def require_outcomes(dataset: Dataset) -> None:
     if dataset.noise_variance is not None or not isinstance(
         dataset.transform, Identity
     ):
-        raise DataError("outcomes of 0 and 1 have no noise_variance and no transform")
+        raise DataError(
+            "a classifier takes targets of 0 and 1 without noise_variance or transform: "
+            "make the Dataset without them"
+        )
 
 
 def class_rows(dataset: Dataset) -> tuple[Scaling, Rows]:
-    """Standardised features beside outcomes as they are.
+    """Rows with standardised features and unscaled targets.
 
     Raises:
-        DataError: a target is neither 0 nor 1, or has an error or a bound.
+        DataError: as `require_outcomes`.
     """
     require_outcomes(dataset)
     scaling, _ = prepare(dataset, Constant())
     zero, one = jnp.zeros_like(scaling.y_mean), jnp.ones_like(scaling.y_scale)
-    scaling = eqx.tree_at(lambda own: (own.y_mean, own.y_scale), scaling, (zero, one))
+    scaling = eqx.tree_at(
+        lambda scaling: (scaling.y_mean, scaling.y_scale), scaling, (zero, one)
+    )
     return scaling, standardise(dataset, scaling)
 
 
 def log_likelihood(
     log_odds: Float[Array, " n"], y: Float[Array, " n"]
 ) -> Float[Array, " n"]:
-    """Log probability of every outcome: y f - log(1 + eᶠ)."""
+    """Log probability of each target: y f - log(1 + eᶠ) for log-odds f."""
+    # softplus does not overflow where exp(f) would.
     return y * log_odds - jax.nn.softplus(log_odds)

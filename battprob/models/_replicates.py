@@ -1,16 +1,17 @@
-r"""Rows with the same features, pooled exactly into one.
+r"""Replicates (rows with the same features) pooled into one row, without approximation.
 
-Given f, replicates of a site with variances σ²_i say no more than their mean weighted by
-precision (a sufficient statistic), with variance v = 1 / Σ 1/σ²_i:
+Given f, the mean ȳ of replicates, weighted by the precisions 1/σ²_i, is a sufficient
+statistic for f. Its variance is v = 1 / Σ 1/σ²_i:
 
     Π_i N(y_i; f, σ²_i) = N(ȳ; f, v) Π_i N(y_i; ȳ, σ²_i) / N(ȳ; ȳ, v)
 
-so that the process costs the cube of the sites, not of the rows. The last factor holds
-what replicates say of the noise. Measured variances may differ inside a site.
+The cost of the process is therefore the cube of the number of distinct rows. The last
+factor is the information of the replicates about the noise. The variances of replicates
+may differ.
 
 References:
     Binois, Gramacy and Ludkovski, J. Comput. Graph. Stat. 27 (2018) 808,
-    doi:10.1080/10618600.2018.1458625 (there with equal variances inside a site).
+    doi:10.1080/10618600.2018.1458625 (there with equal variances of replicates).
 """
 
 import math
@@ -26,54 +27,59 @@ from battprob._typing import Array, Bool, Float, Int
 from battprob.models._scaling import Rows
 
 
-class Sites(NamedTuple):
-    """ReferencePoints with different features, padded, and which of them each row is from."""
+class DistinctRows(NamedTuple):
+    """Features of the distinct rows, padded; `indices` has the distinct row of each row."""
 
     x: Float[Array, "u d"]
     mask: Bool[Array, " u"]
-    of_row: Int[Array, " n"]
+    indices: Int[Array, " n"]
 
-    def total(self, values: Float[Array, "n *b"]) -> Float[Array, "u *b"]:
-        """Sum of the values of all rows of each site."""
-        return jax.ops.segment_sum(values, self.of_row, len(self.mask))
+    def sum_replicates(self, values: Float[Array, "n *b"]) -> Float[Array, "u *b"]:
+        """Sum of `values` over the replicates of each distinct row."""
+        return jax.ops.segment_sum(values, self.indices, len(self.mask))
 
 
 class Pooled(NamedTuple):
-    """The targets of every site as one, and what they say of the noise alone."""
+    """Target and noise variance of each distinct row, and the log of the last factor."""
 
     y: Float[Array, " u"]
     variance: Float[Array, " u"]
-    log_rest: Float[Array, ""]
+    log_factor: Float[Array, ""]
 
 
-def find_sites(rows: Rows) -> Sites:
-    """The sites of concrete rows, in order of their first appearance."""
+def find_distinct(rows: Rows) -> DistinctRows:
+    """The distinct rows in order of first appearance; `rows` are not traced."""
     mask = np.asarray(rows.mask)
     _, first, inverse = np.unique(
         np.asarray(rows.x)[mask], axis=0, return_index=True, return_inverse=True
     )
     order = np.argsort(first)
-    of_row = np.zeros(len(mask), np.int32)
-    of_row[mask] = np.argsort(order)[inverse.ravel()]
-    # Rows padded beyond their bucket are to grow into it with the program they have.
+    index = np.zeros(len(mask), np.int32)
+    index[mask] = np.argsort(order)[inverse.ravel()]
+    # Rows with more padding than their bucket were padded by the caller for rows that
+    # come later: keep that length, so that these need no new compilation.
     padded = len(mask) > bucket(int(mask.sum()))
     length = len(mask) if padded else bucket(len(first))
-    occupied = np.arange(length) < len(first)
+    is_real = np.arange(length) < len(first)
     x = np.asarray(rows.x)[mask][np.sort(first)]
-    return Sites(pad_rows(x, len(occupied)), jnp.asarray(occupied), jnp.asarray(of_row))
+    return DistinctRows(
+        pad_rows(x, len(is_real)), jnp.asarray(is_real), jnp.asarray(index)
+    )
 
 
-def pool(rows: Rows, variance: Float[Array, " n"], sites: Sites) -> Pooled:
-    """Replicates pooled under the noise variance of each row; masked ones have no say."""
-    # Noise below the jitter of the factorisation is none; it must not divide by zero.
+def pool(rows: Rows, variance: Float[Array, " n"], distinct: DistinctRows) -> Pooled:
+    """Pool replicates, given the noise variance of each row."""
+    # The Cholesky factorisation adds jitter of this size, so that a smaller variance has
+    # no effect there; zero would divide by zero here.
     variance = jnp.maximum(variance, default_jitter(variance.dtype))
     variance = jnp.where(rows.mask, variance, 1.0)
     precision = jnp.where(rows.mask, 1 / variance, 0.0)
-    pooled = 1 / jnp.where(sites.mask, sites.total(precision), 1.0)
-    y = pooled * sites.total(precision * rows.y)
-    surprise = jnp.log(variance) + precision * (rows.y - y[sites.of_row]) ** 2
-    surprise = jnp.sum(jnp.where(rows.mask, surprise, 0.0))
-    # A site without rows is N(0; 0, 1) in the density of the sites: not here.
-    surplus = (len(sites.mask) - jnp.sum(rows.mask)).astype(y.dtype)
+    pooled = 1 / jnp.where(distinct.mask, distinct.sum_replicates(precision), 1.0)
+    y = pooled * distinct.sum_replicates(precision * rows.y)
+    deviance = jnp.log(variance) + precision * (rows.y - y[distinct.indices]) ** 2
+    deviance = jnp.sum(jnp.where(rows.mask, deviance, 0.0))
+    # A padded distinct row has the density N(0; 0, 1). It counts in the evidence of the
+    # pooled targets, and its constant is removed here.
+    surplus = (len(distinct.mask) - jnp.sum(rows.mask)).astype(y.dtype)
     constant = math.log(2 * math.pi) * surplus
-    return Pooled(y, pooled, 0.5 * (jnp.sum(jnp.log(pooled)) - surprise + constant))
+    return Pooled(y, pooled, 0.5 * (jnp.sum(jnp.log(pooled)) - deviance + constant))

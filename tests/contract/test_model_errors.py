@@ -1,4 +1,4 @@
-"""A model refuses what it cannot take in, and says what to do."""
+"""A model refuses data that it cannot use; the message has the remedy."""
 
 import numpy as np
 import pytest
@@ -19,12 +19,14 @@ KINDS = pytest.mark.parametrize("kind", [BayesianLinear, GaussianProcess])
 )
 def test_censored_labels(fields, key):
     data = Dataset(X, Y, **fields)
-    with pytest.raises(DataError, match=r"GaussianProcess would ignore censored .* bias the fit"):
+    with pytest.raises(
+        DataError, match=r"GaussianProcess would ignore censored .* bias the fit"
+    ):
         GaussianProcess().fit(data, key=key)
 
 
 @each_model
-def test_censored_labels_that_come_later(name):
+def test_conditioning_on_censored_labels(name):
     exact = zoo.measured(zoo.MODELS[name])
     flags = np.ones(zoo.NUM)
     later = Dataset(
@@ -39,19 +41,21 @@ def test_censored_labels_that_come_later(name):
 
 
 @KINDS
-def test_known_noise_that_is_not_there(kind, key):
+def test_known_noise_without_measured_variances(kind, key):
     with pytest.raises(DataError, match=r"Known\(\) needs Dataset\(noise_variance"):
         kind(noise=noise.Known() + noise.Constant()).fit(Dataset(X, Y), key=key)
 
 
 @KINDS
-def test_known_noise_that_is_not_used(kind, key):
+def test_measured_variances_without_known_noise(kind, key):
     data = Dataset(X, Y, noise_variance=np.ones(zoo.NUM))
-    with pytest.raises(DataError, match=r"would ignore noise_variance .*: add noise.Known\(\) \+"):
+    with pytest.raises(
+        DataError, match=r"would ignore noise_variance .*: add noise.Known\(\) \+"
+    ):
         kind().fit(data, key=key)
 
 
-def test_known_noise_that_is_not_used_in_predict():
+def test_predict_with_unused_measured_variances():
     with pytest.raises(DataError, match="fitted without noise_variance"):
         zoo.fitted("gp").predict(X, noise_variance=np.ones(zoo.NUM))
 
@@ -67,7 +71,7 @@ def test_known_noise_that_is_not_used_in_predict():
     ],
     ids=["few columns", "no rows axis", "no rows", "nan"],
 )
-def test_features_of_another_shape_or_not_finite(name, x, message, key):
+def test_features_of_wrong_shape_or_not_finite(name, x, message, key):
     posterior = zoo.fitted(name)
     with pytest.raises(DataError, match=message):
         posterior.predict(x)
@@ -75,18 +79,18 @@ def test_features_of_another_shape_or_not_finite(name, x, message, key):
         posterior.sample_functions(x, key=key)
 
 
-def test_rows_of_other_features_are_not_taken_in():
+def test_conditioning_on_other_features():
     other = Dataset(X, Y, feature_names=["rate", "pressure"])
     with pytest.raises(DataError, match=r"feature_names is .*temperature.*pressure"):
         zoo.fitted("gp").condition(other)
 
 
-def test_a_noise_head_on_a_feature_that_is_not_there(key):
+def test_a_noise_model_of_an_unknown_feature(key):
     head = noise.LogLinear(["pressure"])
     with pytest.raises(DataError, match="no feature 'pressure'; the dataset has"):
         BayesianLinear(head).fit(zoo.measured(BayesianLinear()), key=key)
 
 
-def test_a_latent_function_where_it_cannot_be_integrated(key):
+def test_latent_noise_in_a_linear_model(key):
     with pytest.raises(DataError, match=r"integrate a LatentGP out: use .*LogLinear"):
         BayesianLinear(noise.Constant() + noise.LatentGP()).fit(Dataset(X, Y), key=key)

@@ -1,4 +1,4 @@
-"""One rule for all models: a field of a dataset is used, or refused by name."""
+"""Every model uses a field of a dataset or refuses it by name."""
 
 import numpy as np
 import pytest
@@ -32,7 +32,7 @@ MODELS = {
 
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("name", MODELS)
-def test_a_field_that_is_not_used_is_refused(name, field, key):
+def test_an_unused_field_is_refused(name, field, key):
     model = MODELS[name]
     if model.uses(field):
         return
@@ -44,13 +44,13 @@ def test_a_field_that_is_not_used_is_refused(name, field, key):
 
 
 @pytest.mark.parametrize("field", ["groups", "noise_variance", "protocol"])
-def test_a_field_can_be_left_out(field, key):
+def test_a_field_can_be_removed(field, key):
     data = Dataset(X, Y, feature_names=zoo.NAMES, **FIELDS[field])
     assert getattr(data.without(field), field) is None
     assert data.without(field).group_names == ()
 
 
-def test_censored_labels_cannot_be_left_out():
+def test_censored_labels_cannot_be_removed():
     with pytest.raises(DataError, match="without takes groups, noise_variance, protoc"):
         Dataset(X, Y, **FIELDS["censored"]).without("censored")
 

@@ -1,4 +1,4 @@
-"""Keys, joint draws, gradients and compiled programs behave the same in every model."""
+"""Keys, joint draws, gradients and compilation behave the same in all models."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ X = zoo.numbers()[0]
 
 
 @each_model
-def test_same_key_same_answer(name, key):
+def test_equal_keys_give_equal_results(name, key):
     model = zoo.MODELS[name]
     again = model.fit(zoo.measured(model), key=key)
     one, other = zoo.fitted(name), again
@@ -44,34 +44,34 @@ def test_joint_draws_have_the_moments_of_predict(name, key):
 
 
 @each_model
-def test_joint_draws_of_near_rows_are_near(name, key):
+def test_joint_draws_of_close_rows_are_close(name, key):
     posterior = zoo.fitted(name)
     close = X[:1] + np.array([[0.0, 0.0], [1e-4, 5e-4]])
     draws = np.asarray(posterior.sample_functions(close, key=key, num=100))
-    spread = draws.std(0)[0]
-    assert np.all(np.abs(draws[:, 0] - draws[:, 1]) < 0.2 * spread)
+    std = draws.std(0)[0]
+    assert np.all(np.abs(draws[:, 0] - draws[:, 1]) < 0.2 * std)
 
 
 @each_model
-def test_gradients_are_finite_and_right_also_at_training_rows(name):
+def test_gradients_are_finite_at_training_rows_and_correct(name):
     posterior = zoo.fitted(name)
 
     def total(x):
         pred = posterior.predict(x)
         return jnp.stack([pred.mean.sum(), pred.aleatoric.sum(), pred.epistemic.sum()])
 
-    slopes = jax.jit(jax.jacobian(total))
-    assert np.all(np.isfinite(slopes(jnp.asarray(X))))
-    # Away from the kink that a rough kernel has at its training rows.
+    gradients = jax.jit(jax.jacobian(total))
+    assert np.all(np.isfinite(gradients(jnp.asarray(X))))
+    # Away from training rows, where a rough kernel has no gradient.
     x, step = X + 0.3, 1e-6
     direction = np.random.default_rng(0).normal(size=X.shape)
     difference = total(x + step * direction) - total(x - step * direction)
-    expected = jnp.sum(slopes(jnp.asarray(x)) * direction[None], (1, 2))
+    expected = jnp.sum(gradients(jnp.asarray(x)) * direction[None], (1, 2))
     np.testing.assert_allclose(expected, difference / (2 * step), rtol=1e-4, atol=1e-6)
 
 
 class CountingNoise(AbstractNoise):
-    """Constant noise that notes every time that it is traced."""
+    """Constant noise that counts how often it is traced."""
 
     log_variance: jax.Array
     traced: Callable = eqx.field(static=True)
@@ -91,14 +91,14 @@ class CountingNoise(AbstractNoise):
 
 
 @pytest.mark.parametrize("kind", [BayesianLinear, GaussianProcess])
-def test_new_numbers_and_rows_inside_a_bucket_are_not_traced_again(kind, key):
+def test_new_numbers_and_rows_of_one_bucket_need_no_new_trace(kind, key):
     traces = []
 
-    def note():
+    def count():
         traces.append(1)
 
     def use(seed, num, num_new, start):
-        head = CountingNoise(jnp.asarray(start), note)
+        head = CountingNoise(jnp.asarray(start), count)
         model = kind(noise=head, inference=MAP())
         x, y = zoo.numbers(seed, num)
         posterior = model.fit(zoo.dataset(model, x, y), key=key)

@@ -1,4 +1,4 @@
-"""Every model the contract holds for, and data of one shape to hold it on."""
+"""The models of the contract tests, and data of one shape for them."""
 
 import functools
 
@@ -29,7 +29,7 @@ MODELS = {
         RBF(features=["rate"]) * Matern12(features=["temperature"]),
         noise.Known() + noise.Constant(),
     ),
-    # A short search: every evaluation solves for the noise, and the contract is the same.
+    # Few steps, because each solves for the latent noise; the contract does not need more.
     "gp_latent": GaussianProcess(
         noise=noise.LatentGP(features=["rate"]),
         inference=MAP(num_starts=1, max_steps=60),
@@ -50,19 +50,20 @@ MODELS = {
     ),
     "gp_state_space": GaussianProcess(Matern32(features=["rate"]), solver=StateSpace()),
 }
+# Models whose hyper-parameters come from `inference` alone, so that tests can fix them.
 FIXABLE = [
     name
     for name, model in MODELS.items()
     if "mixture" not in name and "inducing" not in name and "conjugate" not in name
 ]
 NAMES = ("rate", "temperature")
-NUM = 20  # three times as many fill the next bucket
+NUM = 20  # three times as many rows are in the next bucket
 
 
 def dataset(model, x, y, unit=1.0):
-    """Rows, with measured variances (in `unit` squared) where the model asks for them.
+    """A dataset, with measured variances (in `unit` squared) if the model uses them.
 
-    For mixtures, in turn from both of two protocols.
+    For mixtures, the rows alternate between two protocols.
     """
     known = unit**2 * np.linspace(4.0, 16.0, len(x))
     known = known if model.noise.uses_known() else None
@@ -71,7 +72,7 @@ def dataset(model, x, y, unit=1.0):
 
 
 def numbers(seed=0, num=NUM):
-    """Features in unlike units, and a target that is linear in them but for noise."""
+    """Features of different scale, and a target that is linear in them plus noise."""
     rng = np.random.default_rng(seed)
     z = rng.normal(size=(num, 2))
     y = 300 + 40 * z[:, 0] - 15 * z[:, 1] + 10 * rng.normal(size=num)

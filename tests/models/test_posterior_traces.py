@@ -1,4 +1,4 @@
-"""A compiled function of a posterior serves every later fit on rows of one bucket."""
+"""A compiled function of a posterior is not traced again for later fits of one bucket."""
 
 import equinox as eqx
 import jax
@@ -13,7 +13,7 @@ MODELS = {"linear": BayesianLinear(), "gp": GaussianProcess()}
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_new_fits_find_the_same_program(name):
+def test_new_fits_need_no_new_trace(name):
     new = jnp.asarray(np.linspace(0, 1, 8)[:, None])
     traces = []
 
@@ -27,6 +27,6 @@ def test_new_fits_find_the_same_program(name):
     for num in (11, 13, 15):
         data = Dataset(x[:num], y[:num]).padded()
         posterior = MODELS[name].fit(data, key=jax.random.key(num))
-        inside = mean(posterior, new)
-        np.testing.assert_allclose(inside, posterior.predict(new).mean, rtol=1e-9)
+        compiled = mean(posterior, new)
+        np.testing.assert_allclose(compiled, posterior.predict(new).mean, rtol=1e-9)
     assert len(traces) == 1

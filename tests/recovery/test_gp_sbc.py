@@ -1,4 +1,4 @@
-"""Truths drawn from a process's own prior rank uniformly among draws by NUTS.
+"""Parameters drawn from the prior have uniform ranks among posterior draws of NUTS.
 
 References: Talts et al., Validating Bayesian Inference Algorithms with Simulation-Based
 Calibration, arXiv:1804.06788, theorem 1.
@@ -14,10 +14,11 @@ from scipy.stats import chisquare
 from battprob import Dataset
 from battprob.inference import MAP, NUTS
 from battprob.kernels import RBF
-from battprob.models._replicates import find_sites
+from battprob.models._replicates import find_distinct
 from battprob.models._scaling import Scaling
 from battprob.models.process._joint_density import log_joint
-from battprob.models.process.exact import _posterior
+from battprob.models.process.exact import _solution
+from battprob.models.process.model import _posterior
 from battprob.noise import Constant
 from battprob.noise.latent import split
 
@@ -35,24 +36,25 @@ def _truth(rng):
     log_variance = 2 * np.log(rng.exponential(1 / 3))
     log_noise = -2 + 2 * rng.normal()
     x = rng.normal(size=(NUM_ROWS, 1))
-    places = np.concatenate([x, NEW])
-    gram = np.exp(-0.5 * (cdist(places, places) / np.exp(log_length)) ** 2)
-    root = np.linalg.cholesky(gram + 1e-10 * np.eye(len(places)))
-    function = np.exp(0.5 * log_variance) * root @ rng.normal(size=len(places))
+    all_x = np.concatenate([x, NEW])
+    gram = np.exp(-0.5 * (cdist(all_x, all_x) / np.exp(log_length)) ** 2)
+    root = np.linalg.cholesky(gram + 1e-10 * np.eye(len(all_x)))
+    function = np.exp(0.5 * log_variance) * root @ rng.normal(size=len(all_x))
     y = function[:-1] + np.exp(0.5 * log_noise) * rng.normal(size=NUM_ROWS)
     return (log_length, log_variance, log_noise, function[-1]), Dataset(x, y)
 
 
 def _draws(data, key, inference, thin):
-    """Posterior draws of the same, without standardisation."""
+    """Posterior draws of the quantities of `_truth`, without standardisation."""
     rows = UNIT_SCALING.rows(data.padded())
     kernel, noise = RBF().bind(["x"]), Constant()
-    parameters, _, nothing = split(noise)
-    problem = (rows, find_sites(rows), nothing)
+    parameters, _, constants = split(noise)
+    problem = (rows, find_distinct(rows), constants)
     key_fit, key_function = jax.random.split(key)
     draws, report = inference.run(log_joint, (kernel, parameters), problem, key=key_fit)
     draws = jax.tree.map(lambda leaf: leaf[::thin], draws)
-    posterior = _posterior(draws, problem, UNIT_SCALING, data, report)
+    solution = _solution(draws, problem)
+    posterior = _posterior(solution, UNIT_SCALING, data, report)
     functions = posterior.sample_functions(NEW, key=key_function, num=NUM_DRAWS)
     kernel, noise = draws
     return (
@@ -64,7 +66,7 @@ def _draws(data, key, inference, thin):
 
 
 def histograms(inference, thin, key):
-    """Ranks of lengthscale, variance, noise and function, counted in bins."""
+    """Histograms of the ranks of lengthscale, variance, noise and function."""
     rng = np.random.default_rng(0)
     ranks = []
     for one in jax.random.split(key, NUM_SIMULATIONS):
@@ -73,8 +75,8 @@ def histograms(inference, thin, key):
         ranks.append(
             [np.mean(np.asarray(d) < t) for d, t in zip(drawn, truth, strict=True)]
         )
-    places = np.minimum((np.array(ranks).T * NUM_BINS).astype(int), NUM_BINS - 1)
-    return [np.bincount(place, minlength=NUM_BINS) for place in places]
+    bins = np.minimum((np.array(ranks).T * NUM_BINS).astype(int), NUM_BINS - 1)
+    return [np.bincount(bin_, minlength=NUM_BINS) for bin_ in bins]
 
 
 def test_ranks_are_uniform(key):

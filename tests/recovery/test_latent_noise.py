@@ -1,4 +1,4 @@
-"""Noise that varies is found: the density predicted is near the one that made the data."""
+"""The predictive density of noise that varies is close to the true density."""
 
 import jax
 import numpy as np
@@ -22,8 +22,8 @@ CURVES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CURVES)
-def test_gap_to_the_oracle_and_coverage(name):
-    mean, sd, most = CURVES[name]
+def test_gap_to_the_true_density_and_coverage(name):
+    mean, sd, largest_gap = CURVES[name]
     model = GaussianProcess(RBF(), noise.LatentGP(), MAP(num_starts=1))
     gaps, inside = [], []
     for seed in range(5):
@@ -33,9 +33,9 @@ def test_gap_to_the_oracle_and_coverage(name):
         posterior = model.fit(Dataset(x[:200], y[:200]), key=jax.random.key(0))
         new, target = x[200:], y[200:]
         pred = posterior.predict(new)
-        oracle = norm.logpdf(target, mean(new), sd(new))
-        gaps.append(np.mean(oracle - pred.log_prob(target)))
+        truth = norm.logpdf(target, mean(new), sd(new))
+        gaps.append(np.mean(truth - pred.log_prob(target)))
         low, high = pred.interval(0.9)
         inside.append(np.mean((target >= low) & (target <= high)))
-    assert np.mean(gaps) < most
+    assert np.mean(gaps) < largest_gap
     assert 0.86 < np.mean(inside) < 0.94

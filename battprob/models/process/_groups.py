@@ -1,9 +1,8 @@
 """Random effects of groups in Gaussian processes.
 
 The index of the group of each row is appended to its standardised features as a last
-column, so that every solver, which knows rows only by their features, works unchanged.
-`GroupedKernel` adds the covariance of the effects; `FeatureNoise` hides the column from
-the noise model.
+column, so that solvers need no code for groups. `GroupedKernel` adds the covariance of the
+effects; `FeatureNoise` removes the column for the noise model.
 """
 
 import jax
@@ -35,20 +34,20 @@ class GroupedKernel(AbstractKernel):
         return self.kernel.log_prior() + self.effects.log_prior()
 
     def gram(self, x1, x2):
-        (x1, groups1), (x2, groups2) = _parted(x1), _parted(x2)
+        (x1, groups1), (x2, groups2) = _split_inputs(x1), _split_inputs(x2)
         shared = (groups1[:, None] == groups2[None, :]) & (groups1[:, None] >= 0)
         scaled = self.effects.varying(x1) * self.effects.sd()[None] ** 2
         covariance = scaled @ self.effects.varying(x2).T
         return self.kernel.gram(x1, x2) + jnp.where(shared, covariance, 0.0)
 
     def diagonal(self, x):
-        x, groups = _parted(x)
+        x, groups = _split_inputs(x)
         variance = self.effects.new_group_variance(x)
         return self.kernel.diagonal(x) + jnp.where(groups >= 0, variance, 0.0)
 
 
 class FeatureNoise(AbstractNoise):
-    """A noise model that sees the features only, without the column of groups."""
+    """A noise model of the features, without the column of groups."""
 
     noise: AbstractNoise
 
@@ -77,6 +76,6 @@ def with_groups(x: Float[Array, "m d"], groups: Int[Array, " m"]) -> Array:
     return jnp.concatenate([x, groups[:, None].astype(x.dtype)], axis=1)
 
 
-def _parted(x):
+def _split_inputs(x):
     # The index is a label: the kernel has no derivative with respect to it.
     return x[:, :-1], jax.lax.stop_gradient(x[:, -1])

@@ -1,11 +1,11 @@
-r"""The log evidence of rows whose covariance is never held, and its slope.
+r"""Log evidence of rows whose covariance is never stored, with a gradient.
 
-Both are estimated with random vectors: see `_products`. The slope takes all that was
-solved as it stands,
+Both are estimated with random probe vectors; see `_kernel_products`. The gradient is
 
     ∂ log p(y) = ½ (K⁻¹y)ᵀ ∂K (K⁻¹y) - ½ ∂ log|K|
 
-and makes the blocks of K once more, one at a time.
+It uses the linear solutions of the forward pass as constants and computes each block of K
+once more. Differentiating through the iterations would store every one of them.
 """
 
 import math
@@ -21,15 +21,22 @@ from battprob.models._scaling import Rows
 from battprob.models.process._kernel_products import (
     Preconditioner,
     conjugate_gradients,
-    log_det_excess,
-    nystrom,
+    kernel_product,
+    log_det_ratio,
+    nystrom_factor,
     pivots,
-    product,
 )
 
 
-class Data(NamedTuple):
-    """Rows, standard normal probes (of V's rows, then of the noise), blocks of features."""
+class TrainingData(NamedTuple):
+    """Training rows and what their linear systems need.
+
+    Args:
+        rows: padded to whole blocks.
+        probes: standard normal numbers [rank + n, num_probes], for V and for the noise.
+        tolerance: relative residual of the linear systems.
+        blocks: the features of the rows in blocks [blocks rows_per_block features].
+    """
 
     rows: Rows
     probes: Float[Array, "p k"]
@@ -38,94 +45,109 @@ class Data(NamedTuple):
 
 
 class Evidence(NamedTuple):
-    """The estimate, its standard error, and how well its systems were solved."""
+    """The estimate, its standard error, and the accuracy of the linear solutions."""
 
     value: Float[Array, ""]
     error: Float[Array, ""]
     residual: Float[Array, ""]
-    products: Int[Array, ""]
+    num_products: Int[Array, ""]
 
 
-def multiply_by(
-    kernel: AbstractKernel, variance: Float[Array, " n"], data: Data
+def covariance_product(
+    kernel: AbstractKernel, variance: Float[Array, " n"], data: TrainingData
 ) -> Callable[[Float[Array, "n k"]], Float[Array, "n k"]]:
-    """The map from a block of vectors to K times it; padding keeps to itself."""
+    """The map from a matrix to its product with K = k(X, X) + diag(variance).
+
+    Padding has a variance but no covariance with other rows.
+    """
     mask = data.rows.mask[:, None]
 
     def multiply(right):
-        inside = product(kernel, data.blocks, data.rows.x, jnp.where(mask, right, 0.0))
-        return jnp.where(mask, inside, 0.0) + variance[:, None] * right
+        masked = jnp.where(mask, right, 0.0)
+        product = kernel_product(kernel, data.blocks, data.rows.x, masked)
+        return jnp.where(mask, product, 0.0) + variance[:, None] * right
 
     return multiply
 
 
-def estimate(
-    kernel: AbstractKernel, variance: Float[Array, " n"], data: Data
+def estimate_evidence(
+    kernel: AbstractKernel, variance: Float[Array, " n"], data: TrainingData
 ) -> tuple[Evidence, Preconditioner, tuple]:
-    """The log evidence, the preconditioner, and all that the slope needs besides."""
+    """The log evidence, the preconditioner, and what the gradient needs.
+
+    The last are the pivot rows, the solutions K⁻¹(y, z), and P⁻¹z for the probes z.
+    """
     rows, probes = data.rows, data.probes
     rank = len(probes) - len(rows.y)
-    some = rows.x[pivots(kernel, rows.x, rows.mask, rank)]
-    v = nystrom(kernel, some, rows.x, rows.mask)
-    conditioner = Preconditioner.of(v, variance)
-    z = conditioner.color(probes[:rank], probes[rank:])
+    subset = rows.x[pivots(kernel, rows.x, rows.mask, rank)]
+    v = nystrom_factor(kernel, subset, rows.x, rows.mask)
+    preconditioner = Preconditioner.from_factor(v, variance)
+    z = preconditioner.sample(probes[:rank], probes[rank:])
     target = jnp.where(rows.mask, rows.y, 0.0)
+    # One solve for targets and probes: each block of K is computed once for all of them.
     solved = conjugate_gradients(
-        multiply_by(kernel, variance, data),
-        conditioner,
+        covariance_product(kernel, variance, data),
+        preconditioner,
         jnp.concatenate([target[:, None], z], axis=1),
         data.tolerance,
     )
-    near = conditioner.solve(z)
-    weight = jnp.sum(z * near, axis=0)
-    excess = log_det_excess(solved.diagonal[:, 1:], solved.beside[:, 1:], weight)
+    scaled_z = preconditioner.solve(z)
+    weight = jnp.sum(z * scaled_z, axis=0)
+    ratio = log_det_ratio(solved.diagonal[:, 1:], solved.off_diagonal[:, 1:], weight)
     fit = jnp.dot(target, solved.solution[:, 0])
     constant = math.log(2 * math.pi) * jnp.sum(rows.mask).astype(target.dtype)
-    value = -0.5 * (fit + conditioner.log_det() + jnp.mean(excess) + constant)
-    error = 0.5 * jnp.std(excess) / math.sqrt(max(excess.size - 1, 1))
-    evidence = Evidence(value, error, jnp.max(solved.residual), solved.products)
-    return evidence, conditioner, (some, solved.solution, near)
+    value = -0.5 * (fit + preconditioner.log_det() + jnp.mean(ratio) + constant)
+    error = 0.5 * jnp.std(ratio) / math.sqrt(max(ratio.size - 1, 1))
+    residual = jnp.max(solved.residual)
+    evidence = Evidence(value, error, residual, solved.num_products)
+    return evidence, preconditioner, (subset, solved.solution, scaled_z)
 
 
 @jax.custom_vjp
 def log_evidence(
-    kernel: AbstractKernel, variance: Float[Array, " n"], data: Data
+    kernel: AbstractKernel, variance: Float[Array, " n"], data: TrainingData
 ) -> Float[Array, ""]:
-    """The estimate, with a slope."""
-    return estimate(kernel, variance, data)[0].value
+    """The estimate, differentiable in kernel and variance."""
+    return estimate_evidence(kernel, variance, data)[0].value
 
 
 def _forward(kernel, variance, data):
-    evidence, _, seen = estimate(kernel, variance, data)
-    return evidence.value, (kernel, variance, data, seen)
+    evidence, _, solutions = estimate_evidence(kernel, variance, data)
+    return evidence.value, (kernel, variance, data, solutions)
 
 
 def _backward(saved, cotangent):
-    kernel, variance, data, (some, solution, near) = saved
-    rows, num = data.rows, near.shape[1]
-    solution, near = (jnp.where(rows.mask[:, None], a, 0.0) for a in (solution, near))
-    right = jnp.concatenate([solution[:, :1], near], axis=1)
+    kernel, variance, data, (subset, solution, scaled_z) = saved
+    rows, num = data.rows, scaled_z.shape[1]
+    solution, scaled_z = (
+        jnp.where(rows.mask[:, None], a, 0.0) for a in (solution, scaled_z)
+    )
+    # The terms in ∂K are one bilinear form, tr(leftᵀ ∂K right).
+    right = jnp.concatenate([solution[:, :1], scaled_z], axis=1)
     left = jnp.concatenate(
         [0.5 * solution[:, :1], -0.5 / num * solution[:, 1:]], axis=1
     )
-    shares = left.reshape(*data.blocks.shape[:2], -1)
+    left_blocks = left.reshape(*data.blocks.shape[:2], -1)
 
-    # Each block is made again for its slope: kept, they would be the whole of K.
+    # The backward pass computes each block again; the stored blocks would be all of K.
     @jax.checkpoint
-    def of_block(kernel, own):
-        block, share = own
-        return jnp.sum(share * (kernel.gram(block, rows.x) @ right))
+    def block_form(kernel, inputs):
+        block, left_block = inputs
+        return jnp.sum(left_block * (kernel.gram(block, rows.x) @ right))
 
     def form(kernel, variance):
-        """What has the slope of the evidence, all that was solved held fixed."""
+        """A function with the gradient of the evidence, at constant solutions."""
         exact = jnp.sum(
-            jax.lax.map(lambda own: of_block(kernel, own), (data.blocks, shares))
+            jax.lax.map(
+                lambda inputs: block_form(kernel, inputs), (data.blocks, left_blocks)
+            )
         )
         exact += jnp.dot(variance, jnp.sum(left * right, axis=1))
-        v = nystrom(kernel, some, rows.x, rows.mask)
-        drawn = jnp.sum((v @ near) ** 2) + jnp.dot(variance, jnp.sum(near**2, axis=1))
-        rough = Preconditioner.of(v, variance).log_det() - drawn / num
-        return cotangent * (exact - 0.5 * rough)
+        v = nystrom_factor(kernel, subset, rows.x, rows.mask)
+        quadratic = jnp.sum((v @ scaled_z) ** 2)
+        quadratic += jnp.dot(variance, jnp.sum(scaled_z**2, axis=1))
+        log_det = Preconditioner.from_factor(v, variance).log_det()
+        return cotangent * (exact - 0.5 * (log_det - quadratic / num))
 
     return *jax.grad(form, argnums=(0, 1))(kernel, variance), None
 

@@ -1,4 +1,4 @@
-"""Beliefs of a sparse process at their best for all rows, one batch in memory at a time."""
+"""Natural-gradient updates over all rows, with one batch in memory at a time."""
 
 from functools import partial
 from typing import NamedTuple
@@ -9,109 +9,124 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from battprob._typing import Array, Float
-from battprob.models._noise_level import covariance_of, flat_head, relative_slope
+from battprob.models._noise_uncertainty import (
+    covariance_from_information,
+    flatten_noise,
+    variance_and_log_gradient,
+)
 from battprob.models._scaling import Rows
 from battprob.models.process._variational_bound import (
-    Beliefs,
-    Gaussian,
-    Hyper,
-    beliefs_of_rows,
-    bound_of_batch,
+    Hyperparameters,
+    NaturalParameters,
+    VariationalPosterior,
+    batch_bound,
+    likelihood_parameters,
 )
 from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights, split
 
+_INITIAL_BATCHES = 16
+_FIXED_PRECISION = 1e8  # of weights that are treated as known
 
-class Settled(NamedTuple):
-    """Beliefs at their best for all rows, the bound there, and how sure the noise is."""
 
-    beliefs: Beliefs
+class OptimalPosterior(NamedTuple):
+    """The optimal q given the hyper-parameters, its bound, and the noise's uncertainty."""
+
+    posterior: VariationalPosterior
     bound: Float[Array, ""]
     noise_covariance: Float[Array, "q q"]
 
 
-def first_beliefs(hyper: Hyper, fixed: AbstractNoise, batches: Rows) -> Beliefs:
-    """q(v) by some batches at the pilot's noise, whose weights are taken as known."""
-    size, dtype = len(hyper.inducing), hyper.inducing.dtype
-    weights = ravel_pytree(split(fixed)[1])[0].astype(dtype)  # none: float32
-    certain = Gaussian(
-        _CERTAIN * jnp.eye(len(weights), dtype=dtype), _CERTAIN * weights
+def initial_posterior(
+    hyper: Hyperparameters, fixed: AbstractNoise, batches: Rows
+) -> VariationalPosterior:
+    """q(v) from the first batches, with the weights of the noise at those of `fixed`."""
+    size, dtype = len(hyper.inducing_points), hyper.inducing_points.dtype
+    # Without weights the vector is float32 in any precision.
+    weights = ravel_pytree(split(fixed)[1])[0].astype(dtype)
+    known = NaturalParameters(
+        _FIXED_PRECISION * jnp.eye(len(weights), dtype=dtype),
+        _FIXED_PRECISION * weights,
     )
-    beliefs = Beliefs(Gaussian.standard(size, dtype), certain)
-    some = jax.tree.map(lambda column: column[:_FIRST_BATCHES], batches)
-    scale = len(batches.y) / len(some.y)
-    return settle(hyper, fixed, beliefs, some, 1, scale).beliefs
+    start = VariationalPosterior(NaturalParameters.standard(size, dtype), known)
+    first = jax.tree.map(lambda column: column[:_INITIAL_BATCHES], batches)
+    scale = len(batches.y) / len(first.y)
+    return optimal_posterior(hyper, fixed, start, first, 1, scale).posterior
 
 
 @eqx.filter_jit
-def settle(
-    hyper: Hyper,
+def optimal_posterior(
+    hyper: Hyperparameters,
     fixed: AbstractNoise,
-    beliefs: Beliefs,
+    start: VariationalPosterior,
     batches: Rows,
     num_passes: int,
     scale: float = 1.0,
-) -> Settled:
-    """Best beliefs by turns, of the process and of the weights, all rows at a time.
+) -> OptimalPosterior:
+    """The optimal q by full updates of q(v) and q(u) in alternation.
 
     Args:
-        hyper: kernel, parameters of the noise head, inducing inputs.
-        fixed: the head's weights (their places matter, not their values) and constants.
-        beliefs: where to begin.
+        hyper: kernel, parameters of the noise, inducing points.
+        fixed: weights of the noise model (only their shapes matter) and its constants.
+        start: initial q.
         batches: `[batches batch_size ...]`.
-        num_passes: turns of both; without weights one of the process is exact.
-        scale: how often every row counts.
+        num_passes: number of updates of each; without weights, one update of q(v) is
+            exact.
+        scale: weight of each row.
     """
-    head = eqx.combine(hyper.noise, fixed)
+    noise = eqx.combine(hyper.noise, fixed)
 
-    def total(of_rows, moments):
-        """Sum of what batches say: one batch in memory at a time."""
+    def sum_over_batches(of_batch, moments):
+        """Sum of `of_batch(moments, rows)`, one batch in memory at a time."""
 
         def add(sums, rows):
-            return jax.tree.map(jnp.add, sums, of_rows(moments, rows)), None
+            return jax.tree.map(jnp.add, sums, of_batch(moments, rows)), None
 
-        one = jax.tree.map(lambda column: column[0], batches)
-        shapes = jax.eval_shape(of_rows, moments, one)
+        first = jax.tree.map(lambda column: column[0], batches)
+        shapes = jax.eval_shape(of_batch, moments, first)
         zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
         return jax.lax.scan(add, zero, batches)[0]
 
-    def said(moments, rows):
-        seen = bound_of_batch(hyper, fixed, moments, rows)[1]
-        return beliefs_of_rows(seen, rows, moments[1].mean, scale, settled=True)
+    def likelihood(moments, rows):
+        terms = batch_bound(hyper, fixed, moments, rows)[1]
+        mean = moments[1].mean
+        return likelihood_parameters(terms, rows, mean, scale, exact_curvature=True)
 
-    def turn(count, beliefs):
-        best = beliefs.moved(total(said, beliefs.moments()), 1.0)
-        of_process = partial(jnp.where, count % 2 == 0)
-        return Beliefs(
-            jax.tree.map(of_process, best.function, beliefs.function),
-            jax.tree.map(of_process, beliefs.weights, best.weights),
+    def update(count, posterior):
+        rows = sum_over_batches(likelihood, posterior.moments())
+        updated = posterior.update(rows, 1.0)
+        # q(v) first and last: it is optimal for the final noise. A single loop over both
+        # kinds of updates compiles the pass over the batches once.
+        of_function = partial(jnp.where, count % 2 == 0)
+        return VariationalPosterior(
+            jax.tree.map(of_function, updated.function, posterior.function),
+            jax.tree.map(of_function, posterior.weights, updated.weights),
         )
 
-    turns = 2 * num_passes + 1 if has_weights(head) else 1
-    beliefs = jax.lax.fori_loop(0, turns, turn, beliefs)
-    moments = beliefs.moments()
+    num_updates = 2 * num_passes + 1 if has_weights(noise) else 1
+    posterior = jax.lax.fori_loop(0, num_updates, update, start)
+    moments = posterior.moments()
 
-    def ending(moments, rows):
-        own, seen = bound_of_batch(hyper, fixed, moments, rows)
-        return own, _information(head, seen, rows)
+    def bound_and_information(moments, rows):
+        bound, terms = batch_bound(hyper, fixed, moments, rows)
+        return bound, _noise_information(noise, terms, rows)
 
-    value, information = total(ending, moments)
-    value = value - moments[0].divergence() - moments[1].divergence()
-    return Settled(
-        beliefs, value, covariance_of(head, information, parameters_too=True)
+    bound, information = sum_over_batches(bound_and_information, moments)
+    bound = bound - moments[0].divergence() - moments[1].divergence()
+    covariance = covariance_from_information(
+        noise, information, include_parameters=True
     )
+    return OptimalPosterior(posterior, bound, covariance)
 
 
-def _information(head, seen, rows):
-    """What rows say of all that is learned of the head: see `_noise_level`.
+def _noise_information(noise, terms, rows):
+    """Information of the rows about parameters and weights; see `_noise_uncertainty`.
 
-    Rows are taken to tell it apart from each other, less what each spends on f.
+    It neglects correlations between rows. Each row counts with the fraction of its
+    information that is not used for f.
     """
-    flat, _, at = flat_head(head)
-    relative = relative_slope(at, flat, rows.x, rows.known)[1]
-    own = jnp.where(rows.mask, 1 - seen.precision * seen.spread, 0.0) ** 2
-    return 0.5 * relative.T @ (own[:, None] * relative)
-
-
-_FIRST_BATCHES = 16
-_CERTAIN = 1e8
+    flat, _, to_noise = flatten_noise(noise)
+    gradient = variance_and_log_gradient(to_noise, flat, rows.x, rows.known)[1]
+    fraction = 1 - terms.precision * terms.function_variance
+    weight = jnp.where(rows.mask, fraction, 0.0) ** 2
+    return 0.5 * gradient.T @ (weight[:, None] * gradient)

@@ -1,4 +1,4 @@
-"""Stochastic ascent of a sparse process: batches by scan, rows spread over devices."""
+"""Stochastic maximisation of the evidence bound, with the rows of a batch on many devices."""
 
 import hashlib
 import os
@@ -20,29 +20,30 @@ from battprob._random import generator
 from battprob._typing import Array, Int, PRNGKey
 from battprob.models._scaling import Rows
 from battprob.models.process._variational_bound import (
-    Beliefs,
-    Hyper,
-    beliefs_of_rows,
-    bound_of_batch,
+    Hyperparameters,
+    VariationalPosterior,
+    batch_bound,
+    likelihood_parameters,
 )
 from battprob.noise.base import AbstractNoise
 
-CHUNK = 50  # steps between checkpoints
+CHUNK = 50  # steps between checkpoints, compiled as one loop
 
 
-class State(NamedTuple):
-    """Where an ascent stands; all that a resumed one needs."""
+class OptimiserState(NamedTuple):
+    """State of the optimisation: all that is needed to resume it."""
 
-    hyper: Hyper
-    beliefs: Beliefs
-    optimiser: Any
+    hyper: Hyperparameters
+    posterior: VariationalPosterior
+    adam: Any
     step: Int[Array, ""]
 
 
 def in_batches(rows: Rows, batch_size: int, mesh: Mesh | None, key: PRNGKey) -> Rows:
     """The rows in random order as `[batches batch_size ...]`, padded with masked rows.
 
-    On a mesh every device holds its share of every batch, so that a step moves no rows.
+    On a mesh, each device stores its part of every batch, so that a step moves no rows
+    between devices.
     """
     real = np.flatnonzero(np.asarray(rows.mask))
     order = generator(key).permutation(real)
@@ -51,74 +52,74 @@ def in_batches(rows: Rows, batch_size: int, mesh: Mesh | None, key: PRNGKey) -> 
     order = np.concatenate([order, np.full(padding, order[-1])])
     mask = np.arange(len(order)) < len(real)
 
-    def arranged(column, values=None):
-        column = np.asarray(column)[order] if values is None else values
-        return spread(column.reshape(num, batch_size, *column.shape[1:]), mesh)
+    def batched(column):
+        return shard_rows(column.reshape(num, batch_size, *column.shape[1:]), mesh)
 
-    return Rows(
-        arranged(rows.x),
-        arranged(rows.y),
-        arranged(rows.known),
-        arranged(None, mask),
+    x, y, known = (np.asarray(column)[order] for column in rows[:3])
+    return Rows(batched(x), batched(y), batched(known), batched(mask))
+
+
+def shard_rows(column: np.ndarray, mesh: Mesh | None) -> Array:
+    """`[batches batch_size ...]` with the rows of each batch divided among the devices."""
+    if mesh is None:
+        return jnp.asarray(column)
+    sharding = NamedSharding(mesh, PartitionSpec(None, mesh.axis_names))
+    # Each process makes the parts of its own devices: a host cannot address the others.
+    return jax.make_array_from_callback(
+        column.shape, sharding, lambda index: column[index]
     )
 
 
-def spread(column: np.ndarray, mesh: Mesh | None) -> Array:
-    """`[batches batch_size ...]` on the devices of a mesh, each its share of a batch."""
-    if mesh is None:
-        return jnp.asarray(column)
-    shares = NamedSharding(mesh, PartitionSpec(None, mesh.axis_names))
-    # Every process makes its own shares: no host holds the others' on its devices.
-    return jax.make_array_from_callback(column.shape, shares, lambda own: column[own])
-
-
-def replicated(tree: Any, mesh: Mesh | None) -> Any:
+def replicate(tree: Any, mesh: Mesh | None) -> Any:
     """The same arrays on every device of a mesh."""
     if mesh is None:
         return tree
-    everywhere = NamedSharding(mesh, PartitionSpec())
+    sharding = NamedSharding(mesh, PartitionSpec())
 
-    def place(leaf):
+    def replicated(leaf):
         host = np.asarray(leaf)
         return jax.make_array_from_callback(
-            host.shape, everywhere, lambda own: host[own]
+            host.shape, sharding, lambda index: host[index]
         )
 
-    return jax.tree.map(place, tree)
+    return jax.tree.map(replicated, tree)
 
 
-def on_host(tree: Any) -> Any:
-    """Arrays that every device holds whole, as arrays of one device."""
+def on_one_device(tree: Any) -> Any:
+    """Replicated arrays as arrays of the default device."""
     return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)), tree)
 
 
-def begin(hyper: Hyper, beliefs: Beliefs, mesh: Mesh | None) -> State:
+def initial_state(
+    hyper: Hyperparameters, posterior: VariationalPosterior, mesh: Mesh | None
+) -> OptimiserState:
     """The state before the first step."""
-    memory = _optimiser(1.0, 1).init(hyper)  # pyright: ignore[reportArgumentType]
+    # The initial state of Adam does not depend on the step sizes.
+    adam = _adam(1.0, 1).init(hyper)  # pyright: ignore[reportArgumentType]
     step = jnp.zeros((), int)
-    return State(hyper, beliefs, *replicated((memory, step), mesh))
+    return OptimiserState(hyper, posterior, *replicate((adam, step), mesh))
 
 
-def climb(
-    state: State,
+def maximise_bound(
+    state: OptimiserState,
     fixed: AbstractNoise,
     batches: Rows,
     *,
     key: PRNGKey,
     num_steps: int,
-    rate: float,
+    learning_rate: float,
     progress: bool,
-    keep: "Checkpoint | None",
-) -> tuple[State, list[float]]:
-    """Ascend for `num_steps` steps; the mean bound of every chunk of them."""
+    checkpoint: "Checkpoint | None",
+) -> tuple[OptimiserState, list[float]]:
+    """The state after `num_steps` steps, and the mean bound of each chunk of steps."""
     num_chunks = -(-num_steps // CHUNK)
     bounds = []
-    if keep is not None:
-        state, bounds = keep.resume(state)
+    if checkpoint is not None:
+        state, bounds = checkpoint.resume(state)
     chunks = range(int(state.step) // CHUNK, num_chunks)
     bar = tqdm(
         chunks,
-        "sparse process",
+        "inducing points",
         initial=chunks.start,
         total=num_chunks,
         unit_scale=CHUNK,
@@ -127,19 +128,22 @@ def climb(
     )
     with bar:
         for chunk in bar:
-            order = _order(key, chunk, len(batches.y))
-            state, bound = _ascend(
-                state, fixed, batches, order, rate, num_chunks * CHUNK
+            order = _batch_order(key, chunk, len(batches.y))
+            state, bound = _run_chunk(
+                state, fixed, batches, order, learning_rate, num_chunks * CHUNK
             )
             bounds.append(float(bound))
             bar.set_postfix_str(f"bound {bounds[-1]:.6g}")
-            if keep is not None:
-                keep.write(state, bounds)
+            if checkpoint is not None:
+                checkpoint.write(state, bounds)
     return state, bounds
 
 
-def _order(key, chunk, num_batches):
-    """The batches of a chunk of steps: every batch once before any comes again."""
+def _batch_order(key, chunk, num_batches):
+    """The batches of a chunk of steps: a new random order for each pass over all batches.
+
+    It depends on the key and the chunk alone, so that a resumed fit takes the same batches.
+    """
     first = chunk * CHUNK
     passes = range(first // num_batches, (first + CHUNK - 1) // num_batches + 1)
     order = np.concatenate(
@@ -149,36 +153,39 @@ def _order(key, chunk, num_batches):
     return jnp.asarray(order[start : start + CHUNK].astype(np.int32))
 
 
-def _optimiser(rate, num_steps):
-    """Adam, its step falling to nothing."""
+def _adam(learning_rate, num_steps):
+    """Adam with a learning rate that decays to zero."""
     import optax
 
-    return optax.adam(optax.cosine_decay_schedule(rate, num_steps))
+    return optax.adam(optax.cosine_decay_schedule(learning_rate, num_steps))
 
 
 @eqx.filter_jit
-def _ascend(state, fixed, batches, order, rate, num_steps):
-    """A chunk of steps, and the mean of the bound over them."""
+def _run_chunk(state, fixed, batches, order, learning_rate, num_steps):
+    """The state after a chunk of steps, and the mean of the bound over them."""
     scale = float(len(batches.y))
-    adam = _optimiser(rate, num_steps)
+    adam = _adam(learning_rate, num_steps)
 
-    def step(state, place):
-        rows = jax.tree.map(lambda column: column[place], batches)
-        moments = state.beliefs.moments()
+    def step(state, index):
+        rows = jax.tree.map(lambda column: column[index], batches)
+        moments = state.posterior.moments()
 
         def loss(hyper):
-            bound, seen = bound_of_batch(hyper, fixed, moments, rows)
-            head = eqx.combine(hyper.noise, fixed)
-            prior = hyper.kernel.log_prior() + head.log_prior()
-            return -(scale * bound + prior), seen
+            bound, terms = batch_bound(hyper, fixed, moments, rows)
+            noise = eqx.combine(hyper.noise, fixed)
+            prior = hyper.kernel.log_prior() + noise.log_prior()
+            return -(scale * bound + prior), terms
 
-        (value, seen), slope = jax.value_and_grad(loss, has_aux=True)(state.hyper)
-        change, memory = adam.update(slope, state.optimiser)
+        (value, terms), gradient = jax.value_and_grad(loss, has_aux=True)(state.hyper)
+        change, memory = adam.update(gradient, state.adam)
         hyper = map_parameters(jnp.add, state.hyper, change)
-        own = beliefs_of_rows(seen, rows, moments[1].mean, scale, settled=False)
-        beliefs = state.beliefs.moved(own, _rate_of_beliefs(state.step, value.dtype))
+        likelihood = likelihood_parameters(
+            terms, rows, moments[1].mean, scale, exact_curvature=False
+        )
+        step_size = _natural_step_size(state.step, value.dtype)
+        posterior = state.posterior.update(likelihood, step_size)
         bound = -value - moments[0].divergence() - moments[1].divergence()
-        return State(hyper, beliefs, memory, state.step + 1), bound
+        return OptimiserState(hyper, posterior, memory, state.step + 1), bound
 
     # The optimiser mixes ranks and dtypes that strict JAX settings forbid.
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
@@ -186,32 +193,37 @@ def _ascend(state, fixed, batches, order, rate, num_steps):
     return state, jnp.mean(bounds)
 
 
-def _rate_of_beliefs(step, dtype):
-    """Step size of the natural gradient: an average over ever more batches."""
+def _natural_step_size(step, dtype):
+    """Step size ρ of the natural gradient, t^-0.6 and at least 0.01.
+
+    An exponent between ½ and 1 averages over more and more batches. The lower limit lets
+    q follow the hyper-parameters, which still change.
+    """
     return jnp.maximum((step + 2.0).astype(dtype) ** -0.6, 0.01)
 
 
 class Checkpoint:
-    """A file that holds the last finished chunk of an ascent, the old one or the new one.
+    """A file with the state after the last finished chunk of steps; written atomically.
 
     Args:
-        path: the file; its folder must be there.
-        identity: everything that decides the ascent; a file of another one is refused.
+        path: the file, in an existing folder.
+        identity: everything that determines the optimisation. A file with another
+            identity is refused.
     """
 
     def __init__(self, path: str | os.PathLike, identity: Any):
         self._path = Path(path)
         self._identity = _digest(identity)
 
-    def write(self, state: State, bounds: list[float]) -> None:
-        """Put the state into the file."""
+    def write(self, state: OptimiserState, bounds: list[float]) -> None:
+        """Replace the file."""
         leaves = enumerate(jax.tree.leaves(state))
         entries: dict[str, Any] = {f"leaf_{i}": np.asarray(leaf) for i, leaf in leaves}
-        own = {"identity": self._identity, "bounds": np.array(bounds)}
-        replace_file(self._path, lambda file: np.savez(file, **own, **entries))
+        header = {"identity": self._identity, "bounds": np.array(bounds)}
+        replace_file(self._path, lambda file: np.savez(file, **header, **entries))
 
-    def resume(self, start: State) -> tuple[State, list[float]]:
-        """The state in the file, placed as `start` is; `start` where there is no file.
+    def resume(self, start: OptimiserState) -> tuple[OptimiserState, list[float]]:
+        """The state in the file, on the devices of `start`; `start` if there is no file.
 
         Raises:
             DataError: the file is no checkpoint, or of other data or settings.
@@ -222,30 +234,34 @@ class Checkpoint:
             with np.load(self._path) as file:
                 entries = dict(file)
         except (ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise DataError(f"{self._path} is no checkpoint: {error}") from error
+            raise DataError(
+                f"{self._path} is no checkpoint: {error}; name another file"
+            ) from error
         if str(entries.get("identity")) != self._identity:
             raise DataError(
                 f"{self._path} is the checkpoint of other data, settings or key: name "
-                "another file, or delete it to begin anew"
+                "another file, or delete it to start from the beginning"
             )
         leaves, tree = jax.tree.flatten(start)
-        kept = [
+        stored = [
             jax.make_array_from_callback(
-                leaf.shape, leaf.sharding, lambda own, i=i: entries[f"leaf_{i}"][own]
+                leaf.shape,
+                leaf.sharding,
+                lambda index, i=i: entries[f"leaf_{i}"][index],
             )
             for i, leaf in enumerate(leaves)
         ]
-        return jax.tree.unflatten(tree, kept), entries["bounds"].tolist()
+        return jax.tree.unflatten(tree, stored), entries["bounds"].tolist()
 
 
 def _digest(tree):
-    """A fingerprint of arrays and settings."""
+    """SHA-256 of the structure, the arrays and the settings of a pytree."""
     leaves, structure = jax.tree.flatten(tree)
-    seen = hashlib.sha256(str(structure).encode())
+    digest = hashlib.sha256(str(structure).encode())
     for leaf in leaves:
-        seen.update(
+        digest.update(
             np.asarray(leaf).tobytes()
             if eqx.is_array_like(leaf)
             else repr(leaf).encode()
         )
-    return seen.hexdigest()
+    return digest.hexdigest()

@@ -16,27 +16,35 @@ from battprob._typing import Array, Float, PRNGKey
 from battprob.inference import MAP
 from battprob.inference.report import FitReport, stopwatch
 from battprob.kernels.base import AbstractKernel
-from battprob.models._noise_level import (
-    covariance_of,
-    flat_head,
-    noise_levels,
-    relative_slope,
+from battprob.models._noise_uncertainty import (
+    covariance_from_information,
+    flatten_noise,
+    noise_variance_nodes,
+    variance_and_log_gradient,
 )
 from battprob.models._scaling import Rows
 from battprob.models.base import FunctionMoments
-from battprob.models.process._draws import draw_functions, root_of_rest, some_rows
+from battprob.models.process._draws import (
+    draw_functions,
+    posterior_root,
+    random_subset,
+)
 from battprob.models.process._kernel_products import (
     Preconditioner,
     conjugate_gradients,
 )
 from battprob.models.process._lanczos_evidence import (
-    Data,
     Evidence,
-    estimate,
+    TrainingData,
+    covariance_product,
+    estimate_evidence,
     log_evidence,
-    multiply_by,
 )
-from battprob.models.process._stochastic_gradient import on_host, replicated, spread
+from battprob.models.process._stochastic_gradient import (
+    on_one_device,
+    replicate,
+    shard_rows,
+)
 from battprob.models.process.exact import mode_of_rows
 from battprob.models.process.solver import (
     AbstractSolution,
@@ -46,6 +54,8 @@ from battprob.models.process.solver import (
 )
 from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import has_weights
+
+_CHUNK_ROWS = 64  # new rows at a time, each a right side of one linear system
 
 
 class ConjugateGradients(AbstractSolver):
@@ -62,13 +72,13 @@ class ConjugateGradients(AbstractSolver):
     Args:
         num_pilot: random rows whose exact process finds the hyper-parameters.
         max_steps: maximum number of optimiser steps on the evidence of all rows that
-            follow; each costs some tens of products with K.
+            follow; each costs tens of products with K.
         tolerance: relative residual of each linear system.
         rank: rank of the preconditioner; a larger one helps where the noise is small.
         num_probes: random vectors that estimate a trace.
         block_rows: rows of K in memory at a time.
-        mesh: devices that share the rows of each block; the result is that of one device
-            up to rounding.
+        mesh: devices among which the rows of each block are divided; the result is that
+            of one device up to rounding.
 
     Example:
         >>> import jax, numpy as np
@@ -104,12 +114,12 @@ class ConjugateGradients(AbstractSolver):
 
     def fit(self, kernel, noise, rows, *, inference, key):
         key_pilot, key_probes = jax.random.split(key)
-        some = some_rows(rows, self.num_pilot, key_pilot)
+        pilot = random_subset(rows, self.num_pilot, key_pilot)
         with stopwatch() as watch:
-            draw = mode_of_rows(
-                kernel, noise, rows if some is None else some, key_pilot
+            mode = mode_of_rows(
+                kernel, noise, rows if pilot is None else pilot, key_pilot
             )
-            data = _placed(
+            data = _training_data(
                 rows,
                 key_probes,
                 self.mesh,
@@ -120,11 +130,11 @@ class ConjugateGradients(AbstractSolver):
             )
             if self.max_steps:
                 optimiser = MAP(num_starts=1, max_steps=self.max_steps)
-                start = replicated(draw, self.mesh)
-                draw, _ = optimiser.run(_log_joint, start, data, key=key_pilot)
-                draw = on_host(jax.tree.map(lambda leaf: leaf[0], draw))
-            solved = jax.block_until_ready(_solve(draw[0], draw[1], data))
-        return _solution(draw, solved, data, key_probes, watch)
+                start = replicate(mode, self.mesh)
+                draws, _ = optimiser.run(_log_joint, start, data, key=key_pilot)
+                mode = on_one_device(jax.tree.map(lambda leaf: leaf[0], draws))
+            solved = jax.block_until_ready(_solve(mode[0], mode[1], data))
+        return _solution(mode, solved, data, key_probes, watch)
 
 
 class ConjugateGradientsSolution(AbstractSolution):
@@ -132,26 +142,26 @@ class ConjugateGradientsSolution(AbstractSolution):
 
     kernel: AbstractKernel
     noise: AbstractNoise
-    data: Data
-    solved: "Solved"
+    data: TrainingData
+    solved: "SolvedSystem"
     key: PRNGKey
     log_evidences: Float[Array, " s"]
 
     def condition(self, rows, report):
-        drawn, num_probes = self.data.probes.shape
-        data = _placed(
+        length, num_probes = self.data.probes.shape
+        data = _training_data(
             rows,
             self.key,
             None,
             tolerance=float(self.data.tolerance),
-            rank=drawn - len(self.data.rows.y),
+            rank=length - len(self.data.rows.y),
             num_probes=num_probes,
             block_rows=self.data.blocks.shape[1],
         )
-        draw = (self.kernel, self.noise)
+        mode = (self.kernel, self.noise)
         with stopwatch() as watch:
-            solved = jax.block_until_ready(_solve(*draw, data))
-        return _solution(draw, solved, data, self.key, watch)
+            solved = jax.block_until_ready(_solve(*mode, data))
+        return _solution(mode, solved, data, self.key, watch)
 
     def predict(self, x, known):
         return _predict((self.kernel, self.noise, self.solved), self.data, x, known)
@@ -166,8 +176,8 @@ class ConjugateGradientsSolution(AbstractSolution):
         return _sample_functions((self.kernel, self.solved), self.data, x, key, num)
 
 
-class Solved(NamedTuple):
-    """Preconditioner and A⁻¹y, noise uncertainty, and the evidence with its accuracy."""
+class SolvedSystem(NamedTuple):
+    """Preconditioner, α = A⁻¹y, covariance of the noise parameters, and the evidence."""
 
     preconditioner: Preconditioner
     alpha: Float[Array, " n"]
@@ -175,26 +185,29 @@ class Solved(NamedTuple):
     evidence: Evidence
 
 
-def _placed(rows, key, mesh, *, tolerance, rank, num_probes, block_rows):
-    """Rows and probes of one padded length, and blocks of rows spread over devices."""
+def _training_data(rows, key, mesh, *, tolerance, rank, num_probes, block_rows):
+    """Rows padded to whole blocks, probes, and blocks divided among devices."""
     devices = 1 if mesh is None else mesh.size
     block = -(-min(block_rows, len(rows.y)) // devices) * devices
     length = -(-len(rows.y) // block) * block
     mask = np.arange(length) < int(rows.mask.sum())
     rank = min(rank, int(mask.sum()))
     x, y, known = (np.asarray(pad_rows(a, length)) for a in rows[:3])
+    # The probes stay the same during a fit: the estimated evidence is then a smooth
+    # function of the hyper-parameters, which line searches need.
     probes = generator(key).normal(size=(rank + length, num_probes)).astype(x.dtype)
-    everywhere = (x, y, known, mask, probes, np.asarray(tolerance, x.dtype))
-    *rows, probes, tolerance = replicated(
-        tuple(jnp.asarray(a) for a in everywhere), mesh
-    )
-    blocks = spread(x.reshape(-1, block, x.shape[1]), mesh)
-    return Data(Rows(*rows), probes, tolerance, blocks)
+    arrays = (x, y, known, mask, probes, np.asarray(tolerance, x.dtype))
+    *rows, probes, tolerance = replicate(tuple(jnp.asarray(a) for a in arrays), mesh)
+    blocks = shard_rows(x.reshape(-1, block, x.shape[1]), mesh)
+    return TrainingData(Rows(*rows), probes, tolerance, blocks)
 
 
 def _variance(noise, rows):
-    least = default_jitter(rows.x.dtype)
-    variance = jnp.maximum(noise.variance(rows.x, rows.known), least)
+    """Noise variance of each row; 1 for padding."""
+    # The floor is the jitter of a dense factorisation: below it, the number of iterations
+    # grows and the results of `Exact` do not change.
+    smallest = default_jitter(rows.x.dtype)
+    variance = jnp.maximum(noise.variance(rows.x, rows.known), smallest)
     return jnp.where(rows.mask, variance, 1.0)
 
 
@@ -207,59 +220,73 @@ def _log_joint(parameters, data):
 @eqx.filter_jit
 def _solve(kernel, noise, data):
     variance = _variance(noise, data.rows)
-    evidence, conditioner, (_, solution, _) = estimate(kernel, variance, data)
-    flat, _, head = flat_head(noise)
-    slope = relative_slope(head, flat, data.rows.x, data.rows.known)[1]
-    # Rows tell the noise apart from each other, less what each spends on f.
-    own = jnp.where(data.rows.mask, variance * conditioner.inverse_diagonal(), 0.0) ** 2
-    information = 0.5 * slope.T @ (own[:, None] * slope)
-    spread = covariance_of(noise, information, parameters_too=True)
-    return Solved(conditioner, solution[:, 0], spread, evidence)
+    estimate = estimate_evidence(kernel, variance, data)
+    evidence, preconditioner, (_, solution, _) = estimate
+    flat, _, to_noise = flatten_noise(noise)
+    gradient = variance_and_log_gradient(to_noise, flat, data.rows.x, data.rows.known)[
+        1
+    ]
+    # The information about the noise neglects correlations between rows. The diagonal of
+    # A⁻¹ would need as many linear systems as rows; that of P⁻¹ replaces it.
+    fraction = variance * preconditioner.inverse_diagonal()
+    weight = jnp.where(data.rows.mask, fraction, 0.0) ** 2
+    information = 0.5 * gradient.T @ (weight[:, None] * gradient)
+    covariance = covariance_from_information(
+        noise, information, include_parameters=True
+    )
+    return SolvedSystem(preconditioner, solution[:, 0], covariance, evidence)
 
 
-def _solution(draw, solved, data, key, watch):
+def _solution(mode, solved, data, key, watch):
     evidence = solved.evidence
     report = FitReport(
         converged=bool(evidence.residual <= data.tolerance),
         message=f"residual {float(evidence.residual):.1e} after "
-        f"{int(evidence.products)} products; log evidence ± "
-        f"{float(evidence.error):.2g} from its probes",
-        steps=int(evidence.products),
+        f"{int(evidence.num_products)} products; standard error of the log evidence "
+        f"{float(evidence.error):.2g}",
+        steps=int(evidence.num_products),
         seconds_compile=watch.compile,
         seconds_run=watch.run,
     )
     if not np.isfinite(evidence.value):
-        raise FitError("the evidence is not finite", report)
+        raise FitError(
+            "the evidence is not finite: check the data for extreme values, or use "
+            "solver=InducingPoints()",
+            report,
+        )
     solution = ConjugateGradientsSolution(
-        draw[0], draw[1], data, solved, key, evidence.value[None]
+        mode[0], mode[1], data, solved, key, evidence.value[None]
     )
     return solution, report
 
 
 def _function(kernel, solved, data, x):
-    """Mean of f at `x`, its covariance with f at the rows, and K⁻¹ times that (no slope)."""
+    """Mean of f at `x`, C = k(X, x), and A⁻¹C without its gradient."""
     cross = jnp.where(data.rows.mask[:, None], kernel.gram(data.rows.x, x), 0.0)
-    conditioner, held = jax.lax.stop_gradient((solved.preconditioner, cross))
-    multiply = multiply_by(*jax.lax.stop_gradient((kernel, conditioner.noise, data)))
-    solution = conjugate_gradients(multiply, conditioner, held, data.tolerance).solution
-    return solved.alpha @ cross, cross, jax.lax.stop_gradient(solution)
+    # `while_loop` has no reverse-mode derivative; `_symmetric_form` restores it.
+    preconditioner, right = jax.lax.stop_gradient((solved.preconditioner, cross))
+    constants = jax.lax.stop_gradient((kernel, preconditioner.noise, data))
+    multiply = covariance_product(*constants)
+    solved_cross = conjugate_gradients(multiply, preconditioner, right, data.tolerance)
+    return solved.alpha @ cross, cross, jax.lax.stop_gradient(solved_cross.solution)
 
 
-def _first_order(known, other):
-    """A part cᵀK⁻¹c' of a covariance as cᵀs' + sᵀc' - sᵀKs', given cᵀs' and sᵀc'.
+def _symmetric_form(one, other):
+    """cᵀA⁻¹c' as cᵀs' + sᵀc' - sᵀAs', from `one` = cᵀs' and `other` = sᵀc'.
 
-    That is stationary in the solutions s and s', which need not move for its slope.
+    The form is stationary in the solutions s = A⁻¹c and s' = A⁻¹c'. Its gradient is
+    therefore correct with the solutions as constants.
     """
-    return known + other - jax.lax.stop_gradient(known)
+    return one + other - jax.lax.stop_gradient(one)
 
 
 def _in_chunks(function, x):
-    """`some` of all rows, so few at a time that memory grows with the rows of training."""
-    size = min(len(x), _AT_ONCE)
+    """`function` of all rows, a few at a time: memory is that of the training rows."""
+    size = min(len(x), _CHUNK_ROWS)
     padded = jnp.pad(x, ((0, -len(x) % size), (0, 0)), mode="edge")
-    answers = jax.lax.map(function, padded.reshape(-1, size, x.shape[1]))
+    results = jax.lax.map(function, padded.reshape(-1, size, x.shape[1]))
     return jax.tree.map(
-        lambda a: a.reshape(len(padded), *a.shape[2:])[: len(x)], answers
+        lambda a: a.reshape(len(padded), *a.shape[2:])[: len(x)], results
     )
 
 
@@ -269,20 +296,19 @@ def _predict(draw, data, x, known):
 
     def chunk(x):
         mean, cross, solution = _function(kernel, solved, data, x)
-        explained = jnp.sum(_first_order(cross * solution, cross * solution), axis=0)
+        product = cross * solution
+        explained = jnp.sum(_symmetric_form(product, product), axis=0)
         return mean, jnp.maximum(kernel.diagonal(x) - explained, 0.0)
 
     mean, variance = _in_chunks(chunk, x)
-    noise_variance, weight = noise_levels(noise, solved.noise_covariance, x, known)
-    mean, variance = (
-        jnp.broadcast_to(a[None], noise_variance.shape) for a in (mean, variance)
-    )
-    return Prediction(mean, noise_variance, variance, weight)
+    nodes, weight = noise_variance_nodes(noise, solved.noise_covariance, x, known)
+    mean, variance = (jnp.broadcast_to(a[None], nodes.shape) for a in (mean, variance))
+    return Prediction(mean, nodes, variance, weight)
 
 
 @eqx.filter_jit
 def _reference(draw, data, points):
-    """Points, k(r, X) and A⁻¹ times it, one row for each point."""
+    """Reference points r, k(r, X) and k(r, X) A⁻¹, one row for each point."""
     _, cross, solution = _function(draw[0], draw[1], data, points)
     return points, cross.T, solution.T
 
@@ -290,12 +316,15 @@ def _reference(draw, data, points):
 @eqx.filter_jit
 def _moments(draw, data, x, reference):
     kernel, solved = draw
-    points, cross_at, solution_at = reference
+    points, cross_points, solution_points = reference
 
     def chunk(x):
         mean, cross, solution = _function(kernel, solved, data, x)
-        explained = jnp.sum(_first_order(cross * solution, cross * solution), axis=0)
-        shared = _first_order((solution_at @ cross).T, (cross_at @ solution).T)
+        product = cross * solution
+        explained = jnp.sum(_symmetric_form(product, product), axis=0)
+        shared = _symmetric_form(
+            (solution_points @ cross).T, (cross_points @ solution).T
+        )
         variance = jnp.maximum(kernel.diagonal(x) - explained, 0.0)
         return mean, variance, kernel.gram(x, points) - shared
 
@@ -308,9 +337,6 @@ def _moments(draw, data, x, reference):
 def _sample_functions(draw, data, x, key, num):
     kernel, solved = draw
     mean, cross, solution = _function(kernel, solved, data, x)
-    rest = kernel.gram(x, x) - cross.T @ solution
-    root = root_of_rest(rest, jnp.zeros_like(cross[:1]))
+    covariance = kernel.gram(x, x) - cross.T @ solution
+    root = posterior_root(covariance, jnp.zeros_like(cross[:1]))
     return draw_functions(mean[None], root[None], key, num)
-
-
-_AT_ONCE = 64

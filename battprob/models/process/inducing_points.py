@@ -1,4 +1,4 @@
-"""Variational solution of a Gaussian process on inducing points, for millions of rows."""
+"""Variational solution of a Gaussian process with inducing points, for millions of rows."""
 
 import os
 
@@ -12,28 +12,35 @@ from battprob._errors import FitError
 from battprob._typing import Array, Float, PRNGKey
 from battprob.inference.report import FitReport, stopwatch
 from battprob.kernels.base import AbstractKernel
-from battprob.models._noise_level import noise_levels
-from battprob.models._replicates import find_sites
+from battprob.models._noise_uncertainty import noise_variance_nodes
+from battprob.models._replicates import find_distinct
 from battprob.models.base import FunctionMoments
-from battprob.models.process._draws import draw_functions, root_of_rest, some_rows
+from battprob.models.process._draws import (
+    draw_functions,
+    posterior_root,
+    random_subset,
+)
 from battprob.models.process._kernel_products import pivots
-from battprob.models.process._natural_gradient import first_beliefs, settle
+from battprob.models.process._natural_gradient import (
+    initial_posterior,
+    optimal_posterior,
+)
 from battprob.models.process._stochastic_gradient import (
     CHUNK,
     Checkpoint,
-    begin,
-    climb,
     in_batches,
-    on_host,
-    replicated,
+    initial_state,
+    maximise_bound,
+    on_one_device,
+    replicate,
 )
 from battprob.models.process._variational_bound import (
-    Beliefs,
-    Hyper,
+    Hyperparameters,
     Moments,
+    VariationalPosterior,
     function_moments,
-    whitened_by,
-    whitening,
+    inverse_root,
+    whitened_features,
     with_weights,
 )
 from battprob.models.process.exact import mode_of_rows
@@ -46,16 +53,25 @@ from battprob.models.process.solver import (
 from battprob.noise.base import AbstractNoise
 from battprob.noise.latent import split
 
+_PILOT_ROWS = 512
+_CANDIDATES = 8  # random rows per inducing point, among which the points are chosen
+_FIT_PASSES = 2  # over all rows, after the stochastic gradients
+_CONDITION_PASSES = 5  # more, because new rows may move the optimum far
+_CONDITION_ROWS = 1024  # rows in a batch of `condition`
+_PREDICTION_ROWS = 4096  # rows predicted at a time
+_CONVERGED = 0.01  # change of the bound per row; no prediction changes visibly below it
+
 
 class InducingPoints(AbstractSolver):
     r"""A variational approximation for up to millions of rows.
 
     The process is represented by its values at `num` inducing points, which are learned.
     All noise models of the exact process are supported, `LatentGP` included. The cost
-    grows with the number of rows times `num` squared. The hyper-parameters start at the
-    mode of the exact process of 512 random rows; stochastic gradients on batches of rows
-    then maximise the lower bound of the evidence; last, natural-gradient updates over all
-    rows find the optimal variational posterior.
+    grows with the number of rows times `num` squared. The fit has three stages:
+
+    1. The hyper-parameters start at the mode of the exact process of 512 random rows.
+    2. Stochastic gradients on batches of rows maximise the lower bound of the evidence.
+    3. Natural-gradient updates over all rows find the optimal variational posterior.
 
     Args:
         num: number of inducing points; a rougher f needs more.
@@ -63,8 +79,9 @@ class InducingPoints(AbstractSolver):
         num_steps: optimiser steps, rounded up to multiples of 50.
         learning_rate: of Adam, in logarithms of scales; it decays to zero.
         progress: show a bar on terminals.
-        mesh: devices that share the rows of each batch; the result is that of one device
-            up to rounding. With several hosts, the dataset is the same on each.
+        mesh: devices among which the rows of each batch are divided; the result is that
+            of one device up to rounding. With several hosts, the dataset is the same on
+            each.
         checkpoint: file that stores the state of the optimisation; a fit that was
             interrupted continues from there when called again, to the same result.
 
@@ -108,24 +125,31 @@ class InducingPoints(AbstractSolver):
         rows_per_device = -(-min(self.batch_size, num_rows) // devices)
         with stopwatch() as watch:
             start = _pilot(kernel, noise, rows, self.num, key_pilot)
-            hyper, fixed = replicated(start, self.mesh)
+            hyper, fixed = replicate(start, self.mesh)
             batches = in_batches(rows, rows_per_device * devices, self.mesh, key_rows)
-            state, bounds = climb(
-                begin(hyper, first_beliefs(hyper, fixed, batches), self.mesh),
+            posterior = initial_posterior(hyper, fixed, batches)
+            state, bounds = maximise_bound(
+                initial_state(hyper, posterior, self.mesh),
                 fixed,
                 batches,
                 key=key_steps,
                 num_steps=self.num_steps,
-                rate=self.learning_rate,
+                learning_rate=self.learning_rate,
                 progress=self.progress,
-                keep=self._checkpoint(kernel, noise, rows, key),
+                checkpoint=self._checkpoint(kernel, noise, rows, key),
             )
-            settled = settle(state.hyper, fixed, state.beliefs, batches, _PASSES)
-            hyper, fixed, settled = on_host((state.hyper, fixed, settled))
+            optimum = optimal_posterior(
+                state.hyper, fixed, state.posterior, batches, _FIT_PASSES
+            )
+            hyper, fixed, optimum = on_one_device((state.hyper, fixed, optimum))
         report = _report(bounds, num_rows, watch)
-        if not np.isfinite(settled.bound):
-            raise FitError("the evidence bound is not finite", report)
-        return _solution(hyper, fixed, settled, key_rows), report
+        if not np.isfinite(optimum.bound):
+            raise FitError(
+                "the evidence bound is not finite: check the data for extreme values, or "
+                "reduce learning_rate",
+                report,
+            )
+        return _solution(hyper, fixed, optimum, key_rows), report
 
     def _checkpoint(self, kernel, noise, rows, key):
         if self.checkpoint is None:
@@ -138,13 +162,14 @@ class InducingPoints(AbstractSolver):
 class InducingPointsSolution(AbstractSolution):
     """Variational posterior of the function values at the inducing points.
 
-    `log_evidences` is the lower bound of the evidence.
+    `log_evidences` is the lower bound of the evidence, `root` is L⁻¹ with LLᵀ the
+    covariance of f at the inducing points, and `function` has the moments of q(v).
     """
 
-    hyper: Hyper
+    hyper: Hyperparameters
     noise: AbstractNoise
     root: Float[Array, "m m"]
-    beliefs: Beliefs
+    posterior: VariationalPosterior
     function: Moments
     noise_covariance: Float[Array, "q q"]
     key: PRNGKey
@@ -158,15 +183,17 @@ class InducingPointsSolution(AbstractSolution):
     def condition(self, rows, report):
         size = min(_CONDITION_ROWS, int(np.sum(rows.mask)))
         batches = in_batches(rows, size, None, self.key)
-        settled = settle(self.hyper, self.noise, self.beliefs, batches, _MORE_PASSES)
-        return _solution(self.hyper, self.noise, settled, self.key), report
+        optimum = optimal_posterior(
+            self.hyper, self.noise, self.posterior, batches, _CONDITION_PASSES
+        )
+        return _solution(self.hyper, self.noise, optimum, self.key), report
 
     def predict(self, x, known):
         draw = (self.hyper, self.noise, self.root, self.function)
         return _predict(draw, self.noise_covariance, x, known)
 
     def reference(self, x):
-        return x, whitened_by(self.root, self.hyper, x).T
+        return x, whitened_features(self.root, self.hyper, x).T
 
     def moments(self, x, reference):
         return _moments((self.hyper, self.root, self.function), x, reference)
@@ -177,50 +204,50 @@ class InducingPointsSolution(AbstractSolution):
 
 
 def _pilot(kernel, noise, rows, num_inducing, key):
-    """Hyper-parameters that an exact process finds on some rows, and inputs to begin with.
+    """Initial hyper-parameters, and the noise model with its weights at their mean.
 
-    The second answer is the noise head with its weights at their mean.
+    The kernel and the noise are at the mode of the exact process of random rows.
     """
-    some = some_rows(rows, _PILOT_ROWS, key)
-    kernel, noise = mode_of_rows(kernel, noise, rows if some is None else some, key)
-    some = some_rows(rows, _CANDIDATES * num_inducing, key)
-    candidates = find_sites(rows if some is None else some)
+    pilot = random_subset(rows, _PILOT_ROWS, key)
+    kernel, noise = mode_of_rows(kernel, noise, rows if pilot is None else pilot, key)
+    subset = random_subset(rows, _CANDIDATES * num_inducing, key)
+    candidates = find_distinct(rows if subset is None else subset)
     num = min(num_inducing, int(candidates.mask.sum()))
-    inducing = _least_known(kernel, candidates, num)
-    return Hyper(kernel, split(noise)[0], inducing), noise
+    inducing_points = _most_uncertain(kernel, candidates, num)
+    return Hyperparameters(kernel, split(noise)[0], inducing_points), noise
 
 
 @eqx.filter_jit
-def _least_known(kernel, candidates, num):
-    """Inputs one by one, each where those before leave most variance of f."""
+def _most_uncertain(kernel, candidates, num):
+    """`num` candidates, each where f has most variance given f at those before."""
     return candidates.x[pivots(kernel, candidates.x, candidates.mask, num)]
 
 
-def _solution(hyper, fixed, settled, key):
-    root, function, noise = _solved(hyper, fixed, settled.beliefs)
+def _solution(hyper, fixed, optimum, key):
+    root, function, noise = _solved(hyper, fixed, optimum.posterior)
     return InducingPointsSolution(  # pyright: ignore[reportCallIssue]
         hyper=hyper,
         noise=noise,
         root=root,
-        beliefs=settled.beliefs,
+        posterior=optimum.posterior,
         function=function,
-        noise_covariance=settled.noise_covariance,
+        noise_covariance=optimum.noise_covariance,
         key=key,
-        log_evidences=settled.bound[None],
+        log_evidences=optimum.bound[None],
     )
 
 
 @eqx.filter_jit
-def _solved(hyper, fixed, beliefs):
-    function, weights = beliefs.moments()
+def _solved(hyper, fixed, posterior):
+    function, weights = posterior.moments()
     noise = with_weights(hyper.noise, fixed, weights.mean)
-    return whitening(hyper), function, noise
+    return inverse_root(hyper), function, noise
 
 
 def _report(bounds, num_rows, watch):
     gain = (bounds[-1] - bounds[max(len(bounds) - 4, 0)]) / num_rows
     return FitReport(
-        converged=bool(abs(gain) < _FLAT),
+        converged=bool(abs(gain) < _CONVERGED),
         message=f"evidence bound {bounds[-1]:.6g}, {gain:+.1g} a row in the last steps",
         steps=len(bounds) * CHUNK,
         seconds_compile=watch.compile,
@@ -232,29 +259,31 @@ def _report(bounds, num_rows, watch):
 def _predict(draw, noise_covariance, x, known):
     hyper, noise, root, function = draw
 
-    def some(x, known):
-        features = whitened_by(root, hyper, x)
+    def batch(x, known):
+        features = whitened_features(root, hyper, x)
         mean, variance = function_moments(hyper.kernel, features, x, function)
-        levels, weight = noise_levels(noise, noise_covariance, x, known)
-        return mean, variance, levels, weight
+        nodes, weight = noise_variance_nodes(noise, noise_covariance, x, known)
+        return mean, variance, nodes, weight
 
-    def one(row):
-        return jax.tree.map(lambda a: a[..., 0], some(*(a[None] for a in row)))
+    def row(columns):
+        return jax.tree.map(lambda a: a[..., 0], batch(*(a[None] for a in columns)))
 
-    # Some at a time: features of all would be as large as the rows of training.
-    mean, variance, levels, weight = jax.lax.map(one, (x, known), batch_size=_AT_ONCE)
-    levels, weight = levels.T, weight.T
-    mean, variance = (jnp.broadcast_to(a[None], levels.shape) for a in (mean, variance))
-    return Prediction(mean, levels, variance, weight)
+    # In batches: the features of all rows would need num times the memory of the rows.
+    mean, variance, nodes, weight = jax.lax.map(
+        row, (x, known), batch_size=_PREDICTION_ROWS
+    )
+    nodes, weight = nodes.T, weight.T
+    mean, variance = (jnp.broadcast_to(a[None], nodes.shape) for a in (mean, variance))
+    return Prediction(mean, nodes, variance, weight)
 
 
 @eqx.filter_jit
 def _moments(draw, x, reference):
     hyper, root, function = draw
-    points, features_at = reference
-    features = whitened_by(root, hyper, x)
+    points, reference_features = reference
+    features = whitened_features(root, hyper, x)
     mean, variance = function_moments(hyper.kernel, features, x, function)
-    change = features.T @ function.change() @ features_at.T
+    change = features.T @ function.covariance_change() @ reference_features.T
     covariance = hyper.kernel.gram(x, points) + change
     zero = jnp.zeros(1, mean.dtype)
     return FunctionMoments(mean[None], variance[None], covariance[None], zero)
@@ -263,15 +292,7 @@ def _moments(draw, x, reference):
 @eqx.filter_jit
 def _sample_functions(draw, x, key, num):
     hyper, root, function = draw
-    features = whitened_by(root, hyper, x)
+    features = whitened_features(root, hyper, x)
     prior = hyper.kernel.gram(x, x) + features.T @ function.covariance @ features
-    rest = root_of_rest(prior, features)
-    return draw_functions((function.mean @ features)[None], rest[None], key, num)
-
-
-_PILOT_ROWS = 512
-_CANDIDATES = 8  # rows that every inducing input is chosen from
-_PASSES, _MORE_PASSES = 2, 5  # of all rows: after an ascent, and after new rows
-_CONDITION_ROWS = 1024
-_AT_ONCE = 4096
-_FLAT = 0.01  # change of the bound a row that no prediction would notice
+    factor = posterior_root(prior, features)
+    return draw_functions((function.mean @ features)[None], factor[None], key, num)

@@ -45,8 +45,8 @@ class GaussianProcess(AbstractModel):
 
     Features and target are standardised inside the model; predictions have the units of
     the data. The hyper-parameters are at their posterior mode (`MAP`, the default) or
-    drawn (`Laplace`, `NUTS`). At the mode, the noise variance keeps its own posterior
-    uncertainty.
+    drawn (`Laplace`, `NUTS`). At the mode, predictions still include the posterior
+    uncertainty of the noise variance.
 
     Args:
         kernel: covariance of f.
@@ -55,9 +55,9 @@ class GaussianProcess(AbstractModel):
             stochastic optimiser of the solver.
         solver: how the equations are solved: `Exact()`, `StateSpace()` (one feature, any
             number of rows), `ConjugateGradients()` (tens of thousands of rows) or
-            `InducingPoints()` (up to millions). None chooses by the number of rows and
-            says in `posterior.report.message` what it chose and why.
-        random_effects: True: each group of the dataset has an offset $u_g$ of its own.
+            `InducingPoints()` (up to millions). None chooses by the number of rows;
+            `posterior.report.message` states the choice and its reason.
+        random_effects: True: each group of the dataset has an offset $u_g$.
             Names of features instead of True add a slope per group for each of them. The
             standard deviation between groups is half-normal with scale 1.5 (in standard
             deviations of the target) a priori. For a new group, the variance between
@@ -115,7 +115,7 @@ class GaussianProcess(AbstractModel):
             rows = rows_with_groups(rows, dataset)
         solver, reason = self.solver, ""
         if solver is None:
-            solver, reason = _chosen(kernel, noise, self.inference, rows)
+            solver, reason = _choose_solver(kernel, noise, self.inference, rows)
         solver.require_supported(kernel, noise, self.inference)
         solution, report = solver.fit(
             kernel, noise, rows, inference=self.inference, key=key
@@ -126,7 +126,7 @@ class GaussianProcess(AbstractModel):
     def fit_many(
         self, datasets: Sequence[Dataset], *, key: PRNGKey
     ) -> "list[GaussianProcessPosterior]":
-        """Fit each dataset on its own, all in one compiled program (one cell each, say).
+        """Fit each dataset separately in one compiled program (one cell each, for example).
 
         The results are those of `[model.fit(data, key=key) for data in datasets]`. All
         datasets are padded to the longest, so they should be small and of similar length.
@@ -136,8 +136,8 @@ class GaussianProcess(AbstractModel):
             key: PRNG key for the starting points, the same for every dataset.
 
         Raises:
-            DataError: features differ, or the model has another inference than `MAP`,
-                another solver than `Exact`, `LatentGP` noise or random effects.
+            DataError: features differ, or the model has an inference other than `MAP`, a
+                solver other than `Exact`, `LatentGP` noise or random effects.
             FitError: no start reached a finite density for one of them.
         """
         if self.random_effects or not isinstance(self.solver, Exact | None):
@@ -156,8 +156,9 @@ class GaussianProcess(AbstractModel):
 
 
 class GaussianProcessPosterior(AbstractGaussianPosterior):
-    """Posterior of a Gaussian process; hyper-parameters have a leading axis of draws.
+    """Posterior of a Gaussian process.
 
+    With `Exact` and `StateSpace`, the hyper-parameters have a leading axis of draws.
     `log_evidence` is a lower bound for `InducingPoints` and an estimate for
     `ConjugateGradients`.
     """
@@ -179,12 +180,12 @@ class GaussianProcessPosterior(AbstractGaussianPosterior):
         return self.solution.noise
 
     def condition(self, dataset):
-        together = self.dataset.append(dataset)
-        rows = standardise(together, self.scaling)
+        combined = self.dataset.append(dataset)
+        rows = standardise(combined, self.scaling)
         if self.uses_groups:
-            rows = rows_with_groups(rows, together)
+            rows = rows_with_groups(rows, combined)
         solution, report = self.solution.condition(rows, self.report)
-        return _posterior(solution, self.scaling, together, report)
+        return _posterior(solution, self.scaling, combined, report)
 
     @property
     def uses_groups(self):
@@ -199,9 +200,10 @@ class GaussianProcessPosterior(AbstractGaussianPosterior):
         if not isinstance(self.kernel, GroupedKernel):
             return mixture(*fields)
         effects = self.kernel.effects
-        if effects.coordinates.ndim == 1:  # a solution without the axis of draws
+        # Solvers that take the mode have no axis of draws.
+        if effects.coordinates.ndim == 1:
             effects = jax.tree.map(lambda leaf: leaf[None], effects)
-        variance = jax.vmap(lambda own: own.new_group_variance(rows.x))(effects)
+        variance = jax.vmap(lambda draw: draw.new_group_variance(rows.x))(effects)
         between = jnp.where(rows.groups[None] < 0, variance, 0.0)
         return over_groups(*fields, between[self.function_draws])
 
@@ -210,15 +212,15 @@ class GaussianProcessPosterior(AbstractGaussianPosterior):
         return self.solution.sample_functions(x, key, num)
 
     def _standardised_reference(self, x):
-        return self.solution.reference(self._of_average_group(x))
+        return self.solution.reference(self._average_group_inputs(x))
 
     def _standardised_moments(self, x, reference):
-        return self.solution.moments(self._of_average_group(x), reference)
+        return self.solution.moments(self._average_group_inputs(x), reference)
 
     def _inputs(self, x, groups):
         return with_groups(x, groups) if self.uses_groups else x
 
-    def _of_average_group(self, x):
+    def _average_group_inputs(self, x):
         return self._inputs(x, jnp.full(len(x), -1))
 
 
@@ -227,7 +229,7 @@ def _posterior(solution, scaling, dataset, report):
     return GaussianProcessPosterior(solution, evidences, scaling, dataset, report)
 
 
-def _chosen(kernel, noise, inference, rows):
+def _choose_solver(kernel, noise, inference, rows):
     """A solver for this number of rows, and the reason for the report."""
     mask = np.asarray(rows.mask)
     num = len(np.unique(np.asarray(rows.x)[mask], axis=0))

@@ -11,7 +11,7 @@ from battprob._typing import Array, Float, Int, PRNGKey
 from battprob.inference.base import AbstractInference
 from battprob.inference.report import FitReport
 from battprob.kernels.base import AbstractKernel
-from battprob.models._noise_level import NUM_NODES
+from battprob.models._noise_uncertainty import NUM_NODES
 from battprob.models._scaling import Rows
 from battprob.models.base import FunctionMoments
 from battprob.noise.base import AbstractNoise
@@ -20,8 +20,8 @@ from battprob.noise.base import AbstractNoise
 class Prediction(NamedTuple):
     """Gaussian predictive distributions of the standardised target at m rows.
 
-    The first axis holds posterior draws, and for each of them the nodes over the
-    uncertain noise variance.
+    The first axis has posterior draws and, for each of them, the quadrature nodes of the
+    noise variance.
     """
 
     mean: Float[Array, "k m"]
@@ -31,7 +31,7 @@ class Prediction(NamedTuple):
 
 
 class AbstractSolution(eqx.Module):
-    r"""A Gaussian process given its training rows X, y, by posterior draw.
+    r"""Posterior of a Gaussian process given training rows X, y, by posterior draw.
 
     With $A = K(X, X) + \operatorname{diag}(\sigma^2(X))$, all in standardised units, a
     solution computes
@@ -48,15 +48,15 @@ class AbstractSolution(eqx.Module):
     def condition(
         self, rows: Rows, report: FitReport
     ) -> "tuple[AbstractSolution, FitReport]":
-        """The solution for these rows (old and new) with the same hyper-parameters."""
+        """The solution for `rows` (old and new) with the same hyper-parameters."""
 
     @abstractmethod
     def predict(self, x: Float[Array, "m d"], known: Float[Array, " m"]) -> Prediction:
-        """m(x), σ²(x) and c(x, x), for nodes of the uncertain noise variance."""
+        """m(x), σ²(x) and c(x, x), with quadrature nodes of σ²(x)."""
 
     @abstractmethod
     def reference(self, x: Float[Array, "r d"]) -> Any:
-        """What `moments` needs of reference points; arrays with first axis r."""
+        """Quantities of reference points that `moments` uses; arrays with first axis r."""
 
     @abstractmethod
     def moments(self, x: Float[Array, "m d"], reference: Any) -> FunctionMoments:
@@ -84,7 +84,7 @@ class AbstractSolver(eqx.Module):
         noise: AbstractNoise,
         inference: AbstractInference | None,
     ) -> None:
-        """Refuse what this solver cannot do, and name a solver that can.
+        """Raise an error for a combination that this solver does not support.
 
         Args:
             kernel: bound to the features of the data.
@@ -92,7 +92,7 @@ class AbstractSolver(eqx.Module):
             inference: None for the default of the solver.
 
         Raises:
-            DataError: naming the part and the remedy.
+            DataError: a part is not supported; the message names a solver for it.
         """
 
     @abstractmethod
@@ -105,18 +105,18 @@ class AbstractSolver(eqx.Module):
         inference: AbstractInference | None,
         key: PRNGKey,
     ) -> tuple[AbstractSolution, FitReport]:
-        """Hyper-parameters found from the rows, and the solution given them."""
+        """Fit the hyper-parameters, and return the solution with a report."""
 
 
 def refuse_inference(solver: AbstractSolver, inference: AbstractInference | None):
-    """Refuse an inference that a solver with its own optimiser would ignore.
+    """Raise an error for an inference that the solver would ignore.
 
     Raises:
         DataError: an inference is given.
     """
     if inference is not None:
         raise DataError(
-            f"{type(solver).__name__} finds the hyper-parameters by itself and would "
+            f"{type(solver).__name__} has its own optimiser of the hyper-parameters and would "
             f"ignore inference={type(inference).__name__}(): leave inference out, or use "
             "solver=Exact()"
         )

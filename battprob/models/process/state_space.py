@@ -11,10 +11,14 @@ from battprob._typing import Array, Float
 from battprob.inference import MAP
 from battprob.kernels import Matern12, Matern32, Matern52
 from battprob.kernels.base import AbstractKernel
-from battprob.models._noise_level import covariance_of, flat_head, noise_levels
+from battprob.models._noise_uncertainty import (
+    covariance_from_information,
+    flatten_noise,
+    noise_variance_nodes,
+)
 from battprob.models._scaling import Rows
 from battprob.models.base import FunctionMoments
-from battprob.models.process._draws import some_rows
+from battprob.models.process._draws import random_subset
 from battprob.models.process._groups import GroupedKernel
 from battprob.models.process.solver import AbstractSolution, AbstractSolver, Prediction
 from battprob.noise.base import AbstractNoise
@@ -87,13 +91,13 @@ class StateSpace(AbstractSolver):
         rows = _in_order(rows, kernel)
         on_accelerator = jax.default_backend() != "cpu"
         parallel = on_accelerator if self.parallel is None else self.parallel
-        some = some_rows(rows, _PILOT_ROWS, key)
+        pilot = random_subset(rows, _PILOT_ROWS, key)
         draws, report = inference.run(
             _log_joints[parallel],
             (kernel, noise),
             rows,
             key=key,
-            pilot=None if some is None else _in_order(some, kernel),
+            pilot=None if pilot is None else _in_order(pilot, kernel),
         )
         return _solution(draws, rows, parallel), report
 
@@ -129,11 +133,12 @@ class StateSpaceSolution(AbstractSolution):
 
 
 def _in_order(rows, kernel):
-    """Rows along the sequence, padded ones behind them."""
+    """Rows sorted by the feature, with padding at the end."""
     mask = np.asarray(rows.mask)
-    place = np.asarray(_place(kernel, rows.x))
-    order = np.argsort(np.where(mask, place, np.inf), kind="stable")
+    position = np.asarray(_position(kernel, rows.x))
+    order = np.argsort(np.where(mask, position, np.inf), kind="stable")
     x, y, known, mask = (np.asarray(leaf)[order] for leaf in rows)
+    # Padding repeats the last row: its steps have length zero.
     x = np.where(mask[:, None], x, x[mask][-1])
     return Rows(*(jnp.asarray(leaf) for leaf in (x, y, known, mask)))
 
@@ -147,24 +152,26 @@ def _process(kernel, parallel):
     )
 
 
-def _place(kernel, x):
+def _position(kernel, x):
     return x[:, kernel.columns[0]]
 
 
-def _readings(kernel, noise, rows):
-    """ReferencePoints, targets, noise variances, and whether there is a row at all."""
+def _observations(kernel, noise, rows):
+    """Positions, targets, noise variances, and the mask of the rows."""
     variance = noise.variance(rows.x, rows.known)
-    # As little as a dense factorisation can tell from none.
+    # The floor is the jitter of `Exact`, whose results do not change below it.
     variance = jnp.maximum(variance, default_jitter(variance.dtype))
-    return _place(kernel, rows.x), rows.y, variance, rows.mask
+    return _position(kernel, rows.x), rows.y, variance, rows.mask
 
 
 def _log_joint(parameters, rows, *, parallel):
     kernel, noise = parameters
-    evidence = _process(kernel, parallel).log_evidence(*_readings(kernel, noise, rows))
+    observations = _observations(kernel, noise, rows)
+    evidence = _process(kernel, parallel).log_evidence(*observations)
     return evidence + kernel.log_prior() + noise.log_prior()
 
 
+# Module-level functions, because compiled programs are cached by the function.
 def _log_joint_sequential(parameters, rows):
     return _log_joint(parameters, rows, parallel=False)
 
@@ -190,111 +197,127 @@ def _solution(draws, rows, parallel):
 
 @eqx.filter_jit
 def _summarise(draws, rows, parallel):
+    """Covariance of the noise parameters, and log evidence, of each draw."""
     at_mode = len(jax.tree.leaves(draws)[0]) == 1
 
-    def one(draw):
+    def one_draw(draw):
         kernel, noise = draw
-        evidence = _process(kernel, parallel).log_evidence(
-            *_readings(kernel, noise, rows)
-        )
+        observations = _observations(kernel, noise, rows)
+        evidence = _process(kernel, parallel).log_evidence(*observations)
         information = _information(kernel, noise, rows, parallel)
-        return covariance_of(noise, information, parameters_too=at_mode), evidence
+        covariance = covariance_from_information(
+            noise, information, include_parameters=at_mode
+        )
+        return covariance, evidence
 
-    return jax.lax.map(one, draws)
+    return jax.lax.map(one_draw, draws)
 
 
 def _information(kernel, noise, rows, parallel):
-    r"""Expected information on the parameters of the noise, in O(n).
+    r"""Expected information about the parameters of the noise, in O(n).
 
-    With K the covariance of the targets and D_i = ∂K/∂θ_i diagonal,
+    With K the covariance of the targets and the diagonal matrix D_i = ∂K/∂θ_i,
 
         F_ij = ½ tr(K⁻¹ D_i K⁻¹ D_j) = -½ Σ_t (D_i)_tt ∂(K⁻¹)_tt/∂θ_j,
         (K⁻¹)_tt = (σ²_t - Var f_t) / σ⁴_t,
 
-    Var f_t being what the smoother leaves at reading t.
+    where Var f_t is the variance of the smoother at observation t.
     """
-    flat, _, head = flat_head(noise)
+    flat, _, to_noise = flatten_noise(noise)
 
-    def levels(vector):
-        place, y, variance, mask = _readings(kernel, head(vector), rows)
-        path = _process(kernel, parallel).smooth(place, y, variance, mask)
+    def variance_and_inverse(vector):
+        observations = _observations(kernel, to_noise(vector), rows)
+        _, _, variance, mask = observations
+        path = _process(kernel, parallel).smooth(*observations)
         inverse = (variance - path.covariance[0][0]) / variance**2
         return jnp.where(mask, variance, 0.0), jnp.where(mask, inverse, 0.0)
 
-    change, change_of_inverse = jax.jacfwd(levels)(flat)
+    change, change_of_inverse = jax.jacfwd(variance_and_inverse)(flat)
     information = -0.5 * change.T @ change_of_inverse
+    # Symmetric but for rounding.
     return 0.5 * (information + information.T)
 
 
-def _merged(rows, kernel, x):
-    """ReferencePoints of the rows and of new ones in one order, and where the new ones are."""
-    place = jnp.concatenate([_place(kernel, rows.x), _place(kernel, x)])
-    order = jnp.argsort(place, stable=True)
-    found = jnp.argsort(order)[len(rows.x) :]
+def _merge(rows, kernel, x):
+    """Positions of training and new rows in one order.
+
+    Returns:
+        The positions, a function that puts values of the training rows in this order
+        (zero at new rows), and the indices of the new rows.
+    """
+    position = jnp.concatenate([_position(kernel, rows.x), _position(kernel, x)])
+    order = jnp.argsort(position, stable=True)
+    new = jnp.argsort(order)[len(rows.x) :]
 
     def fill(values):
         return jnp.concatenate([values, jnp.zeros(len(x), values.dtype)])[order]
 
-    return place[order], fill, found
+    return position[order], fill, new
 
 
 @eqx.filter_jit
 def _predict(draws, rows, x, known, parallel):
-    def one(draw):
+    def one_draw(draw):
         kernel, noise, covariance = draw
-        place, fill, found = _merged(rows, kernel, x)
-        _, *readings = _readings(kernel, noise, rows)
-        path = _process(kernel, parallel).smooth(place, *map(fill, readings))
-        variance = jnp.maximum(path.covariance[0][0][found], 0.0)
-        levels, weight = noise_levels(noise, covariance, x, known)
+        position, fill, new = _merge(rows, kernel, x)
+        _, *observations = _observations(kernel, noise, rows)
+        path = _process(kernel, parallel).smooth(position, *map(fill, observations))
+        variance = jnp.maximum(path.covariance[0][0][new], 0.0)
+        nodes, weight = noise_variance_nodes(noise, covariance, x, known)
         mean, variance = (
-            jnp.broadcast_to(a, levels.shape) for a in (path.mean[0][found], variance)
+            jnp.broadcast_to(a, nodes.shape) for a in (path.mean[0][new], variance)
         )
-        return mean, levels, variance, weight
+        return mean, nodes, variance, weight
 
-    return Prediction(*(jnp.concatenate(a) for a in jax.lax.map(one, draws)))
+    return Prediction(*(jnp.concatenate(a) for a in jax.lax.map(one_draw, draws)))
 
 
 @eqx.filter_jit
-def _moments(draws, rows, x, at, parallel):
-    def one(draw):
+def _moments(draws, rows, x, points, parallel):
+    def one_draw(draw):
         kernel, noise = draw
-        place, fill, found = _merged(rows, kernel, x)
-        _, y, variance, mask = _readings(kernel, noise, rows)
-        process, seen = _process(kernel, parallel), (fill(variance), fill(mask))
-        path = process.smooth(place, fill(y), *seen)
+        position, fill, new = _merge(rows, kernel, x)
+        _, y, variance, mask = _observations(kernel, noise, rows)
+        process = _process(kernel, parallel)
+        variance_and_mask = (fill(variance), fill(mask))
+        path = process.smooth(position, fill(y), *variance_and_mask)
 
-        # What the rows say of f(x) is linear in their targets; were these the covariances
-        # of f with one place, it would be the part of f(x) that is known of it.
-        def known(covariance):
-            return process.smooth(place, fill(covariance), *seen).mean[0][found]
+        # The smoothed mean k(x, X) A⁻¹ y is linear in the targets y. With k(X, r) in
+        # place of y, it is the part of cov(f(x), f(r)) that the rows explain.
+        def explained(covariance):
+            smoothed = process.smooth(position, fill(covariance), *variance_and_mask)
+            return smoothed.mean[0][new]
 
-        shared = jax.vmap(known, 1, 1)(kernel.gram(rows.x, at))
-        left = jnp.maximum(path.covariance[0][0][found], 0.0)
-        return path.mean[0][found], left, kernel.gram(x, at) - shared
+        shared = jax.vmap(explained, 1, 1)(kernel.gram(rows.x, points))
+        function_variance = jnp.maximum(path.covariance[0][0][new], 0.0)
+        return path.mean[0][new], function_variance, kernel.gram(x, points) - shared
 
-    mean, variance, covariance = jax.lax.map(one, draws)
+    mean, variance, covariance = jax.lax.map(one_draw, draws)
     return FunctionMoments(mean, variance, covariance, jnp.zeros_like(mean[:, 0]))
 
 
 @eqx.filter_jit
 def _sample_functions(draws, rows, x, key, num, parallel):
-    """A path drawn before the data, and moved by what they say of its noisy readings."""
+    """Joint draws by Matheron's rule, in O(n).
+
+    A draw of the prior, plus the smoothed difference between the targets and noisy
+    observations of that draw, is a draw of the posterior.
+    """
     key_draw, key_path = jax.random.split(key)
     chosen = jax.random.randint(key_draw, (num,), 0, len(jax.tree.leaves(draws)[0]))
 
-    def one(inputs):
+    def one_path(inputs):
         index, key = inputs
         kernel, noise = jax.tree.map(lambda leaf: leaf[index], draws)
-        place, fill, found = _merged(rows, kernel, x)
-        _, y, variance, mask = _readings(kernel, noise, rows)
+        position, fill, new = _merge(rows, kernel, x)
+        _, y, variance, mask = _observations(kernel, noise, rows)
         y, variance, mask = map(fill, (y, variance, mask))
         process = _process(kernel, parallel)
         key_prior, key_noise = jax.random.split(key)
-        path = process.sample_prior(place, key=key_prior)
+        path = process.sample_prior(position, key=key_prior)
         error = jnp.sqrt(variance) * jax.random.normal(key_noise, y.shape, y.dtype)
-        moved = process.smooth(place, y - path - error, variance, mask).mean[0]
-        return (path + moved)[found]
+        smoothed = process.smooth(position, y - path - error, variance, mask)
+        return (path + smoothed.mean[0])[new]
 
     keys = jax.random.split(key_path, num)
-    return jax.lax.map(one, (chosen, keys), batch_size=64)
+    return jax.lax.map(one_path, (chosen, keys), batch_size=64)

@@ -1,4 +1,4 @@
-"""Laplace's classifier is scikit-learn's; slopes are differences'; more rows tell more."""
+"""The Gaussian process classifier equals scikit-learn's; gradients; conditioning."""
 
 import functools
 
@@ -11,7 +11,7 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern
 
 import battprob as bp
 from battprob import DataError
-from battprob.models.process import classifier as gp_classifier
+from battprob.models.process import classifier
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(40, 2))
@@ -29,7 +29,7 @@ def fitted():
 
 @functools.cache
 def reference():
-    """scikit-learn with our hyper-parameters, held."""
+    """scikit-learn's classifier with the hyper-parameters of `fitted`."""
     kernel = jax.tree.map(lambda leaf: np.asarray(leaf)[0], fitted().kernel)
     smooth = Matern(np.exp(kernel.log_lengthscale), nu=2.5)
     variance = ConstantKernel(25 * np.exp(kernel.log_variance))
@@ -37,14 +37,15 @@ def reference():
     return GaussianProcessClassifier(kernel, optimizer=None).fit(X, Y)
 
 
-def test_evidence_is_scikit_learns():
-    theirs = reference().log_marginal_likelihood_value_
-    np.testing.assert_allclose(fitted().log_evidence, theirs, rtol=1e-6)
+def test_evidence_equals_scikit_learn():
+    expected = reference().log_marginal_likelihood_value_
+    np.testing.assert_allclose(fitted().log_evidence, expected, rtol=1e-6)
 
 
-def test_probabilities_are_scikit_learns_up_to_its_five_error_functions():
-    theirs = reference().predict_proba(NEW)[:, 1]
-    np.testing.assert_allclose(fitted().predict(NEW).mean, theirs, atol=1e-3)
+def test_probabilities_equal_scikit_learn():
+    # scikit-learn approximates the sigmoid by five error functions: hence 1e-3.
+    expected = reference().predict_proba(NEW)[:, 1]
+    np.testing.assert_allclose(fitted().predict(NEW).mean, expected, atol=1e-3)
 
 
 def test_draws_of_the_log_odds_average_to_the_probability():
@@ -55,35 +56,41 @@ def test_draws_of_the_log_odds_average_to_the_probability():
     np.testing.assert_allclose(p.var(0), pred.epistemic, atol=0.02)
 
 
-def test_slope_of_the_log_joint_is_that_of_differences():
+def test_gradient_of_the_log_joint_equals_finite_differences():
     posterior = fitted()
     kernel = jax.tree.map(lambda leaf: leaf[0] + 0.3, posterior.kernel)
-    value = eqx.filter_jit(gp_classifier._log_joint)
-    slope = eqx.filter_jit(jax.grad(gp_classifier._log_joint))(kernel, posterior.rows)
+    value = eqx.filter_jit(classifier._log_joint)
+    gradient = eqx.filter_jit(jax.grad(classifier._log_joint))(kernel, posterior.rows)
 
-    def moved(step):
-        return eqx.tree_at(lambda own: own.log_variance, kernel, replace_fn=step)
+    def with_log_variance(change):
+        return eqx.tree_at(
+            lambda kernel: kernel.log_variance, kernel, replace_fn=change
+        )
 
-    above = value(moved(lambda leaf: leaf + 1e-4), posterior.rows)
-    below = value(moved(lambda leaf: leaf - 1e-4), posterior.rows)
-    np.testing.assert_allclose(slope.log_variance, (above - below) / 2e-4, rtol=1e-4)
-
-
-def test_rows_taken_in_are_rows_fitted():
-    half = eqx.tree_at(lambda own: own.dataset, fitted(), bp.Dataset(X[:25], Y[:25]))
-    whole = half.condition(bp.Dataset(X[25:], Y[25:]))
-    np.testing.assert_allclose(whole.predict(NEW).mean, fitted().predict(NEW).mean)
+    above = value(with_log_variance(lambda leaf: leaf + 1e-4), posterior.rows)
+    below = value(with_log_variance(lambda leaf: leaf - 1e-4), posterior.rows)
+    np.testing.assert_allclose(gradient.log_variance, (above - below) / 2e-4, rtol=1e-4)
 
 
-def test_rows_repeated_leave_less_unknown():
+def test_conditioning_equals_fitting_all_rows_at_equal_hyper_parameters():
+    half = eqx.tree_at(
+        lambda posterior: posterior.dataset, fitted(), bp.Dataset(X[:25], Y[:25])
+    )
+    conditioned = half.condition(bp.Dataset(X[25:], Y[25:]))
+    np.testing.assert_allclose(
+        conditioned.predict(NEW).mean, fitted().predict(NEW).mean
+    )
+
+
+def test_repeated_rows_reduce_the_epistemic_variance():
     once = fitted().predict(X)
-    often = fitted().condition(bp.Dataset(X, Y)).predict(X)
-    assert np.mean(often.epistemic) < 0.75 * np.mean(once.epistemic)
-    assert np.mean(often.mutual_information) < 0.75 * np.mean(once.mutual_information)
-    assert np.mean(often.aleatoric) > 0.75 * np.mean(once.aleatoric)
+    twice = fitted().condition(bp.Dataset(X, Y)).predict(X)
+    assert np.mean(twice.epistemic) < 0.75 * np.mean(once.epistemic)
+    assert np.mean(twice.mutual_information) < 0.75 * np.mean(once.mutual_information)
+    assert np.mean(twice.aleatoric) > 0.75 * np.mean(once.aleatoric)
 
 
-def test_targets_must_be_outcomes():
+def test_targets_must_be_0_or_1():
     with pytest.raises(DataError, match=r"0 or 1; row 3 of 'target' is 2"):
         bp.models.GaussianProcessClassifier().fit(
             bp.Dataset(X[:4], [0, 1, 0, 2]), key=jax.random.key(0)

@@ -1,4 +1,4 @@
-"""Laplace's classifier agrees with sampling its latent function, to its known error."""
+"""The Laplace approximation of the classifier agrees with MCMC over its latent function."""
 
 import jax
 import jax.numpy as jnp
@@ -8,21 +8,21 @@ from scipy.special import expit
 
 import battprob as bp
 from battprob.inference.nuts import diagnose, sample
-from battprob.models.process import classifier as gp_classifier
+from battprob.models.process import classifier
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(40, 2))
 Y = (RNG.uniform(size=40) < expit(3 * np.sin(2 * X[:, 0]) + X[:, 1])).astype(float)
 DATA = bp.Dataset(X, Y)
-LAPLACE_ERROR = 0.06  # of p: the mode of a skewed density is not its mean
+LAPLACE_ERROR = 0.06  # of p, because the mode of a skewed density is not its mean
 
 
 @pytest.mark.slow
-def test_probabilities_are_those_of_sampling_the_latent_function(key):
+def test_probabilities_agree_with_mcmc(key):
     posterior = bp.models.GaussianProcessClassifier().fit(DATA, key=key)
     kernel = jax.tree.map(lambda leaf: leaf[0], posterior.kernel)
     standard = posterior.scaling.features(jnp.asarray(X))
-    gram = np.asarray(gp_classifier._gram(kernel, standard, standard))
+    gram = np.asarray(classifier._gram(kernel, standard, standard))
     root = jnp.asarray(np.linalg.cholesky(gram + 1e-8 * np.eye(40)))
     y = jnp.asarray(Y)
 
@@ -36,12 +36,12 @@ def test_probabilities_are_those_of_sampling_the_latent_function(key):
             log_density, jnp.zeros((4, 40)), key=key, num_warmup=500, num_samples=1000
         )
 
-    drawn, diverged = run(key)
-    r_hat, ess = diagnose(drawn)
+    draws, diverged = run(key)
+    r_hat, ess = diagnose(draws)
     assert r_hat < 1.02
     assert ess > 400
     assert not diverged.any()
-    exact = expit(np.asarray(drawn).reshape(-1, 40) @ np.asarray(root).T)
+    exact = expit(np.asarray(draws).reshape(-1, 40) @ np.asarray(root).T)
     pred = posterior.predict(X)
     np.testing.assert_allclose(pred.mean, exact.mean(0), atol=LAPLACE_ERROR)
     np.testing.assert_allclose(pred.epistemic, exact.var(0), atol=0.02)

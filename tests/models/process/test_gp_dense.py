@@ -1,4 +1,4 @@
-"""At equal hyper-parameters the GP is the dense algebra, tinygp's and scikit-learn's."""
+"""At equal hyper-parameters, the GP equals dense algebra, tinygp and scikit-learn."""
 
 import equinox as eqx
 import jax
@@ -72,7 +72,7 @@ def test_sum_and_product_of_kernels_on_some_features_and_known_noise():
 
 
 class BoundLogLinear(noise.LogLinear):
-    """Slopes that `bind` leaves as they are."""
+    """Noise whose slopes `bind` does not reset."""
 
     def bind(self, feature_names):
         return self
@@ -100,7 +100,7 @@ def test_tinygp():
 
     @jax.jit
     def peer(z, t, new_z):
-        # tinygp's Matérn distance is the sum of absolute differences if not told otherwise.
+        # tinygp's Matérn distance is the sum of absolute differences by default.
         matern = tinygp.kernels.Matern52(distance=tinygp.kernels.distance.L2Distance())
         kernel = VARIANCE * tinygp.transforms.Linear(1 / LENGTHS, matern)
         process = tinygp.GaussianProcess(kernel, z, diag=NOISE)

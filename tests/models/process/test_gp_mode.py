@@ -1,4 +1,4 @@
-"""The fit finds the mode: slopes are right where compiled, and no peer finds better."""
+"""The fit finds the mode: gradients are correct, and scikit-learn finds no better one."""
 
 import equinox as eqx
 import jax
@@ -12,7 +12,7 @@ from sklearn.gaussian_process import kernels as sk
 from battprob import Dataset, noise
 from battprob.kernels import RBF, Linear, Matern12, Matern32, Matern52
 from battprob.models import GaussianProcess
-from battprob.models._replicates import find_sites
+from battprob.models._replicates import find_distinct
 from battprob.models._scaling import prepare
 from battprob.models.process._joint_density import log_joint
 from tests.models.gaussian import fixed, standardised
@@ -27,24 +27,28 @@ Y = np.sin(2 * X[:, 0]) + 0.3 * X[:, 1] + 0.1 * RNG.normal(size=20)
     [RBF(), Matern12(), Matern32(), RBF(features=[0]) * Matern52() + Linear()],
     ids=["rbf", "matern12", "matern32", "sum of product"],
 )
-def test_compiled_slopes_of_the_log_joint_with_equal_rows(kernel):
-    # Equal rows are at distance rounding or zero, as the compiler has it.
+def test_compiled_gradient_of_the_log_joint_with_equal_rows(kernel):
+    # The distance of equal rows is zero or a rounding error, depending on the compiler.
     data = Dataset(X[RNG.integers(0, 8, 20)], Y)
     head = noise.Constant()
     _, rows = prepare(data, head)
     start = (kernel.bind(data.feature_names), head.bind(data.feature_names))
-    nothing = eqx.filter(head, lambda _: False)
-    problem = (rows, find_sites(rows), nothing)
+    latent = eqx.filter(head, lambda _: False)
+    problem = (rows, find_distinct(rows), latent)
     flat, unravel = ravel_pytree(start)
 
     @jax.jit
-    def value_and_slope(vector):
+    def value_and_gradient(vector):
         return jax.value_and_grad(lambda v: log_joint(unravel(v), problem))(vector)
 
     steps = 1e-5 * np.eye(len(flat))
-    ends = [[value_and_slope(flat + sign * h)[0] for sign in (1, -1)] for h in steps]
-    expected = -np.diff(ends, axis=1)[:, 0] / 2e-5
-    np.testing.assert_allclose(value_and_slope(flat)[1], expected, rtol=1e-5, atol=1e-6)
+    values = [
+        [value_and_gradient(flat + sign * h)[0] for sign in (1, -1)] for h in steps
+    ]
+    expected = -np.diff(values, axis=1)[:, 0] / 2e-5
+    np.testing.assert_allclose(
+        value_and_gradient(flat)[1], expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def _curve(num):
@@ -59,7 +63,7 @@ def _curve(num):
 @pytest.mark.parametrize(
     ("x", "y"),
     [(X, Y), (X, RNG.normal(size=20)), _curve(20)],
-    ids=["smooth", "nothing but noise", "curve"],
+    ids=["smooth", "noise only", "curve"],
 )
 def test_no_lower_than_scikit_learn(x, y, key):
     posterior = GaussianProcess(Matern52()).fit(Dataset(x, y), key=key)
@@ -74,10 +78,10 @@ def test_no_lower_than_scikit_learn(x, y, key):
     )
     head = eqx.tree_at(lambda h: h.log_variance, noise.Constant(), jnp.asarray(white))
     theirs = fixed(GaussianProcess(Matern52(lengths, variance), head), x, y)
-    # The same evidence at the same place, to begin with.
+    # First, both have the same evidence at the same hyper-parameters.
     evidence = peer.log_marginal_likelihood_value_ - len(y) * np.log(y.std())
     np.testing.assert_allclose(theirs.log_evidence, evidence, rtol=1e-5)
-    # Theirs maximises the evidence alone, ours with the priors.
+    # scikit-learn maximises the evidence without priors.
     assert _joint(posterior) >= _joint(theirs) - 1e-3
 
 

@@ -25,11 +25,11 @@ def _fit(path, data=DATA):
 
 
 def _leaves(posterior):
-    return jax.tree.leaves((posterior.solution.hyper, posterior.solution.beliefs))
+    return jax.tree.leaves((posterior.solution.hyper, posterior.solution.posterior))
 
 
 def test_killed_between_steps(tmp_path, monkeypatch):
-    whole = _fit(tmp_path / "whole")
+    complete = _fit(tmp_path / "complete")
     write = _stochastic_gradient.Checkpoint.write
 
     def killed(self, state, bounds):
@@ -42,9 +42,9 @@ def test_killed_between_steps(tmp_path, monkeypatch):
         _fit(tmp_path / "killed")
     monkeypatch.setattr(_stochastic_gradient.Checkpoint, "write", write)
     resumed = _fit(tmp_path / "killed")
-    for a, b in zip(_leaves(whole), _leaves(resumed), strict=True):
+    for a, b in zip(_leaves(complete), _leaves(resumed), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert resumed.report.message == whole.report.message
+    assert resumed.report.message == complete.report.message
 
 
 def test_a_checkpoint_of_another_fit_is_refused(tmp_path):
@@ -66,7 +66,8 @@ solver = bp.models.InducingPoints(
 )
 model = bp.models.GaussianProcess(solver=solver)
 solution = model.fit(data, key=jax.random.key(0)).solution
-leaves = [np.ravel(leaf) for leaf in jax.tree.leaves((solution.hyper, solution.beliefs))]
+fitted = (solution.hyper, solution.posterior)
+leaves = [np.ravel(leaf) for leaf in jax.tree.leaves(fitted)]
 np.save(sys.argv[2], np.concatenate(leaves))
 """
 
@@ -77,7 +78,7 @@ def test_twenty_random_kills(tmp_path):
         command = [sys.executable, "-c", SCRIPT, str(tmp_path / name)]
         return subprocess.Popen([*command, str(tmp_path / f"{name}.npy")])
 
-    assert start("whole").wait() == 0
+    assert start("complete").wait() == 0
     draw, kills = random.Random(0), 0
     file = tmp_path / "killed"
 
@@ -87,14 +88,14 @@ def test_twenty_random_kills(tmp_path):
     while kills < 20:
         before, process = written(), start("killed")
         while process.poll() is None and written() == before:
-            time.sleep(0.005)  # until it has gone on from where the last one stopped
+            time.sleep(0.005)  # until it has written a checkpoint of its own
         time.sleep(draw.uniform(0, 0.3))
         if process.poll() is not None:
-            file.unlink()  # it came to its end: begin anew
+            file.unlink()  # it finished: start from the beginning
             continue
         process.send_signal(signal.SIGKILL)
         process.wait()
         kills += 1
     assert start("killed").wait() == 0
-    one, other = (np.load(tmp_path / f"{name}.npy") for name in ("whole", "killed"))
+    one, other = (np.load(tmp_path / f"{name}.npy") for name in ("complete", "killed"))
     np.testing.assert_array_equal(one, other)

@@ -1,4 +1,4 @@
-"""The hand-written derivative of the Gaussian log density is the derivative."""
+"""The closed-form gradient of the Gaussian log density is correct."""
 
 import jax
 import jax.numpy as jnp
@@ -21,7 +21,7 @@ def root_and_residual():
 
 @jax.jit
 def _of_root(residual, root):
-    """In terms of any square root: symmetric whatever way it is changed."""
+    """As a function of a square root, so that finite differences keep it symmetric."""
     return log_density(residual, root @ root.T + jnp.eye(N))
 
 
@@ -35,12 +35,12 @@ def test_value(root_and_residual):
 def test_gradient_and_hessian_against_finite_differences(root_and_residual):
     root, residual = root_and_residual
     check_grads(_of_root, (residual, root), order=1, modes=["rev"])
-    # Forward over reverse is how Laplace's approximation takes curvature.
+    # Laplace's approximation computes curvature by forward over reverse mode.
     gradient = jax.jit(jax.grad(_of_root, argnums=(0, 1)))
     check_grads(gradient, (residual, root), order=1, modes=["fwd"])
 
 
-def test_hessian_in_the_residual_is_minus_the_precision(root_and_residual):
+def test_hessian_in_the_residual_is_the_negative_precision(root_and_residual):
     root, residual = root_and_residual
     covariance = np.asarray(root) @ np.asarray(root).T + np.eye(N)
     hessian = jax.jit(jax.hessian(log_density))(residual, jnp.asarray(covariance))
@@ -48,7 +48,7 @@ def test_hessian_in_the_residual_is_minus_the_precision(root_and_residual):
 
 
 @pytest.mark.parametrize("size", [5, 301])
-def test_inverse_by_halves_is_the_inverse(size):
+def test_recursive_inverse(size):
     root = np.random.default_rng(0).normal(size=(size, size))
     matrix = root @ root.T + size * np.eye(size)
     factor = np.linalg.cholesky(matrix)
@@ -62,6 +62,6 @@ def test_under_vmap(root_and_residual):
     root, residual = root_and_residual
     roots = jnp.stack([root, root + 1.0])
     gradient = jax.jit(jax.grad(_of_root, argnums=1))
-    together = jax.vmap(lambda r: gradient(residual, r))(roots)
-    for one, alone in zip(roots, together, strict=True):
-        np.testing.assert_allclose(gradient(residual, one), alone, rtol=1e-9)
+    gradients = jax.vmap(lambda r: gradient(residual, r))(roots)
+    for one, expected in zip(roots, gradients, strict=True):
+        np.testing.assert_allclose(gradient(residual, one), expected, rtol=1e-9)

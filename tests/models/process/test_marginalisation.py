@@ -1,4 +1,4 @@
-"""Uncertain hyper-parameters are averaged over as brute-force quadrature does."""
+"""The average over uncertain hyper-parameters equals quadrature on a grid."""
 
 import numpy as np
 import pytest
@@ -24,14 +24,14 @@ def test_linear_against_a_grid_of_scales_and_noise(key):
     log_scale, log_noise = np.meshgrid(np.linspace(-5, 6, 22), np.linspace(-2.2, 1, 25))
     log_scale, log_noise = log_scale.ravel(), log_noise.ravel()
 
-    def at(scale, variance):
+    def dense_at(scale, variance):
         def gram(a, b):
             return 1 + scale / 2 * a @ b.T
 
         return dense(gram, np.full(NUM, variance), Z, T, NEW_Z)
 
     evidence, mean, variance = map(
-        np.array, zip(*map(at, np.exp(log_scale), np.exp(log_noise)), strict=True)
+        np.array, zip(*map(dense_at, np.exp(log_scale), np.exp(log_noise)), strict=True)
     )
     log_weight = (
         evidence + norm.logpdf(log_scale, 0, 1.5) + norm.logpdf(log_noise, -2, 2)
@@ -51,7 +51,7 @@ def test_linear_against_a_grid_of_scales_and_noise(key):
 
 
 @pytest.mark.parametrize("num", [10, NUM])
-def test_noise_level_of_a_process_at_its_mode(num, key):
+def test_noise_variance_of_a_process_at_its_mode(num, key):
     data = Dataset(X[:num], Y[:num])
     posterior = GaussianProcess(RBF(ard=False), noise.Constant()).fit(data, key=key)
     length, variance = (
@@ -70,6 +70,6 @@ def test_noise_level_of_a_process_at_its_mode(num, key):
     expected = Y[:num].var() * weight @ np.exp(log_noise) / weight.sum()
     mode = Y[:num].var() * np.exp(np.asarray(posterior.noise.log_variance)[0])
     aleatoric = posterior.predict(NEW).aleatoric
-    # Laplace's approximation is off by one row in n or so, the mode itself by more.
+    # Laplace's approximation has a relative error of about 1/n, the mode a larger one.
     np.testing.assert_allclose(aleatoric, expected, rtol=2 / num)
     assert mode < 0.99 * aleatoric[0]

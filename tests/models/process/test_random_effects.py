@@ -32,7 +32,7 @@ def _sd(coordinate=0.0):
 
 
 @pytest.mark.parametrize("slopes", [(), ("x1",)], ids=["offset", "offset and slope"])
-def test_predictions_are_those_of_the_covariance_written_out(slopes):
+def test_predictions_equal_dense_algebra(slopes):
     """Assert that the process equals dense algebra with a block for each group."""
     model = GaussianProcess(random_effects=slopes or True)
     posterior = fixed(model, X, Y, groups=GROUPS)
@@ -51,14 +51,14 @@ def test_predictions_are_those_of_the_covariance_written_out(slopes):
     known = ["A", "B", "C", "A", "B"]
     cross = gram(z, new, GROUPS, known)
     solved = np.linalg.solve(system, cross)
-    mean, left = (
+    mean, variance_left = (
         target @ solved,
         np.diag(gram(new, new, known, known) - cross.T @ solved),
     )
     pred = posterior.predict(NEW, groups=known)
     unit = float(scaling.y_scale)
     np.testing.assert_allclose(pred.mean, unit * mean + Y.mean(), rtol=1e-7)
-    np.testing.assert_allclose(pred.epistemic, unit**2 * left, rtol=1e-6)
+    np.testing.assert_allclose(pred.epistemic, unit**2 * variance_left, rtol=1e-6)
     np.testing.assert_allclose(pred.between, 0.0, atol=1e-12)
 
 
@@ -73,16 +73,16 @@ def test_a_new_group_has_the_variance_between_groups():
 
 
 def test_a_new_group_is_as_uncertain_as_in_the_linear_model():
-    """Assert that both models say the same at the same variance between groups."""
+    """Assert that both models have the same variance between groups."""
     models = BayesianLinear(random_effects=True), GaussianProcess(random_effects=True)
-    ours, theirs = (
+    actual, expected = (
         fixed(model, X, Y, groups=GROUPS).predict(NEW, groups=NAMES) for model in models
     )
-    np.testing.assert_allclose(ours.between, theirs.between, rtol=1e-6, atol=1e-20)
+    np.testing.assert_allclose(actual.between, expected.between, rtol=1e-6, atol=1e-20)
 
 
 def test_offsets_are_learned(key):
-    """Assert that noise and function are found as if there were no offsets."""
+    """Assert that the fit recovers the noise and the function despite the offsets."""
     posterior = GaussianProcess(random_effects=True).fit(DATA, key=key)
     pred = posterior.predict(NEW, groups=["A", "B", "C", "A", "B"])
     truth = np.sin(2 * NEW[:, 0]) + np.array([5.0, -5.0, 0.0, 5.0, -5.0])
@@ -102,13 +102,13 @@ def test_offsets_are_learned(key):
 def test_other_solvers_agree(solver, tolerance, key):
     exact = GaussianProcess(random_effects=True).fit(DATA, key=key)
     other = GaussianProcess(random_effects=True, solver=solver).fit(DATA, key=key)
-    ours, theirs = (fit.predict(NEW, groups=NAMES) for fit in (other, exact))
+    actual, expected = (fit.predict(NEW, groups=NAMES) for fit in (other, exact))
     size = float(np.std(Y))
-    np.testing.assert_allclose(ours.mean, theirs.mean, atol=tolerance * size)
-    np.testing.assert_allclose(ours.std, theirs.std, atol=2 * tolerance * size)
+    np.testing.assert_allclose(actual.mean, expected.mean, atol=tolerance * size)
+    np.testing.assert_allclose(actual.std, expected.std, atol=2 * tolerance * size)
 
 
-def test_the_state_space_solver_names_another():
+def test_the_state_space_solver_is_refused():
     model = GaussianProcess(random_effects=True, solver=StateSpace())
     data = Dataset(X[:, 0], Y, groups=GROUPS)
     with pytest.raises(DataError, match=r"random_effects: use solver=Exact\(\)"):
@@ -116,7 +116,7 @@ def test_the_state_space_solver_names_another():
 
 
 def test_new_groups_are_added_by_conditioning(key):
-    """Assert that the numbers of old groups stay, in whatever order names sort."""
+    """Assert that old groups keep their indices if a new name sorts before them."""
     posterior = fixed(GaussianProcess(random_effects=True), X, Y, groups=GROUPS)
     more = Dataset(NEW, np.full(5, 9.0), groups=["0 first"] * 5)
     grown = posterior.condition(more)
@@ -127,7 +127,7 @@ def test_new_groups_are_added_by_conditioning(key):
 
 
 def test_noise_does_not_depend_on_the_group(key):
-    """Assert that the column of groups is hidden from a noise model of all features."""
+    """Assert that a noise model of all features does not use the column of groups."""
     head = noise.LogLinear()
     model = GaussianProcess(noise=head, random_effects=True)
     posterior = fixed(model, X, Y, groups=GROUPS)

@@ -1,4 +1,4 @@
-"""Rows on eight devices, or of two hosts, give the answers of one device."""
+"""Fits on eight devices, or on two hosts, equal those on one device."""
 
 import pathlib
 import socket
@@ -15,31 +15,32 @@ def _start(devices, *arguments):
     return start(devices, str(SCRIPT), *map(str, arguments))
 
 
-def _same(one, other):
-    np.testing.assert_allclose(one["answer"], other["answer"], rtol=1e-6)
+def _require_same(one, other):
+    np.testing.assert_allclose(one["result"], other["result"], rtol=1e-6)
 
 
-def test_batches_on_eight_devices():
-    alone, many = (answer(_start(devices, "sparse")) for devices in (1, 8))
+def test_inducing_points_on_eight_devices():
+    alone, many = (answer(_start(devices, "inducing_points")) for devices in (1, 8))
     assert many["devices"] == 8
-    _same(alone, many)
+    _require_same(alone, many)
 
 
 @pytest.mark.slow
-def test_blocks_of_rows_on_eight_devices():
-    alone, many = (answer(_start(devices, "iterative")) for devices in (1, 8))
-    assert alone["shares"] == [32]
-    assert many["shares"] == [4] * 8
-    _same(alone, many)
+def test_conjugate_gradients_on_eight_devices():
+    alone, many = (answer(_start(devices, "conjugate_gradients")) for devices in (1, 8))
+    assert alone["rows_per_device"] == [32]
+    assert many["rows_per_device"] == [4] * 8
+    _require_same(alone, many)
 
 
 @pytest.mark.slow
-def test_batches_of_two_hosts_of_four_devices():
+def test_inducing_points_on_two_hosts_of_four_devices():
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    alone = answer(_start(1, "sparse"))
-    both = [answer(p) for p in [_start(4, "sparse", place, port) for place in (0, 1)]]
-    assert [own["devices"] for own in both] == [8, 8]
-    for own in both:
-        _same(alone, own)
+    alone = answer(_start(1, "inducing_points"))
+    started = [_start(4, "inducing_points", host, port) for host in (0, 1)]
+    both = [answer(process) for process in started]
+    assert [output["devices"] for output in both] == [8, 8]
+    for output in both:
+        _require_same(alone, output)

@@ -1,4 +1,4 @@
-"""A process along one feature equals the dense one: moments, evidence, gradient, draws."""
+"""`StateSpace` gives the moments, evidence, gradient and draws of `Exact`."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ import pytest
 from battprob import DataError, Dataset, noise
 from battprob.kernels import RBF, Matern12, Matern32, Matern52
 from battprob.models import GaussianProcess, StateSpace
-from battprob.models.process import state_space as in_order
+from battprob.models.process import state_space
 from battprob.models.process._joint_density import log_joint
 
 KERNELS = {"matern12": Matern12, "matern32": Matern32, "matern52": Matern52}
@@ -18,30 +18,30 @@ NEW = np.array([-3.0, 0.1, 2.0, 2.0, 7.3, 30.0])
 
 
 def uneven(num=36):
-    """Positions out of order with replicates and gaps, measured variances, a second feature."""
+    """Unsorted positions with replicates and gaps, targets, and measured variances."""
     rng = np.random.default_rng(0)
-    place = np.concatenate([rng.uniform(0, 5, num - 6), [2.0] * 3, [20, 20.5, 25]])
-    y = 300 + 40 * np.sin(place) + 4 * rng.standard_normal(num)
-    return place, y, rng.uniform(4.0, 25.0, num)
+    position = np.concatenate([rng.uniform(0, 5, num - 6), [2.0] * 3, [20, 20.5, 25]])
+    y = 300 + 40 * np.sin(position) + 4 * rng.standard_normal(num)
+    return position, y, rng.uniform(4.0, 25.0, num)
 
 
 def data(known=None):
-    place, y, _ = uneven()
-    return Dataset(place, y, noise_variance=known, feature_names=["cycle"])
+    position, y, _ = uneven()
+    return Dataset(position, y, noise_variance=known, feature_names=["cycle"])
 
 
-def along(dense, *, parallel):
-    """The state-space posterior with the hyper-parameters of a dense process."""
+def state_space_posterior(dense, *, parallel):
+    """The posterior of `StateSpace` with the hyper-parameters of the posterior of `Exact`."""
     kernel = jax.tree.map(lambda leaf: leaf[0], dense.kernel)
-    rows = in_order._in_order(dense.scaling.rows(dense.dataset.padded()), kernel)
+    rows = state_space._in_order(dense.scaling.rows(dense.dataset.padded()), kernel)
     draws = (dense.kernel, dense.noise)
-    solution = in_order._solution(draws, rows, parallel)
+    solution = state_space._solution(draws, rows, parallel)
     return dataclasses.replace(
         dense, solution=solution, log_evidences=solution.log_evidences
     )
 
 
-def same_numbers(fitted, posterior):
+def require_same(fitted, posterior):
     one, two = fitted.predict(NEW), posterior.predict(NEW)
     for name in ("mean", "epistemic", "aleatoric"):
         a, b = getattr(one, name), getattr(two, name)
@@ -55,7 +55,7 @@ def same_numbers(fitted, posterior):
 )
 def test_moments_and_evidence_at_given_parameters(name, parallel, key):
     dense = dense_posterior(name, key)
-    same_numbers(along(dense, parallel=parallel), dense)
+    require_same(state_space_posterior(dense, parallel=parallel), dense)
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,9 @@ def test_moments_and_evidence_at_given_parameters(name, parallel, key):
 )
 def test_moments_of_the_function(name, parallel, key):
     dense = dense_posterior(name, key)
-    sequence = along(dense, parallel=parallel)
-    x, at = jnp.asarray(NEW[:, None]), jnp.array([[0.1], [2.0], [6.0]])
-    one, two = (fit.function_moments(x, at) for fit in (sequence, dense))
+    sequence = state_space_posterior(dense, parallel=parallel)
+    x, points = jnp.asarray(NEW[:, None]), jnp.array([[0.1], [2.0], [6.0]])
+    one, two = (fit.function_moments(x, points) for fit in (sequence, dense))
     size = float(np.max(two.variance))
     for a, b in zip(one, two, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8 * size)
@@ -81,22 +81,22 @@ def dense_posterior(name, key):
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_gradient_of_the_log_joint_is_that_of_the_dense_process(parallel, key):
+def test_gradient_of_the_log_joint_equals_that_of_exact(parallel, key):
     dense = dense_posterior("matern32", key)
     parameters = jax.tree.map(lambda leaf: leaf[0] + 0.3, (dense.kernel, dense.noise))
     rows = dense.scaling.rows(dense.dataset.padded())
-    ordered = in_order._in_order(rows, parameters[0])
-    route = in_order._log_joints[parallel]
-    one = jax.jit(jax.value_and_grad(route))(parameters, ordered)
+    ordered = state_space._in_order(rows, parameters[0])
+    density = state_space._log_joints[parallel]
+    one = jax.jit(jax.value_and_grad(density))(parameters, ordered)
     latent = jax.tree.map(lambda _: None, parameters[1])
     two = jax.jit(jax.value_and_grad(log_joint))(
-        parameters, (rows, dense.solution.sites, latent)
+        parameters, (rows, dense.solution.distinct, latent)
     )
     for a, b in zip(jax.tree.leaves(one), jax.tree.leaves(two), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8)
 
 
-def test_a_fit_finds_the_mode_of_the_dense_process(key):
+def test_a_fit_finds_the_mode_of_exact(key):
     known = uneven()[2]
     head = noise.Known() + noise.Constant()
     fits = [
@@ -108,9 +108,9 @@ def test_a_fit_finds_the_mode_of_the_dense_process(key):
     np.testing.assert_allclose(sequence.variance, dense.variance, rtol=0.02)
 
 
-def test_joint_draws_have_the_covariance_of_the_dense_process(key):
+def test_joint_draws_have_the_covariance_of_exact(key):
     dense = dense_posterior("matern52", key)
-    sequence = along(dense, parallel=False)
+    sequence = state_space_posterior(dense, parallel=False)
     x = np.array([2.0, 2.05, 7.3, 8.0])
     one, two = (
         np.cov(fit.sample_functions(x, key=key, num=4000).T)
@@ -122,7 +122,7 @@ def test_joint_draws_have_the_covariance_of_the_dense_process(key):
     )
 
 
-def test_what_is_not_supported_is_refused(key):
+def test_unsupported_models_are_refused(key):
     two = Dataset(np.ones((4, 2)) * np.arange(4.0)[:, None], np.arange(4.0))
     solver = StateSpace()
     with pytest.raises(DataError, match=r"RBF use solver=Exact\(\)"):
