@@ -10,6 +10,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+import types
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
@@ -46,6 +47,8 @@ def register(item: Item) -> Item:
         The same item.
 
     Raises:
+        TypeError: it is neither a class nor a function (a circuit element, say: register
+            the function, below `@element`).
         ValueError: another class or function is registered under this name.
 
     Example:
@@ -54,6 +57,11 @@ def register(item: Item) -> Item:
         ... class Own(AbstractKernel):
         ...     ...
     """
+    if not isinstance(item, type | types.FunctionType):
+        raise TypeError(
+            f"register takes a class or a function; got {item!r}. For a circuit element, "
+            "put @battprob.register between @element(...) and the function"
+        )
     name = item.__name__
     known = _registered.get(name)
     if known is not None and _origin(known) != _origin(item):

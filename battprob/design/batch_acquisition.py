@@ -180,7 +180,6 @@ class BatchUCB(AbstractBatchAcquisition):
         self.normals = normals
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference
         require_function_moments(posterior, "BatchUCB")
         fantasies = mean_fantasies(posterior, pending)
         return BatchUCB(self.width, fantasies=fantasies, normals=base_normals(key))
@@ -212,7 +211,6 @@ class BatchIntegratedVariance(AbstractBatchAcquisition):
     fantasies: Fantasies | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del key
         require_function_moments(posterior, "BatchIntegratedVariance")
         fantasies = mean_fantasies(posterior, pending)
         points, _ = prepare_points(posterior, reference, fantasies)

@@ -50,7 +50,6 @@ class LogChebyshevEI(AbstractMultiTargetAcquisition):
         self.best = self.draws = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference
         require_targets(posterior, self.worst)
         means, scale = means_at_observed(posterior), self.scale
         if scale is None:

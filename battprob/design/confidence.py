@@ -50,7 +50,6 @@ class UCB(AbstractAcquisition):
         self.fantasies = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference, key
         return replace(self, fantasies=mean_fantasies(posterior, pending))
 
     def values(self, posterior, x):
@@ -75,7 +74,6 @@ class Epistemic(AbstractAcquisition):
     fantasies: Fantasies | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference, key
         return Epistemic(mean_fantasies(posterior, pending))
 
     def values(self, posterior, x):
@@ -99,7 +97,6 @@ class Thompson(AbstractAcquisition):
     draw_index: Int[Array, ""] | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del pending
         require_function_moments(posterior, "Thompson")
         key_index, key_function = jax.random.split(key)
         rows = np.unique(as_rows(reference), axis=0)

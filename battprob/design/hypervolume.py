@@ -68,7 +68,6 @@ class AbstractHypervolumeImprovement(AbstractMultiTargetAcquisition):
         """Values of all targets from which the fronts are computed, and their draws."""
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference
         require_targets(posterior, self.worst, most=3)
         values, draws = self.front_values(posterior, key=key, pending=pending)
         return replace(self, boxes=boxes_of(values, self.worst), draws=draws)

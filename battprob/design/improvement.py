@@ -59,7 +59,6 @@ class AbstractImprovement(AbstractLogAcquisition):
         """Logarithm of the gain over `best` at each row, in each draw."""
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference
         best = incumbent(posterior) if self.best is None else self.best
         fantasies = draw_fantasies(
             posterior, pending, key=key, num=_NUM_FANTASIES, noisy=False
@@ -138,7 +137,6 @@ class LogNEI(AbstractLogAcquisition):
     fantasies: Fantasies | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference
         require_function_moments(posterior, "LogNEI")
         observed = observed_rows(posterior)
         rows = likely_best(posterior, observed, key=key, most=_MOST_ROWS)

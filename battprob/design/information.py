@@ -85,7 +85,6 @@ class InformationGain(AbstractAcquisition):
     fantasies: Fantasies | None = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference, key
         return InformationGain(mean_fantasies(posterior, pending))
 
     def values(self, posterior, x):
@@ -122,7 +121,6 @@ class ComponentInformation(AbstractAcquisition):
     needs_function_moments = False
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del posterior, reference, key, pending
         return self
 
     def values(self, posterior, x):

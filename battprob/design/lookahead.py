@@ -66,7 +66,6 @@ class IntegratedVariance(AbstractAcquisition):
         self.fantasies = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del key
         require_function_moments(posterior, "IntegratedVariance")
         rows = as_rows(reference) if self.reference is None else self.reference
         fantasies = mean_fantasies(posterior, pending)

@@ -48,7 +48,6 @@ class AugmentedEI(AbstractLogAcquisition):
         self.fantasies = None
 
     def prepare(self, posterior, reference, *, key, pending=None):
-        del reference, key
         best = self.best
         if best is None:
             rows = observed_rows(posterior)

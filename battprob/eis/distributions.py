@@ -25,7 +25,6 @@ class _Complex(Distribution):
         super().__init__(self.mean_ohm.shape, (2,), validate_args=validate_args)
 
     def log_prob(self, value, intermediates=None):
-        del intermediates
         impedance = jax.lax.complex(value[..., 0], value[..., 1])
         aligned = jnp.broadcast_arrays(impedance, self.mean_ohm, *self.scales)
         return self._density(*aligned)
@@ -86,7 +85,6 @@ class Rician(Distribution):
         super().__init__(self.sigma.shape, validate_args=validate_args)
 
     def log_prob(self, value, intermediates=None):
-        del intermediates
         return densities.rician_magnitude(
             *jnp.broadcast_arrays(value, self.mean_magnitude, self.sigma)
         )
@@ -113,7 +111,6 @@ class PhaseDistribution(Distribution):
         super().__init__(self.kappa.shape, validate_args=validate_args)
 
     def log_prob(self, value, intermediates=None):
-        del intermediates
         return densities.phase(
             *jnp.broadcast_arrays(value - self.mean_phase, self.kappa)
         )

@@ -71,11 +71,9 @@ class ComplexNormal(AbstractLikelihood):
         return densities.rectangular_gaussian(measured, mean, variance)
 
     def rectangular_variance(self, mean, variance):
-        del mean
         return variance
 
     def approximate_impedance(self, frequency_hz, measured):
-        del frequency_hz
         return measured
 
 
@@ -108,12 +106,10 @@ class StudentT(AbstractLikelihood):
         return densities.circular_student_t(measured, mean, sigma, dof)
 
     def rectangular_variance(self, mean, variance):
-        del mean
         dof = self.degrees_of_freedom
         return variance * dof / (dof - 2)
 
     def approximate_impedance(self, frequency_hz, measured):
-        del frequency_hz
         return measured
 
 
@@ -135,7 +131,6 @@ class Polar(AbstractLikelihood):
         return jnp.stack([real, variance.sum(0) - real])
 
     def approximate_impedance(self, frequency_hz, measured):
-        del frequency_hz
         return measured
 
 
@@ -147,7 +142,6 @@ class Magnitude(AbstractLikelihood):
         return densities.rician_magnitude(measured, jnp.abs(mean), sigma)
 
     def rectangular_variance(self, mean, variance):
-        del mean
         return variance
 
     def approximate_impedance(self, frequency_hz, measured):
@@ -174,7 +168,6 @@ class Phase(AbstractLikelihood):
         return densities.phase(measured - jnp.angle(mean), kappa)
 
     def rectangular_variance(self, mean, variance):
-        del mean
         return variance
 
     def approximate_impedance(self, frequency_hz, measured):

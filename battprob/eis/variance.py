@@ -92,7 +92,6 @@ class TwoComponent(AbstractVariance):
     """
 
     def terms(self, mean, frequency_hz):
-        del frequency_hz
         square = _square(mean)
         return jnp.stack([jnp.ones_like(square), square])
 
@@ -107,7 +106,6 @@ class ThreeComponent(AbstractVariance):
     """σ² = a² + b²|μ|² + g²|μ|⁴; g describes current noise in potentiostatic mode."""
 
     def terms(self, mean, frequency_hz):
-        del frequency_hz
         square = _square(mean)
         return jnp.stack([jnp.ones_like(square), square, square**2])
 
@@ -125,7 +123,6 @@ class MagnitudePhase(AbstractVariance):
     """
 
     def terms(self, mean, frequency_hz):
-        del frequency_hz
         square = _square(mean)
         zero = jnp.zeros_like(square)
         return jnp.stack([jnp.stack([square, zero]), jnp.stack([zero, square])])
@@ -157,7 +154,6 @@ class AgarwalOrazem(AbstractVariance):
         self.measuring_ohm = jnp.asarray(measuring_ohm, jnp.result_type(float))
 
     def terms(self, mean, frequency_hz):
-        del frequency_hz
         real = jnp.abs(mean.real - self.series_ohm)
         current = _square(mean) / self.measuring_ohm
         return jnp.stack([jnp.ones_like(real), jnp.abs(mean.imag), real, current])
@@ -207,7 +203,6 @@ class KnownVariance(AbstractVariance):
             raise DataError("KnownVariance needs ascending frequencies: sort them")
 
     def terms(self, mean, frequency_hz):
-        del mean
         log_known, log_new = jnp.log(self.frequency_hz), jnp.log(frequency_hz)
         parts = jnp.log(self.variance).reshape(-1, log_known.size)
         log_variance = jax.vmap(lambda part: jnp.interp(log_new, log_known, part))(

@@ -33,7 +33,6 @@ class ConstantMean(AbstractKernel):
         self.prior_std = positive("prior_std of ConstantMean", prior_std)
 
     def bind(self, feature_names):
-        del feature_names
         return self
 
     def log_prior(self):

@@ -40,14 +40,12 @@ class Constant(AbstractNoise):
         self.log_variance = self.prior_mean
 
     def bind(self, feature_names):
-        del feature_names
         return self
 
     def log_prior(self):
         return norm.logpdf(self.log_variance, self.prior_mean, self.prior_std)
 
     def variance(self, x, known):
-        del known
         return jnp.broadcast_to(jnp.exp(self.log_variance), x.shape[:1])
 
     def uses_known(self):
@@ -106,7 +104,6 @@ class LogLinear(AbstractNoise):
         return intercept + jnp.sum(norm.logpdf(self.slopes, 0.0, slope_std))
 
     def variance(self, x, known):
-        del known
         z = jnp.clip(select_columns(x, self.columns), -_MAX_DISTANCE, _MAX_DISTANCE)
         return jnp.exp(self.intercept + z @ self.slopes)
 
@@ -123,14 +120,12 @@ class Known(AbstractNoise):
     """
 
     def bind(self, feature_names):
-        del feature_names
         return self
 
     def log_prior(self):
         return jnp.zeros(())
 
     def variance(self, x, known):
-        del x
         return known
 
     def uses_known(self):

@@ -59,7 +59,6 @@ class GroupLasso(AbstractPrior):
         self.z_tau = self.log_variance = as_array(0.0)
 
     def bind(self, feature_names, num_rows):
-        del num_rows
         groups = [resolve_columns(group, feature_names) for group in self.groups]
         grouped = [column for columns in groups for column in columns]
         repeated = [column for column in grouped if grouped.count(column) > 1]

@@ -41,7 +41,6 @@ class Ridge(AbstractPrior):
         self.z_tau, self.num_features = as_array(0.0), 0
 
     def bind(self, feature_names, num_rows):
-        del num_rows
         return replace(self, num_features=len(feature_names))
 
     def log_prior(self):
@@ -73,7 +72,6 @@ class ARD(AbstractPrior):
         self.z_tau = self.z_alpha = as_array(0.0)
 
     def bind(self, feature_names, num_rows):
-        del num_rows
         return replace(self, z_alpha=_zeros(feature_names))
 
     def log_prior(self):
@@ -107,7 +105,6 @@ class Lasso(AbstractPrior):
         self.z_tau = self.z_variance = as_array(0.0)
 
     def bind(self, feature_names, num_rows):
-        del num_rows
         return replace(self, z_variance=_zeros(feature_names))
 
     def log_prior(self):
@@ -143,7 +140,6 @@ class ElasticNet(AbstractPrior):
         self.z_tau = self.log_a = self.z_variance = as_array(0.0)
 
     def bind(self, feature_names, num_rows):
-        del num_rows
         return replace(self, z_variance=_zeros(feature_names))
 
     def log_prior(self):

@@ -160,3 +160,34 @@ def test_unregistered_parts_are_not_saved(tmp_path, key):
     with pytest.raises(DataError, match="has no saved form"):
         with_functions.save(tmp_path / "file")
     assert not list(tmp_path.iterdir())
+
+
+LOAD = """
+import sys
+import numpy as np
+import battprob as bp
+
+bp.enable_x64()
+x = np.load("x.npy")
+for name in sys.argv[1:]:
+    pred = bp.load(f"{name}.posterior").predict(x)
+    np.save(f"{name}.npy", np.stack([pred.mean, pred.aleatoric, pred.epistemic]))
+"""
+
+
+def test_predictions_in_a_new_process_are_the_same(tmp_path):
+    """Assert that no digit of a prediction changes in a process that only loads."""
+    np.save(tmp_path / "x.npy", X)
+    for name in zoo.MODELS:
+        zoo.fitted(name).save(tmp_path / f"{name}.posterior")
+    ran = subprocess.run(
+        [sys.executable, "-c", LOAD, *zoo.MODELS],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    for name in zoo.MODELS:
+        expected = np.stack(zoo.moments(zoo.fitted(name).predict(X)))
+        np.testing.assert_array_equal(np.load(tmp_path / f"{name}.npy"), expected)

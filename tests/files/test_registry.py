@@ -104,6 +104,11 @@ def test_two_classes_cannot_share_a_registered_name():
         register(other)
 
 
+def test_an_instance_cannot_be_registered():
+    with pytest.raises(TypeError, match="takes a class or a function; got 3"):
+        register(3)
+
+
 def test_specifications_keep_every_digit():
     tree = as_json(Registered(jnp.asarray([0.1, 1 / 3])))
     assert from_json(tree).values.tolist() == [0.1, 1 / 3]

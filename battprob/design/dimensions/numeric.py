@@ -76,7 +76,6 @@ class Real:
 
     def neighbours(self, row):
         """None: the dimension is continuous."""
-        del row
         return []
 
     def affine(self):

@@ -120,7 +120,6 @@ class Simplex:
 
     def neighbours(self, row):
         """None: the dimension is continuous."""
-        del row
         return []
 
     def affine(self):

@@ -16,7 +16,7 @@ from battprob.models.mixture.gates import log_probabilities
 from battprob.predictive import Predictive
 
 
-class Draws(NamedTuple):
+class MixtureDraws(NamedTuple):
     """Hyper-parameters, solutions of the experts and responsibilities of each draw."""
 
     parameters: MixtureParameters
@@ -61,7 +61,10 @@ def new_responsibilities_by_draw(
 
 @eqx.filter_jit
 def predict(
-    draws: Draws, data: MixtureData, x: Float[Array, "m d"], known: Float[Array, " m"]
+    draws: MixtureDraws,
+    data: MixtureData,
+    x: Float[Array, "m d"],
+    known: Float[Array, " m"],
 ) -> Predictive:
     """Predictive distribution with a component for each protocol, then for a new one.
 
@@ -99,7 +102,11 @@ def predict(
 
 @eqx.filter_jit
 def sample_functions(
-    draws: Draws, data: MixtureData, x: Float[Array, "m d"], key: PRNGKey, num: int
+    draws: MixtureDraws,
+    data: MixtureData,
+    x: Float[Array, "m d"],
+    key: PRNGKey,
+    num: int,
 ) -> Float[Array, "num m"]:
     """Joint draws of the mean over protocols, Σ_k p(k | x) f_k(x)."""
 
@@ -142,7 +149,7 @@ def responsibilities(pred: Predictive, y: Float[Array, " m"]) -> Float[Array, "m
 
 @eqx.filter_jit
 def identify(
-    draws: Draws, data: MixtureData, rows: Rows, log_prior: Float[Array, "s c"]
+    draws: MixtureDraws, data: MixtureData, rows: Rows, log_prior: Float[Array, "s c"]
 ) -> Float[Array, " c"]:
     """p(protocol | all rows together): the training protocols, then a new one.
 

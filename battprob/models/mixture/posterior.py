@@ -247,7 +247,7 @@ class ProtocolMixturePosterior(AbstractPosterior[Predictive]):
 
     @property
     def _draws(self) -> Any:
-        return _predict.Draws(
+        return _predict.MixtureDraws(
             self.draws, self.solutions, self.training_responsibilities
         )
 
