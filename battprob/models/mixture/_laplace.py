@@ -36,7 +36,7 @@ def laplace_draws(
     responsibilities: Float[Array, "k n"],
     normals: Float[Array, "h p"],
 ) -> tuple[MixtureParameters, Float[Array, ""]]:
-    """MixtureDraws of the hyper-parameters given responsibilities, and the log evidence.
+    """Draws of the hyper-parameters given responsibilities, and the log evidence.
 
     The evidence is that of one order of the protocols. In all draws kernels are at their
     mode, as in a `GaussianProcess`.
@@ -64,7 +64,7 @@ def _unrolled_elbo(parameters, data):
 
 @eqx.filter_jit
 def _with_common_slopes(draws, data, normals):
-    """MixtureDraws with common slopes drawn given the other hyper-parameters of each draw.
+    """Draws with common slopes drawn given the other hyper-parameters of each draw.
 
     The bound is quadratic in the common slopes z, so that their distribution is
     N(H⁻¹g, H⁻¹) with the gradient g and the Hessian -H at z = 0. The draws of the Gaussian
@@ -92,7 +92,7 @@ def _with_common_slopes(draws, data, normals):
 
 
 def _with_kernels(draws, mode):
-    """MixtureDraws with the kernels of the mode."""
+    """Draws with the kernels of the mode."""
 
     def kernels(parameters):
         trees = [parameters.expert.kernel]

@@ -244,14 +244,14 @@ class ProtocolMixture(AbstractModel):
 
 
 def _laplace_posterior(fit):
-    """MixtureDraws of Laplace's approximation, all with the responsibilities of EM."""
+    """Draws of Laplace's approximation, all with the responsibilities of EM."""
     num_draws = len(jax.tree.leaves(fit.draws)[0])
     shape = (num_draws, *fit.responsibilities.shape)
     return fit.draws, jnp.broadcast_to(fit.responsibilities[None], shape)
 
 
 def _sampled(inference, fit, key):
-    """MixtureDraws of a sampler, a protocol of each row for each draw, and the report."""
+    """Draws of a sampler, a protocol of each row for each draw, and the report."""
     key_run, key_protocols = jax.random.split(key)
     initial = _marginal.initial_marginal(
         fit.parameters, fit.data, fit.responsibilities, fit.free
