@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from battprob.cli.arguments import Parser
+from battprob.cli.arguments import Parser, add_seed
 
 
 def add(commands):
@@ -45,6 +45,7 @@ def add(commands):
         metavar="OUT.csv",
         help="write one row for each spectrum, with units in the header",
     )
+    add_seed(fit)
     fit.set_defaults(run=_eis_fit)
     compare = kinds.add_parser(
         "compare", parents=[files], help="compare circuits by evidence"
@@ -55,6 +56,7 @@ def add(commands):
         metavar="TEXT",
         help="a candidate; repeat the option for more; default a short list",
     )
+    add_seed(compare)
     compare.set_defaults(run=_eis_compare)
     check = kinds.add_parser(
         "check", parents=[files], help="Kramers-Kronig test with a p-value"
@@ -77,6 +79,7 @@ def add(commands):
         metavar="OUT.csv",
         help="write γ with its 90 %% interval at 200 relaxation times",
     )
+    add_seed(drt)
     drt.set_defaults(run=_eis_drt)
 
 
@@ -98,7 +101,7 @@ def _eis_fit(options):
 
     circuit = eis.Circuit(options.circuit)
     spectra = _read(options)
-    posteriors = eis.fit_spectra(circuit, spectra, key=jax.random.key(0))
+    posteriors = eis.fit_spectra(circuit, spectra, key=jax.random.key(options.seed))
     if len(spectra) == 1:
         print(posteriors[0].parameters)
     for spectrum, posterior in zip(spectra, posteriors, strict=True):
@@ -119,7 +122,7 @@ def _eis_compare(options):
             options.circuit,
             spectrum.frequency_hz,
             spectrum.impedance_ohm,
-            key=jax.random.key(0),
+            key=jax.random.key(options.seed),
         )
         print(f"{spectrum.name}\n{comparison}\n\n{comparison.best.parameters}")
 
@@ -151,7 +154,7 @@ def _eis_drt(options):
 
     rows = []
     spectra = _read(options)
-    posteriors = eis.fit_spectra(eis.DRT(), spectra, key=jax.random.key(0))
+    posteriors = eis.fit_spectra(eis.DRT(), spectra, key=jax.random.key(options.seed))
     for spectrum, posterior in zip(spectra, posteriors, strict=True):
         ohm = posterior.r_inf_ohm
         print(f"{spectrum.name}: R∞ = {float(ohm.mean):.4g} ± {float(ohm.std):.2g} Ω")

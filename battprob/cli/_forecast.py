@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
+from battprob.cli.arguments import add_seed
+
 _PROBABILITIES = (0.05, 0.5, 0.95)
 
 
@@ -33,6 +35,7 @@ def add(commands):
         metavar="DIR",
         help="folder for one figure per forecast",
     )
+    add_seed(forecast)
     forecast.set_defaults(run=_forecast)
 
 
@@ -47,7 +50,7 @@ def _forecast(options):
             f"--threshold must lie between 0 and 1; got {options.threshold:g}"
         )
     cells = data.read_capacity_csv(options.file)
-    posterior = FadeTrajectory().fit(cells, key=jax.random.key(0))
+    posterior = FadeTrajectory().fit(cells, key=jax.random.key(options.seed))
     print(
         f"End of life: the cycle at which capacity falls to {options.threshold:.0%} of "
         "the first capacity.\nQuantiles of the forecast, in cycles:"

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from battprob._errors import DataError
+from battprob.cli.arguments import add_seed
 
 
 def add(commands):
@@ -22,6 +23,7 @@ def add(commands):
         metavar="DIR",
         help="folder for the figure (default: %(default)s)",
     )
+    add_seed(demo)
     demo.set_defaults(run=_demo)
 
     life = commands.add_parser(
@@ -50,6 +52,7 @@ def add(commands):
         "--json", type=Path, metavar="OUT", help="write every prediction to this file"
     )
     life.add_argument("--report", type=Path, metavar="DIR", help="folder for a figure")
+    add_seed(life)
     life.set_defaults(run=_life)
 
     compare = commands.add_parser(
@@ -68,6 +71,7 @@ def add(commands):
         metavar="DIR",
         help="folder for report.html, report.png and report.json",
     )
+    add_seed(compare)
     compare.set_defaults(run=_compare)
 
     table = commands.add_parser(
@@ -117,14 +121,18 @@ def _add_columns(command):
 
 
 def _demo(options):
+    import jax
+
     from battprob import data
     from battprob.cli import life
 
-    print("96 synthetic cells with a known distribution of life (seed 0)\n")
-    cells = data.population(96, seed=0).cells
+    seed = options.seed
+    print(f"96 synthetic cells with a known distribution of life (seed {seed})\n")
+    cells = data.population(96, seed=seed).cells
     train = life.from_cells("train", cells[:64])
     test = life.from_cells("test", cells[64:])
-    life.study([train, test], report=options.report)
+    key = jax.random.key(seed)
+    life.study([train, test], key=key, report=options.report)
     print(
         "\nThe same for your own cells, from a pack or a table of features:\n"
         "  battprob life TRAIN.npz --test OTHER.npz --json lives.json --report report\n"
@@ -134,10 +142,13 @@ def _demo(options):
 
 
 def _life(options):
+    import jax
+
     from battprob.cli import life
 
     sources = _read(options, [options.train, *options.test])
-    records = life.study(sources, report=options.report)
+    key = jax.random.key(options.seed)
+    records = life.study(sources, key=key, report=options.report)
     if options.json is not None:
         options.json.write_text(json.dumps(records, indent=1) + "\n")
         print(f"\n{len(records)} predictions written to {options.json}")
@@ -156,7 +167,9 @@ def _compare(options):
             f"only the split {train.name!r} is"
         )
     dataset = train.dataset
-    report = evaluate.report(life.candidates(dataset), dataset, key=jax.random.key(0))
+    report = evaluate.report(
+        life.candidates(dataset), dataset, key=jax.random.key(options.seed)
+    )
     print(report)
     print("rmse and mape are the errors of the predicted mean.")
     if options.report is not None:

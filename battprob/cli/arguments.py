@@ -25,6 +25,18 @@ class Parser(argparse.ArgumentParser):
             self.register("action", name, _StoreOnce)
 
 
+def add_seed(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--seed` to a command that uses random numbers."""
+    parser.add_argument(
+        "--seed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="seed of the random numbers; the same seed gives the same result "
+        "(default: %(default)s)",
+    )
+
+
 class _StoreOnce(argparse.Action):
     """The action "store", which raises an error when the option is given again."""
 
@@ -33,7 +45,6 @@ class _StoreOnce(argparse.Action):
         self._is_stored = False
 
     def __call__(self, parser, namespace, values, option_string=None):
-        del parser
         # `namespace` cannot show this: it also holds the default, which may be equal.
         # A positional argument (no option string) cannot be repeated.
         if self._is_stored and option_string is not None:

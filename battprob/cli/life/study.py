@@ -9,6 +9,7 @@ import numpy as np
 
 from battprob import evaluate
 from battprob._errors import DataError
+from battprob._typing import PRNGKey
 from battprob.cli.life.pipeline import model
 from battprob.cli.life.sources import Source
 from battprob.predictive import Predictive
@@ -18,7 +19,7 @@ _FEW_GROUPS = 5
 
 
 def study(
-    sources: Sequence[Source], *, report: Path | None = None
+    sources: Sequence[Source], *, key: PRNGKey, report: Path | None = None
 ) -> list[dict[str, Any]]:
     """Fit the first source, predict the others, and print scores and predictions.
 
@@ -27,6 +28,7 @@ def study(
 
     Args:
         sources: the first has the training cells; all need the same features.
+        key: PRNG key.
         report: folder for a figure.
 
     Returns:
@@ -41,7 +43,7 @@ def study(
     for source in sources:
         _print_source(source)
     dataset = train.dataset
-    key_folds, key_fit = jax.random.split(jax.random.key(0))
+    key_folds, key_fit = jax.random.split(key)
     print(f"\nCross-validation on {train.name} ({dataset.num_rows} cells):")
     _print_folds(len(dataset.group_names))
     spec = model(dataset)
