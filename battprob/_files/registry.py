@@ -22,7 +22,7 @@ _registered: dict[str, Any] = {}
 
 
 class Name(NamedTuple):
-    """What a file says of a class or function: its name, and where to look for it.
+    """How a saved file refers to a class or function: by name, with a hint where it is.
 
     Args:
         name: name of a registered item, or "battprob." and the name of a class.

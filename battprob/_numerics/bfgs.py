@@ -7,7 +7,8 @@ passes, and the program contains one copy of the function to compile.
 
 Measured on the evidence of a Gaussian process (200 rows, 6 parameters, 4 starts): this
 code needs 102 evaluations. BFGS of optimistix 0.1.0 needs 185 for the same value; that of
-jax.scipy stops 51 and 4 above it from two of the starts, and does not end under `vmap`.
+jax.scipy stops 51 and 4 above it from two of the starts, and did not finish within 150 s
+under `vmap` (60 rows).
 Neither of them passes on the solution of a solver inside the function (`warm_start`),
 which halves the time of fits with `noise.LatentGP`.
 """

@@ -2,6 +2,9 @@
 
 They are functions of the squared distance q = r². Automatic differentiation of √q divides
 by the distance, which is zero between a row and itself, and returns NaN.
+
+Forward-over-reverse second derivatives inside `lax.map` or `scan` do not use these rules
+(seen with JAX 0.10) and are NaN at equal rows: unroll such a Hessian over the batch.
 """
 
 import jax
