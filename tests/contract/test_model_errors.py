@@ -92,5 +92,5 @@ def test_a_noise_model_of_an_unknown_feature(key):
 
 
 def test_latent_noise_in_a_linear_model(key):
-    with pytest.raises(DataError, match=r"integrate a LatentGP out: use .*LogLinear"):
+    with pytest.raises(DataError, match=r"cannot use noise.LatentGP: use .*LogLinear"):
         BayesianLinear(noise.Constant() + noise.LatentGP()).fit(Dataset(X, Y), key=key)

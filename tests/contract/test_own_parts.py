@@ -23,6 +23,9 @@ from battprob.noise.base import (
 )
 from battprob.priors.base import AbstractPrior, standard_normal, weight_variance
 
+# The programs of CONTRIBUTING make the same claims in the default suite.
+pytestmark = pytest.mark.slow
+
 
 @battprob.register
 class OwnPeriodic(AbstractKernel):

@@ -127,6 +127,7 @@ MISSING = {
 }
 
 
+@pytest.mark.slow  # CONTRIBUTING's programs make most of this claim by default
 def test_campaigns_with_own_parts_are_saved_and_loaded(folder):
     """Assert that a new process without the class is told what to import."""
     used = run(folder, USE)
