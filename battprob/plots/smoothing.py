@@ -49,7 +49,10 @@ def window_risk(risk: Any, *, unit: str = "", ax: Axes | None = None) -> Axes:
     ax.loglog(risk.window, risk.risk, color=REFERENCE, label="risk")
     ax.set_yscale("log", nonpositive="mask")
     ax.axvline(
-        risk.best_window, color=REFERENCE, linestyle=":", label=f"selected: {risk.best_window}"
+        risk.best_window,
+        color=REFERENCE,
+        linestyle=":",
+        label=f"selected: {risk.best_window}",
     )
     ax.set_ylim(bottom=0.3 * float(min(risk.variance)))
     plain_numbers(ax.xaxis)
