@@ -57,11 +57,7 @@ def register(item: Item) -> Item:
         ... class Own(AbstractKernel):
         ...     ...
     """
-    if not isinstance(item, type | types.FunctionType):
-        raise TypeError(
-            f"register takes a class or a function; got {item!r}. For a circuit element, "
-            "put @battprob.register between @element(...) and the function"
-        )
+    _require_named(item)
     name = item.__name__
     known = _registered.get(name)
     if known is not None and _origin(known) != _origin(item):
@@ -71,6 +67,14 @@ def register(item: Item) -> Item:
     # A notebook cell that is run again defines the class again: the last one counts.
     _registered[name] = item
     return item
+
+
+def _require_named(item: Any) -> None:
+    if not isinstance(item, type | types.FunctionType):
+        raise TypeError(
+            f"register takes a class or a function; got {item!r}. For a circuit element, "
+            "put @battprob.register between @element(...) and the function"
+        )
 
 
 def name_of(item: Any) -> Name:
