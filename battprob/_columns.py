@@ -1,4 +1,4 @@
-"""Which columns of the feature matrix a kernel, noise head or gate uses."""
+"""Which columns of the feature matrix a kernel, noise model or gate uses."""
 
 from collections.abc import Sequence
 

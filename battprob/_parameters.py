@@ -1,4 +1,4 @@
-"""Which arrays of a kernel, noise head or prior are learned, and which stay fixed.
+"""Which arrays of a kernel, noise model or prior are learned, and which stay fixed.
 
 All numbers of a specification are array leaves, so that a new value compiles nothing
 again. Most of them are parameters: optimisers and samplers change them. A field declared

@@ -95,7 +95,9 @@ class KramersKronig:
     def __getitem__(self, row: int) -> "KramersKronig":
         """The result of one spectrum of a batch."""
         if not self.p_value.ndim:
-            raise DataError("this is the result of one spectrum: it has no rows")
+            raise DataError(
+                "this is the result of one spectrum, not of a batch: use it without [...]"
+            )
         arrays = (
             self.p_value,
             self.fitted,

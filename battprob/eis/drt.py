@@ -161,7 +161,9 @@ class DRTPosterior(eqx.Module):
     def __getitem__(self, row: int) -> "DRTPosterior":
         """The posterior of one spectrum of a batch."""
         if self.single:
-            raise DataError("this is the posterior of one spectrum: it has no rows")
+            raise DataError(
+                "this is the posterior of one spectrum, not of a batch: use it without [...]"
+            )
         drawn = jax.tree.map(lambda leaf: leaf[row][None], self.draws)
         return replace(self, draws=drawn, single=True)
 

@@ -56,7 +56,9 @@ class CircuitPosterior(eqx.Module):
     def __getitem__(self, row: int) -> "CircuitPosterior":
         """The posterior of one spectrum of a batch."""
         if self.single:
-            raise DataError("this is the posterior of one spectrum: it has no rows")
+            raise DataError(
+                "this is the posterior of one spectrum, not of a batch: use it without [...]"
+            )
         mixture = jax.tree.map(lambda leaf: leaf[row][None], self.mixture)
         return replace(self, mixture=mixture, single=True)
 

@@ -48,7 +48,8 @@ def replicate_variance(
         )
     if len(repeats) <= coefficients:
         raise DataError(
-            f"got {len(repeats)} repeats: at least {coefficients + 1} are needed"
+            f"replicate_variance needs at least {coefficients + 1} repeats; got "
+            f"{len(repeats)}: measure more"
         )
     order = np.argsort(frequency)
     frequency, repeats = frequency[order], repeats[:, order]

@@ -171,7 +171,7 @@ def fit_first_order(
     new features with errors use `predict_first_order`.
 
     Args:
-        model: a model whose noise head includes `noise.Known()`, as in
+        model: a model whose noise model includes `noise.Known()`, as in
             `Constant() + Known()`.
         dataset: training data.
         variance: variances or covariances of the features of the dataset, as in
@@ -182,7 +182,7 @@ def fit_first_order(
         The posterior of the second fit.
 
     Raises:
-        DataError: a variance is NaN, or the noise head does not use known variances.
+        DataError: a variance is NaN, or the noise model does not use known variances.
 
     References:
         McHutchon and Rasmussen, Gaussian process training with input noise, NIPS 24

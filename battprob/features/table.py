@@ -195,8 +195,8 @@ class FeatureTable(eqx.Module):
         """Convert from a pandas DataFrame in the format of `to_dataframe`.
 
         Raises:
-            DataError: a feature is not a number, or a variance has no column of
-                features.
+            DataError: a feature is not a number, or a variance column has no
+                feature of the same name.
         """
         headers = [str(h) for h in frame.columns]
         features = [h for h in headers if h != _GROUP and not h.startswith(_VARIANCE)]

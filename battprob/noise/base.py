@@ -1,4 +1,4 @@
-"""The interface of noise heads, their sum, and helpers to write more."""
+"""The interface of noise models, their sum, and helpers to write more."""
 
 from abc import abstractmethod
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class AbstractNoise(eqx.Module):
     deviation 1. The variance belongs to the standardised target (mean 0, standard
     deviation 1), in units of its variance. Choose priors for that scale.
 
-    To write your own noise head:
+    To write your own noise model:
 
     1. Subclass `AbstractNoise`. Decorate the class with `@battprob.register`, so that
        fitted models can be saved and loaded.
@@ -37,14 +37,14 @@ class AbstractNoise(eqx.Module):
        number that no fit may change with `fixed_field()`, and everything that is no
        number (feature names, column indices) with `equinox.field(static=True)`.
     3. `bind`: find the columns of the chosen features by `resolve_columns`, give arrays
-       their shapes, and return the new head by `replace(self, columns=..., ...)`.
+       their shapes, and return the new noise model by `replace(self, columns=..., ...)`.
     4. `log_prior`: return the log density of the parameters on the scale on which they
        are held. Normalise it: model evidences are compared.
     5. `variance`: return σ² of every row in `jax.numpy`, positive and differentiable in
        the parameters. Predictions treat log σ² as Gaussian, linear in the parameters
        near the mode. Add no variance of the function: that is epistemic.
     6. `uses_known`: return whether `variance` reads the measured variances.
-    7. Add the head to the dictionary in `tests/contract/test_noise.py`.
+    7. Add the noise model to the dictionary in `tests/contract/test_noise.py`.
     """
 
     def __check_init__(self):
@@ -52,7 +52,7 @@ class AbstractNoise(eqx.Module):
 
     @abstractmethod
     def bind(self, feature_names: Sequence[str]) -> "AbstractNoise":
-        """The same head with column indices and parameter shapes for these features."""
+        """The same noise model with column indices and parameter shapes for these features."""
 
     @abstractmethod
     def log_prior(self) -> Float[Array, ""]:
@@ -66,7 +66,7 @@ class AbstractNoise(eqx.Module):
 
     @abstractmethod
     def uses_known(self) -> bool:
-        """Whether the head uses measured variances (`Dataset.noise_variance`)."""
+        """Whether the noise model uses measured variances (`Dataset.noise_variance`)."""
 
     def __add__(self, other: "AbstractNoise") -> "Sum":
         return Sum(self, other)

@@ -1,4 +1,4 @@
-"""Noise whose log variance is a Gaussian process, and the parts of a head by role."""
+"""Noise whose log variance is a Gaussian process, and the parts of a noise model by role."""
 
 from collections.abc import Sequence
 
@@ -72,7 +72,7 @@ class LatentGP(AbstractNoise):
         return bound.choose_inducing_points(np.zeros((1, len(feature_names))))
 
     def choose_inducing_points(self, x: Float[np.ndarray, "n d"]) -> "LatentGP":
-        """The same head with inducing points among the rows of `x`, and weights of zero."""
+        """The same noise model with inducing points among the rows of `x`, and weights of zero."""
         z = x if self.columns is None else x[:, list(self.columns)]
         chosen = z[_farthest_points(z, min(_MAX_INDUCING, bucket(len(z))))]
         dtype = self.weights.dtype
@@ -106,7 +106,7 @@ class LatentGP(AbstractNoise):
 def choose_inducing_points(
     noise: AbstractNoise, x: Float[np.ndarray, "n d"]
 ) -> AbstractNoise:
-    """The same head, its latent functions with inducing points among training rows."""
+    """The same noise model, its latent functions with inducing points among training rows."""
     return jax.tree.map(
         lambda node: (
             node.choose_inducing_points(x) if isinstance(node, LatentGP) else node
@@ -117,7 +117,7 @@ def choose_inducing_points(
 
 
 def split(noise: AbstractNoise) -> tuple[AbstractNoise, AbstractNoise, AbstractNoise]:
-    """A head's parameters, weights to integrate out, and fixed numbers; None elsewhere.
+    """Parameters of a noise model, weights to integrate out, and fixed numbers; None elsewhere.
 
     `equinox.combine` joins them again.
     """
@@ -125,7 +125,7 @@ def split(noise: AbstractNoise) -> tuple[AbstractNoise, AbstractNoise, AbstractN
 
 
 def has_weights(noise: AbstractNoise) -> bool:
-    """Whether the head has weights to integrate out."""
+    """Whether the noise model has weights to integrate out."""
     return bool(jax.tree.leaves(select(noise, WEIGHT)))
 
 

@@ -76,7 +76,7 @@ class StudentT(AbstractNoise):
 
 
 def student_t_parts(noise: AbstractNoise) -> list[StudentT]:
-    """The `StudentT` parts of a head."""
+    """The `StudentT` parts of a noise model."""
     parts = jax.tree.leaves(noise, is_leaf=_is_student_t)
     return [part for part in parts if _is_student_t(part)]
 
@@ -84,7 +84,7 @@ def student_t_parts(noise: AbstractNoise) -> list[StudentT]:
 def with_precision(
     noise: AbstractNoise, log_precision: Float[Array, "..."]
 ) -> AbstractNoise:
-    """The same head with these log precisions of rows in its Student-t part."""
+    """The same noise model with these log precisions of rows in its Student-t part."""
     return jax.tree.map(
         lambda part: (
             replace(part, log_precision=log_precision) if _is_student_t(part) else part
@@ -99,7 +99,7 @@ def variance_nodes(
 ) -> tuple[Float[Array, "k m"], Float[Array, " k"]]:
     """Possible noise variances of new rows and their log weights.
 
-    There is one node, the variance itself, unless the head has a `StudentT` part.
+    There is one node, the variance itself, unless the noise model has a `StudentT` part.
     """
     parts = student_t_parts(noise)
     if not parts:

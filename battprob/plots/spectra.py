@@ -256,7 +256,7 @@ def _pair(frequency_hz, impedance_ohm):
     measured = np.asarray(impedance_ohm, complex)
     if frequency.ndim != 1 or frequency.shape != measured.shape:
         raise DataError(
-            "a spectrum must have frequencies [f] and impedances [f]; got shapes "
+            "one spectrum needs frequencies and impedances of the same length; got shapes "
             f"{frequency.shape} and {measured.shape}"
         )
     return frequency, measured

@@ -1,4 +1,4 @@
-"""Every noise head is a positive variance of the chosen columns, with a prior."""
+"""Every noise model is a positive variance of the chosen columns, with a prior."""
 
 import equinox as eqx
 import jax

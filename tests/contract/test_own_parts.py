@@ -112,7 +112,7 @@ class OwnEmphasis(AbstractPrior):
 
 QUICK = MAP(num_starts=1)
 MODELS = {
-    "kernel and noise head": GaussianProcess(
+    "kernel and noise model": GaussianProcess(
         OwnPeriodic("rate") + Matern52(), OwnTwoInstruments("rate"), inference=QUICK
     ),
     "prior": BayesianLinear(prior=OwnEmphasis(["rate"]), inference=QUICK),

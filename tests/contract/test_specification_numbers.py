@@ -49,7 +49,7 @@ X, KNOWN = jnp.asarray(np.random.default_rng(0).normal(size=(4, 2))), jnp.ones(4
 
 
 def _values(part):
-    """Numbers that a kernel or noise head computes."""
+    """Numbers that a kernel or noise model computes."""
     if hasattr(part, "gram"):
         return part.log_prior(), part.gram(X, X)
     return part.log_prior(), part.variance(X, KNOWN), jax.tree.leaves(part)

@@ -96,7 +96,7 @@ def test_extrapolation_equals_least_squares():
 
 
 def test_errors():
-    with pytest.raises(ValueError, match="1 repeats: at least 2"):
+    with pytest.raises(ValueError, match="needs at least 2 repeats; got 1"):
         replicate_variance(_FREQUENCY, _repeats(1))
     with pytest.raises(ValueError, match="copies of one spectrum"):
         replicate_variance(_FREQUENCY, np.ones((3, 30), complex))

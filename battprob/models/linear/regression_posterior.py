@@ -122,7 +122,8 @@ class BayesianLinearPosterior(AbstractGaussianPosterior):
         data = self.dataset
         if np.any(is_censored(data)):
             raise DataError(
-                "censored labels cannot be left out: use evaluate.cross_validate"
+                "leave_one_out needs exact labels, and some are censored or intervals: "
+                "use evaluate.cross_validate"
             )
         standard = standardise(data, self.scaling, row_parameters=True)
         rows = fitted_rows(data, standard, self.parameters, None, compress=False)

@@ -43,7 +43,7 @@ class AbstractExpert(eqx.Module):
     4. `mean_function` and `centred`: return the prior mean of the function, which all
        experts share, and rows with this mean subtracted. All methods below receive centred
        rows and return values relative to this mean.
-    5. `log_evidence`: return E of the formula above.
+    5. `log_evidence`: return E, the formula in the docstring of this module.
     6. `solve`: compute once what `function` and `joint` need of the rows.
     7. `function`, `joint`, `prior_variance`: return moments of the function.
     """
