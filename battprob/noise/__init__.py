@@ -1,15 +1,15 @@
-"""Noise heads: models of the noise variance σ²(x), shared by all regression models.
+"""Models of the noise variance σ²(x), shared by all regression models.
 
-The array leaves of a noise model are its parameters on an unconstrained scale, and `log_prior`
-is their log density there (as for `battprob.kernels`). Features and target arrive
-standardised. Heads can be added: `Known() + LogLinear()` is the measured variance of each
-label plus a learned remainder.
+The array leaves of a noise model are its parameters on an unconstrained scale, and
+`log_prior` is their log density there (as for `battprob.kernels`). Features and target
+arrive standardised. Noise models can be added: `Known() + LogLinear()` is the measured
+variance of each label plus a learned remainder.
 
 Models do not insert fitted parameters into σ²(x). They carry the posterior uncertainty of
 the noise model into the prediction, so that the aleatoric variance is E[σ²(x) | data].
 
-`battprob.noise.base` holds what a noise model of your own needs; `AbstractNoise` there lists the
-steps.
+`battprob.noise.base` has what a noise model of your own needs; the docstring of its
+`AbstractNoise` lists the steps.
 """
 
 from battprob.noise.base import Sum
