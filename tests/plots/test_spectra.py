@@ -75,7 +75,9 @@ def test_corner_shows_every_pair_once():
 
 
 def test_unusable_spectra_and_draws_raise():
-    with pytest.raises(DataError, match="frequencies and impedances of the same length"):
+    with pytest.raises(
+        DataError, match="frequencies and impedances of the same length"
+    ):
         plots.bode(FREQUENCY[:2], MEASURED)
     with pytest.raises(DataError, match="select one spectrum of the batch"):
         plots.corner({"R0": np.zeros((5, 2))})
