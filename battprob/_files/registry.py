@@ -118,10 +118,11 @@ def find(name: Name) -> Any:
 def _own_class(name):
     """A class of battprob: first in the part that is named, then in all of them."""
     bare = name.name.removeprefix("battprob.")
-    parts = [name.home] if name.home.isidentifier() else []
-    for load in ((), parts, _all_parts()):
-        for module in load:
-            _import(module)
+    named = [name.home] if name.home.isidentifier() else []
+    # Listing all parts reads the disk: only for a class that is not found before.
+    for parts in (list, lambda: named, _all_parts):
+        for part in parts():
+            _import(part)
         found = _loaded_classes(bare)
         at_home = [kind for kind in found if _part(kind.__module__) == name.home]
         if len(at_home or found) == 1:
