@@ -1,0 +1,1 @@
+"""From a file of any format to tables of its columns, before any is interpreted."""
