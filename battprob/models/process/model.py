@@ -236,9 +236,19 @@ def _choose_solver(kernel, noise, inference, rows):
     if num <= _LARGEST_EXACT:
         return Exact(), f"; solver Exact(): {num} distinct rows"
     too_many = f"{num} distinct rows, more than {_LARGEST_EXACT}"
-    sequence = StateSpace()
-    try:
-        sequence.require_supported(kernel, noise, inference)
-    except DataError:
+    if _supports(StateSpace(), kernel, noise, inference):
+        return StateSpace(), f"; solver StateSpace(): {too_many}, along one feature"
+    if _supports(InducingPoints(), kernel, noise, inference):
         return InducingPoints(), f"; solver InducingPoints(): {too_many}"
-    return sequence, f"; solver StateSpace(): {too_many}, along one feature"
+    return (
+        Exact(),
+        f"; solver Exact(): {too_many}, but no other solver does {inference}",
+    )
+
+
+def _supports(solver, kernel, noise, inference):
+    try:
+        solver.require_supported(kernel, noise, inference)
+    except DataError:
+        return False
+    return True
