@@ -34,7 +34,7 @@ _DIMENSIONS: dict[str, dict[str, float]] = {
     "S": {"siemens": 1},
     "1": {"1": 1, "": 1, "#": 1},
 }  # fmt: skip
-_PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "μ": 1e-6, "m": 1e-3, "k": 1e3,
+_PREFIXES = {"p": 1e-12, "n": 1e-9, "u": 1e-6, "μ": 1e-6, "m": 1e-3, "k": 1e3, "K": 1e3,
              "M": 1e6, "G": 1e9}  # fmt: skip
 _WORD_PREFIXES = {"nano": 1e-9, "micro": 1e-6, "milli": 1e-3, "kilo": 1e3, "mega": 1e6}
 _SCALED = ("s", "V", "A", "Ah", "Wh", "W", "ohm", "Hz")  # dimensions with prefixes
