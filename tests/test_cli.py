@@ -229,7 +229,7 @@ def test_life_reads_cells_of_a_registered_format(tmp_path, monkeypatch):
     """Assert that a user's reader is used, also for names that end in .csv."""
     monkeypatch.setattr(readers, "_REGISTERED", {})
     cells = population(2, seed=0).cells
-    register_reader(".cells.csv", lambda path: cells)
+    register_reader(".cells.csv")(lambda path: cells)
     path = tmp_path / "a.cells.csv"
     path.touch()
     (source,) = life.read(path)

@@ -43,7 +43,7 @@ MAY_IMPORT = {
     "features": CENTRE | {"data", "state_space", "targets"},
     "models": CENTRE | PARTS,
     "trajectories": CENTRE | PARTS | {"data.records"},
-    "eis": CENTRE | PARTS | {"data.readers", "data.spectra"},
+    "eis": CENTRE | PARTS | {"data.readers", "data.spectra", "data.impedance"},
     "evaluate": CONSUMED,
     "design": CONSUMED,
     "design.defaults": CONSUMED
@@ -56,7 +56,8 @@ MAY_IMPORT = {
 
 # What else the parts may import that keep themselves light.
 OUTSIDE = {
-    "data": {"numpy", "jaxtyping", "scipy", "h5py", "galvani", "pandas"},
+    "data": {"numpy", "jaxtyping", "scipy", "h5py", "galvani", "pandas"}
+    | {"tqdm", "joblib", "cloudpickle", "distributed", "matplotlib"},
     "plots": {"numpy", "matplotlib", "scipy"},
     **{leaf: {"jax", "numpy", "jaxtyping", "equinox"} for leaf in LEAVES},
 }
@@ -64,6 +65,7 @@ HEAVY = {"h5py", "pandas", "matplotlib", "sklearn", "numpyro", "scipy"}
 MADE_OF = {
     "plots": {"matplotlib", "scipy"},
     "cli.life.figure": {"matplotlib"},
+    "data.inspection.figure": {"matplotlib"},
     "eis.distributions": {"numpyro"},
 }
 HOME_OF = {

@@ -1,34 +1,55 @@
-"""Read capacity-per-cycle tables: one row per cycle, several cells per file."""
+"""Read capacity-per-cycle tables: one row per cycle, one or several cells per file."""
 
-import csv
 from collections.abc import Sequence
 from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
 
 from battprob._errors import DataError
+from battprob.data.capacity_columns import (
+    CapacityColumns,
+    capacity_columns,
+    is_capacity_table,
+)
+from battprob.data.names import record_name
 from battprob.data.records import Cell
+from battprob.data.tables.read import read_tables
+from battprob.data.tables.table import RawTable
+
+_LARGEST_AH = 1000.0  # the largest cells have some 600 Ah
 
 
 def read_capacity_csv(
     path: str | PathLike[str],
     *,
-    cell: str = "cell",
-    cycle: str = "cycle",
-    capacity_ah: str = "capacity_Ah",
+    cell: str | None = None,
+    cycle: str | None = None,
+    capacity_ah: str | None = None,
     batch: str | None = None,
     protocol: str | None = None,
     meta: Sequence[str] = (),
 ) -> tuple[Cell, ...]:
     r"""Read a table of discharge capacities, cells in the order of their first row.
 
+    Text with any separator and encoding and spreadsheets are read. Usual names of the
+    columns are recognised (`cycle`, `Cycle_Index`, `capacity_Ah`,
+    `Discharge_Capacity (Ah)`, `cell`, …), and the unit is taken from the name or from a
+    row of units. A table without a column of cells is of one cell, which is named after
+    the file. `Cell.meta["statements"]` states what was recognised.
+
     Args:
-        path: a CSV file with a header line.
+        path: the file.
         cell, cycle, capacity_ah: names of the columns with the name of the cell, the
-            cycle number, and the discharge capacity in Ah (empty or `nan`: missing).
+            cycle number, and the discharge capacity (empty or `nan`: missing; in Ah if
+            the name has no unit). None: the names that are recognised.
         batch, protocol: names of columns whose text is the same in all rows of a cell.
         meta: names of further such columns, kept as text in `Cell.meta`.
 
     Raises:
-        DataError: a column is missing, a value is not a number, cycle numbers decrease,
+        DataError: a column is missing, a value is not a number, the unit is not one of
+            charge, capacities are negative in some rows only, cycle numbers decrease,
             or a cell has two batches or protocols; the message names the file, the
             column and the line.
 
@@ -39,70 +60,175 @@ def read_capacity_csv(
         >>> read_capacity_csv(path)
         (Cell('a1', 2 cycles from 1 to 2, 0 curves, cycle_life=nan),)
     """
-    labels = [name for name in (batch, protocol, *meta) if name is not None]
-    with open(path, newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        _require_columns(path, reader.fieldnames, [cell, cycle, capacity_ah, *labels])
-        cells = {}
-        for row in reader:
-            location = f"{path}, line {reader.line_num}"
-            record = cells.setdefault(row[cell], {"cycle": [], "ah": [], "labels": {}})
-            number = _number(row, cycle, location)
-            _add_cycle(record["cycle"], number, cycle, location)
-            capacity = _number(row, capacity_ah, location, if_empty=float("nan"))
-            record["ah"].append(capacity)
-            for label in labels:
-                _add_label(record["labels"], row, label, location)
-    if not cells:
-        raise DataError(f"{path} has a header but no rows")
-    return tuple(
-        Cell(
-            name,
-            record["cycle"],
-            record["ah"],
-            batch=record["labels"].get(batch),
-            protocol=record["labels"].get(protocol),
-            meta={label: record["labels"][label] for label in meta},
-        )
-        for name, record in cells.items()
+    table = capacity_table(read_tables(Path(path)), Path(path))
+    columns = capacity_columns(table, cell=cell, cycle=cycle, capacity_ah=capacity_ah)
+    return cells_of_table(
+        table, columns, batch=batch, protocol=protocol, meta=tuple(meta)
     )
 
 
-def _require_columns(path, columns, required):
-    missing = [name for name in required if name not in (columns or ())]
-    if missing:
+def capacity_table(tables: Sequence[RawTable], path: Path) -> RawTable:
+    """The table of a file that has cycle numbers and capacities; of one, that one.
+
+    Raises:
+        DataError: the file has several tables, and not just one has capacities.
+    """
+    candidates = [table for table in tables if is_capacity_table(table)] or list(tables)
+    if len(candidates) == 1:
+        return candidates[0]
+    labels = [table.label for table in candidates]
+    raise DataError(
+        f"{path} has {len(labels)} tables {labels}; expected one table of capacities. "
+        "Save the one to read as a file of its own"
+    )
+
+
+def cells_of_table(
+    table: RawTable,
+    columns: CapacityColumns,
+    *,
+    batch: str | None = None,
+    protocol: str | None = None,
+    meta: Sequence[str] = (),
+) -> tuple[Cell, ...]:
+    """Cells of a table whose columns are known; see `read_capacity_csv`."""
+    if len(table) == 0:
+        raise DataError(f"{table.path} has a header but no rows")
+    numbers = _numbers(table, columns.cycle)
+    _require_integers(table, columns.cycle, numbers)
+    capacity, statements = _capacities(table, columns)
+    labels = {name: _text(table, table.index(name)) for name in (batch, protocol, *meta)
+              if name is not None}  # fmt: skip
+    cells = []
+    for name, rows in _rows_of_cells(table, columns.cell).items():
+        _require_order(table, columns.cycle, numbers, rows)
+        values = {label: _constant(table, label, text, rows, columns.cell)
+                  for label, text in labels.items()}  # fmt: skip
+        own = (*table.statements, *columns.statements, *statements)
+        cells.append(
+            Cell(
+                name,
+                numbers[rows],
+                capacity[rows],
+                batch=None if batch is None else values[batch],
+                protocol=None if protocol is None else values[protocol],
+                meta={
+                    "statements": own + _repeated(numbers[rows]),
+                    **{label: values[label] for label in meta},
+                },
+            )
+        )
+    return tuple(cells)
+
+
+def _numbers(table: RawTable, index: int) -> Float[np.ndarray, " r"]:
+    column = table.columns[index]
+    if column.dtype != object:
+        return np.asarray(column, float)
+    values = np.full(len(column), np.nan)
+    for row, text in enumerate(column):
+        if text.strip():
+            try:
+                values[row] = float(text)
+            except ValueError:
+                raise DataError(
+                    f"{table.location(row)}: {table.header[index].strip()} must be a "
+                    f"number, got {text!r}"
+                ) from None
+    return values
+
+
+def _require_integers(table, index, numbers):
+    wrong = np.flatnonzero(~(numbers == np.round(numbers)))
+    if wrong.size:
+        row = int(wrong[0])
+        value = f"got {numbers[row]:g}" if not np.isnan(numbers[row]) else "is missing"
         raise DataError(
-            f"{path} has no column {missing[0]!r}; its columns are {columns}. Name the "
-            "column to use, as in read_capacity_csv(path, cycle='record')"
+            f"{table.location(row)}: {table.header[index].strip()} must be an integer, "
+            f"{value}"
         )
 
 
-def _number(row, column, location, if_empty=None):
-    text = (row[column] or "").strip()
-    if text == "" and if_empty is not None:
-        return if_empty
-    try:
-        return float(text)
-    except ValueError:
-        raise DataError(
-            f"{location}: {column} must be a number, got {text!r}"
-        ) from None
+def _capacities(table, columns):
+    """Capacity of each row in Ah, and statements about its sign.
 
-
-def _add_cycle(cycles, number, column, location):
-    if number != round(number):
-        raise DataError(f"{location}: {column} must be an integer, got {number:g}")
-    if cycles and number < cycles[-1]:
+    A capacity has no sign. Some programs write the charge that leaves the cell as
+    negative; then all rows are negative. Signs that differ have no such explanation.
+    """
+    capacity = columns.unit_ah * _numbers(table, columns.capacity)
+    name = table.header[columns.capacity].strip()
+    negative = np.flatnonzero(capacity < 0)
+    if negative.size and (capacity > 0).any():
+        row = int(negative[0])
         raise DataError(
-            f"{location}: {column} decreases from {cycles[-1]:g} to {number:g} within "
-            "one cell; sort the rows by cell and cycle"
+            f"{table.location(row)}: {name} is negative ({capacity[row]:g} Ah), but "
+            "positive in other rows; expected discharge capacities of one sign. Leave "
+            "such values empty"
         )
-    cycles.append(number)
-
-
-def _add_label(labels, row, column, location):
-    if labels.setdefault(column, row[column]) != row[column]:
+    largest = np.nanmax(np.abs(capacity), initial=0.0)
+    if largest > _LARGEST_AH:
         raise DataError(
-            f"{location}: {column} is {row[column]!r}, but {labels[column]!r} in the "
-            "first row of this cell; it must be the same in all rows of a cell"
+            f"{table.path}: {name} has values up to {largest:g} Ah, which no cell has; "
+            "write the unit of the column in its name, such as 'capacity_mAh'"
         )
+    if negative.size:
+        return -capacity, (f"all values of {name!r} are negative: sign reversed",)
+    return capacity, ()
+
+
+def _text(table, index):
+    """Values of a column as text; whole numbers without a decimal point."""
+    column = table.columns[index]
+    if column.dtype == object:
+        return [text.strip() for text in column]
+    return ["" if np.isnan(v) else f"{v:.0f}" if v == round(v) else str(v)
+            for v in column.tolist()]  # fmt: skip
+
+
+def _rows_of_cells(table, index):
+    """Rows of each cell, in the order of the first row of each."""
+    if index is None:
+        return {record_name(table.path): np.arange(len(table))}
+    names = np.array(_text(table, index), object)
+    empty = np.flatnonzero(names == "")
+    if empty.size:
+        raise DataError(
+            f"{table.location(int(empty[0]))}: {table.header[index].strip()} is empty; "
+            "expected the name of a cell"
+        )
+    return {name: np.flatnonzero(names == name) for name in dict.fromkeys(names)}
+
+
+def _require_order(table, index, numbers, rows):
+    falls = np.flatnonzero(np.diff(numbers[rows]) < 0)
+    if falls.size:
+        before, row = rows[falls[0]], rows[falls[0] + 1]
+        raise DataError(
+            f"{table.location(int(row))}: {table.header[index].strip()} decreases from "
+            f"{numbers[before]:g} to {numbers[row]:g} within one cell; sort the rows by "
+            "cell and cycle, and give the rows of each cell its name in a column 'cell'"
+        )
+
+
+def _constant(table, label, text, rows, cell):
+    """The text that a column has in all rows of a cell."""
+    other = [int(row) for row in rows if text[row] != text[rows[0]]]
+    if other:
+        of = "table" if cell is None else "cell"
+        raise DataError(
+            f"{table.location(other[0])}: {label} is {text[other[0]]!r}, but "
+            f"{text[rows[0]]!r} in the first row of this {of}; it must be the same in "
+            "all rows of a cell"
+        )
+    return text[rows[0]]
+
+
+def _repeated(numbers):
+    cycle, count = np.unique(numbers, return_counts=True)
+    if (count == 1).all():
+        return ()
+    first = cycle[count > 1][0]
+    return (
+        f"doubtful: {(count > 1).sum()} cycle numbers occur more than once, the first "
+        f"is {first:g}; all rows are kept",
+    )

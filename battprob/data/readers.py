@@ -1,5 +1,7 @@
 """Read a file of any supported format, and register readers of other formats."""
 
+import functools
+import importlib.metadata
 import re
 from collections.abc import Callable, Sequence
 from os import PathLike
@@ -7,10 +9,11 @@ from pathlib import Path
 
 from battprob._errors import DataError
 from battprob.data.capacity_csv import read_capacity_csv
+from battprob.data.impedance.read import read_spectra
 from battprob.data.matr import read_matr
 from battprob.data.pack import read_pack
 from battprob.data.records import Cell
-from battprob.data.spectra import Spectrum, read_spectra
+from battprob.data.spectra import Spectrum
 from battprob.data.timeseries import TimeSeries, read_timeseries
 
 Record = Cell | TimeSeries | Spectrum
@@ -20,8 +23,8 @@ _REGISTERED: dict[str, Reader] = {}
 _MPT_HEADER_LINES = 300  # EC-Lab writes its settings before the column names
 
 
-def register_reader(suffixes: str | Sequence[str], reader: Reader) -> None:
-    """Use `reader` for all files whose name ends in one of `suffixes`.
+def register_reader(*suffixes: str) -> Callable[[Reader], Reader]:
+    """Decorator of a function that reads all files whose name ends in `suffixes`.
 
     To read a file format of your own:
 
@@ -33,39 +36,53 @@ def register_reader(suffixes: str | Sequence[str], reader: Reader) -> None:
        impedance is negative). Write NaN for a missing capacity.
     3. Raise `battprob.DataError` if the file is faulty. Name the file, the line and the
        column in the message.
-    4. Call `register_reader(".xyz", read_xyz)` once, before files are read. The reader
-       is then used by `read_file`, `battprob.features.features_of_files`,
-       `battprob.eis.spectra_of_files` and the commands `battprob features` and
-       `battprob eis` in the same process (`battprob.cli.main([...])`).
+    4. Write `@register_reader(".xyz")` above the function. From then on it is used by
+       all functions that read files (`read_file`, `read_many`, `inspect`,
+       `battprob.features.features_of_files`, `battprob.eis.spectra_of_files`).
+    5. The shell command `battprob` also finds the function if it is in an installed
+       package that names it as an entry point. In the `pyproject.toml` of the package:
+
+           [project.entry-points."battprob.readers"]
+           ".xyz" = "my_package:read_xyz"
+
+       The package is imported when the first file with this suffix is read.
 
     Args:
-        suffixes: one or several endings of file names, each with its dot (`".xyz"`,
-            `".log.csv"`). Upper and lower case are equal. If several match, the longest
-            is used. A registered reader takes precedence over a built-in one, and a
-            later registration of the same suffix replaces an earlier one.
-        reader: function from a path to a list of records.
+        suffixes: endings of file names, each with its dot (`".xyz"`, `".log.csv"`).
+            Upper and lower case are equal. If several match, the longest is used. A
+            registered reader takes precedence over an entry point, and both over a
+            built-in one. A later registration of the same suffix replaces an earlier
+            one.
+
+    Returns:
+        A decorator that returns the function unchanged.
 
     Raises:
-        DataError: a suffix does not start with a dot.
+        DataError: there is no suffix, or one does not start with a dot.
 
     Example:
         >>> import pathlib, tempfile
-        >>> def read_pairs(path):
+        >>> @register_reader(".pairs")
+        ... def read_pairs(path):
         ...     capacity_ah = [float(line) for line in path.read_text().split()]
         ...     return [Cell(path.stem, range(1, len(capacity_ah) + 1), capacity_ah)]
-        >>> register_reader(".pairs", read_pairs)
         >>> path = pathlib.Path(tempfile.mkdtemp()) / "a1.pairs"
         >>> _ = path.write_text("1.08 1.07")
         >>> read_file(path)
         (Cell('a1', 2 cycles from 1 to 2, 0 curves, cycle_life=nan),)
     """
-    suffixes = [suffixes] if isinstance(suffixes, str) else list(suffixes)
-    for suffix in suffixes:
-        if len(suffix) < 2 or not suffix.startswith("."):
+    for suffix in suffixes or ("",):
+        if not isinstance(suffix, str) or len(suffix) < 2 or suffix[0] != ".":
             raise DataError(
-                f"a suffix must start with a dot, such as '.xyz'; got {suffix!r}"
+                "register_reader expects suffixes that start with a dot, as in "
+                f"@register_reader('.xyz'); got {suffix!r}"
             )
-    _REGISTERED.update({suffix.lower(): reader for suffix in suffixes})
+
+    def register(reader: Reader) -> Reader:
+        _REGISTERED.update({suffix.lower(): reader for suffix in suffixes})
+        return reader
+
+    return register
 
 
 def read_file(path: str | PathLike[str]) -> tuple[Record, ...]:
@@ -94,11 +111,21 @@ def read_file(path: str | PathLike[str]) -> tuple[Record, ...]:
     Example:
         >>> cells = read_file("2017-05-12_batchdata.mat")  # doctest: +SKIP
     """
-    path = Path(path)
+    return read_records(Path(path), registered_reader(path))
+
+
+def read_records(
+    path: Path, reader: Callable[[Path], Record | Sequence[Record]] | None
+) -> tuple[Record, ...]:
+    """Read the records of one file with a given reader; None: a built-in one.
+
+    Raises:
+        DataError: as in `read_file`.
+    """
     if not path.is_file():
         raise DataError(f"no file {path}")
-    reader = registered_reader(path) or _built_in_reader(path)
-    records = tuple(reader(path))
+    result = (reader or _read_built_in)(path)
+    records = (result,) if isinstance(result, Record) else tuple(result)
     types = {type(record) for record in records}
     if len(types) != 1 or not isinstance(records[0], Record):
         names = sorted(one.__name__ for one in types)
@@ -111,10 +138,45 @@ def read_file(path: str | PathLike[str]) -> tuple[Record, ...]:
 
 
 def registered_reader(path: str | PathLike[str]) -> Reader | None:
-    """Reader that a user registered for the longest matching suffix, or None."""
+    """Reader that a user or an installed package registered for a file, or None."""
     name = Path(path).name.lower()
-    matches = [suffix for suffix in _REGISTERED if name.endswith(suffix)]
-    return _REGISTERED[max(matches, key=len)] if matches else None
+    suffix = _longest_suffix(name, _REGISTERED)
+    if suffix is not None:
+        return _REGISTERED[suffix]
+    suffix = _longest_suffix(name, _entry_points())
+    return None if suffix is None else _load(suffix)
+
+
+def _longest_suffix(name, suffixes):
+    return max(filter(name.endswith, suffixes), key=len, default=None)
+
+
+@functools.cache
+def _entry_points() -> dict[str, list[importlib.metadata.EntryPoint]]:
+    """Entry points of the installed packages by suffix; nothing is imported."""
+    by_suffix: dict[str, list[importlib.metadata.EntryPoint]] = {}
+    for entry in importlib.metadata.entry_points(group="battprob.readers"):
+        by_suffix.setdefault(entry.name.lower(), []).append(entry)
+    return by_suffix
+
+
+@functools.cache
+def _load(suffix) -> Reader:
+    entries = _entry_points()[suffix]
+    if len(entries) > 1:
+        packages = sorted(str(entry.dist and entry.dist.name) for entry in entries)
+        raise DataError(
+            f"the packages {packages} all register a reader of {suffix!r} files: "
+            "uninstall all but one, or choose a reader with "
+            f"@battprob.data.register_reader({suffix!r})"
+        )
+    try:
+        return entries[0].load()
+    except Exception as error:
+        raise DataError(
+            f"the reader {entries[0].value!r} of {suffix!r} files cannot be imported: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _read_one_timeseries(path):
@@ -131,6 +193,10 @@ _BY_SUFFIX: dict[str, Reader] = {
     ".ndax": _read_one_timeseries,
     ".mpr": _read_one_timeseries,
 }
+
+
+def _read_built_in(path):
+    return _built_in_reader(path)(path)
 
 
 def _built_in_reader(path):

@@ -1,0 +1,144 @@
+"""Columns of a table with one row per cycle: cell, cycle number, discharge capacity."""
+
+import re
+from typing import NamedTuple
+
+from battprob._errors import DataError
+from battprob.data.tables.table import RawTable
+from battprob.data.tables.units import factor, split_unit
+
+# Names without unit, blanks and punctuation. The first that a table has is used.
+_NAMES = {
+    "cycle": ("cycle", "cycleindex", "cyclenumber", "cyclenum", "cycleno", "cyclecount",
+              "cycleid", "cycles", "cyc", "cyc#", "cycle#"),
+    "discharge": ("dischargecapacity", "dischargingcapacity", "capacitydischarge",
+                  "dischargecap", "dischargeah", "qdischarge", "qdis", "qd", "dchgcap",
+                  "capdchg", "capacitydchg", "dchgcapacity", "dischcapacity",
+                  "discapacity", "dcapacity", "disccap"),
+    "capacity": ("capacity", "cap", "q"),
+    "charge": ("chargecapacity", "chargingcapacity", "capacitycharge", "qcharge"),
+    "cell": ("cell", "cellid", "cellname", "cellnumber", "cellno", "cell#", "battery",
+             "batteryid", "batteryname", "barcode", "serialnumber"),
+}  # fmt: skip
+_HINT = "read_capacity_csv(path, cycle='record', capacity_ah='Q [mAh]')"
+
+
+class CapacityColumns(NamedTuple):
+    """Indices of the columns of a table of capacities, and the units.
+
+    Attributes:
+        cycle: index of the cycle number.
+        capacity: index of the discharge capacity.
+        unit_ah: unit of the capacity in Ah.
+        cell: index of the name of the cell; None if the table is of one cell.
+        statements: how the columns were recognised.
+    """
+
+    cycle: int
+    capacity: int
+    unit_ah: float
+    cell: int | None
+    statements: tuple[str, ...]
+
+
+def capacity_columns(
+    table: RawTable,
+    *,
+    cell: str | None = None,
+    cycle: str | None = None,
+    capacity_ah: str | None = None,
+) -> CapacityColumns:
+    """Recognise the columns of a table of capacities, or use those that are named.
+
+    Raises:
+        DataError: a column is not found, or the unit of the capacity is not one of
+            charge.
+    """
+    cycle_index = _required(table, _index(table, cycle, "cycle"), "cycle")
+    index = _index(table, capacity_ah, "discharge", "capacity")
+    index = _required(table, index, "discharge")
+    unit_ah, unit = _unit(table, index)
+    name = table.header[index].strip()
+    cell_index = _index(table, cell, "cell")
+    statements = (
+        f"cycle numbers from column {table.header[cycle_index].strip()!r}",
+        f"discharge capacity from column {name!r}, {unit}",
+        "one cell, because no column has names of cells"
+        if cell_index is None
+        else f"cells from column {table.header[cell_index].strip()!r}",
+    )
+    return CapacityColumns(cycle_index, index, unit_ah, cell_index, statements)
+
+
+def is_capacity_table(table: RawTable) -> bool:
+    """Whether the names of the columns include a cycle number and a capacity."""
+    return (
+        _index(table, None, "cycle") is not None
+        and _index(table, None, "discharge", "capacity") is not None
+    )
+
+
+_MEANING = {
+    "cycle": "a cycle number",
+    "discharge": "a discharge capacity",
+    "capacity": "a discharge capacity",
+    "cell": "the name of a cell",
+}
+
+
+def _required(table, index, quantity) -> int:
+    if index is None:
+        raise DataError(
+            f"{table.path} has no column that is known as {_MEANING[quantity]}; its "
+            f"columns are {_header(table)}. Name the columns, as in {_HINT}"
+        )
+    return index
+
+
+def _header(table):
+    return [name.strip() for name in table.header]
+
+
+def _index(table, name, *quantities):
+    """Index of the named column, else of the first known name of the quantities."""
+    if name is not None:
+        return table.index(name)
+    names = [_plain(split_unit(header).name) for header in table.header]
+    for quantity in quantities:
+        for known in _NAMES[quantity]:
+            if names.count(known) == 1:
+                return names.index(known)
+            if known in names:
+                same = [
+                    h for h, n in zip(_header(table), names, strict=True) if n == known
+                ]
+                raise DataError(
+                    f"{table.path} has the columns {same}, which are all known as "
+                    f"{_MEANING[quantity]}; name the one to use, "
+                    f"as in {_HINT}"
+                )
+    return None
+
+
+def _plain(name):
+    name = re.sub(r"[(\[{].*?[)\]}]", "", name)  # a remark or a unit that is not known
+    return re.sub(r"[^a-z0-9#]", "", name.lower())
+
+
+def _unit(table, index):
+    """Unit of a capacity in Ah, and a statement about it."""
+    header = table.header[index].strip()
+    written = table.unit(index).strip() or split_unit(header).unit
+    if not written:
+        remark = re.search(r"[(\[{](.*?)[)\]}]|(%)|/\s*(\S*)$", header)
+        written = next(filter(None, remark.groups()), "") if remark else ""
+    if not written:
+        return 1.0, "taken as Ah because its name has no unit"
+    unit_ah = factor(written, "Ah")
+    if unit_ah is None:
+        raise DataError(
+            f"{table.path}: column {header!r} has the unit {written!r}; expected a "
+            "charge, such as Ah or mAh. Convert the column to Ah and write the unit in "
+            "its name ('capacity_Ah')"
+        )
+    return unit_ah, f"in {written}"
