@@ -1,6 +1,7 @@
 """Kinds of the cells of a text table: number, missing value, time, text."""
 
 import re
+from functools import lru_cache
 from typing import Literal
 
 Kind = Literal["number", "missing", "time", "text"]
@@ -28,6 +29,7 @@ _TIME = re.compile(
 )
 
 
+@lru_cache(maxsize=1 << 14)
 def kind(cell: str) -> Kind:
     """Kind of a cell; a number may have a decimal comma or thousands separators.
 

@@ -1,0 +1,209 @@
+"""Where the table of a text starts, how its fields are separated, and its header."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from battprob._errors import DataError
+from battprob.data.tables.cells import decimal_mark, kind
+from battprob.data.tables.fields import NAMES, SEPARATORS, comment_body, is_blank, split
+from battprob.data.tables.headers import (
+    Width,
+    fit,
+    header_of,
+    is_units,
+    looks_like_header,
+)
+
+_MOST_ROWS = 400  # rows of a run that are classified
+_MOST_MARKERS = 3  # lines of text between the header and the first row
+# Blanks also stand within dates and texts, and any line has one field.
+_PENALTY = {" ": 0.1, "  ": 0.15, "": 0.3}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Layout of one table in a list of lines.
+
+    Attributes:
+        separator: one of `fields.SEPARATORS`.
+        header: one name per field of a row; all empty if there is no header.
+        units: unit of each column from a row of units; None without one.
+        header_line: index of the header's line; None without a header.
+        first: index of the line of the first row.
+        decimal: decimal mark if cells of the rows decide it, otherwise empty.
+        score: fraction of cells that are numbers or times, higher with a header.
+    """
+
+    separator: str
+    header: tuple[str, ...]
+    units: tuple[str, ...] | None
+    header_line: int | None
+    first: int
+    decimal: str
+    score: float
+
+
+@dataclass
+class _Run:
+    """Successive rows with the same number of fields."""
+
+    width: int
+    rows: list[int] = field(default_factory=list)
+    cells: list[list[str]] = field(default_factory=list)
+    numbers: int = 0
+    texts: int = 0
+
+    def clean(self):
+        return self.numbers / max(self.numbers + self.texts, 1)
+
+    def filled(self):
+        """Number of fields before those that are empty in all rows."""
+        empty = 0
+        while empty < self.width and not any(c[-1 - empty] for c in self.cells):
+            empty += 1
+        return self.width - empty
+
+
+def find_layout(
+    lines: list[str], path: Path, *, extra_names: bool = False
+) -> Layout | None:
+    """Layout of the largest table in some lines; None if there is no table.
+
+    A row has numbers or times in at least three of ten non-empty fields. Every
+    separator is tried. The one wins that leaves the fewest cells as text and that also
+    splits the line before the rows into as many names.
+
+    Raises:
+        DataError: the line before the rows has another number of names than they have
+            fields.
+    """
+    best, error = None, None
+    for separator in SEPARATORS:
+        if separator.strip(" ") and not any(separator in line for line in lines):
+            continue
+        try:
+            layout = _with_separator(lines, separator, path, extra_names)
+        except DataError as problem:
+            error = error or problem
+            if separator.strip(" "):
+                break  # blanks within the names could give their number by chance
+            continue
+        if layout is not None and (best is None or layout.score > best.score + 1e-9):
+            best = layout
+        if best is not None and best.score >= 1.5:
+            break
+    if error is not None and (best is None or best.header_line is None):
+        raise error
+    return best
+
+
+def _with_separator(lines, separator, path, extra_names):
+    runs = _runs(lines, separator)
+    runs = [run for run in runs if separator != "" or len(run.rows) >= 3]
+    if not runs:
+        return None
+    runs.sort(key=lambda run: -run.numbers)
+    found = []
+    for run in runs[:5]:
+        extra = extra_names and bool(separator.strip(" "))
+        width = Width(run.width, run.filled(), extra)
+        header = header_of(lines, run.rows[0], width, separator, _MOST_MARKERS)
+        found.append(((3 if header else 1) * run.numbers, run, width, header))
+    _, run, width, header = max(found, key=lambda item: item[0])
+    if header is None:
+        return _headerless(lines, run, separator, path)
+    line, names = header
+    line = next(  # the first of several equal headers
+        (i for i in range(line) if lines[i] == lines[line] and lines[i].strip()), line
+    )
+    names, units, line, first = _units(lines, line, names, separator, width)
+    score = run.clean() + 0.5 - _PENALTY.get(separator, 0.0)
+    cells = [cell for row in run.cells for cell in row]
+    return Layout(separator, names, units, line, first, decimal_mark(cells), score)
+
+
+def _runs(lines, separator):
+    runs: list[_Run] = []
+    broken = True
+    for i, line in enumerate(lines):
+        if is_blank(line) or comment_body(line) is not None:
+            continue
+        cells = split(line, separator)
+        numbers, texts = _count(cells)
+        if (
+            not numbers
+            or numbers < 0.3 * (numbers + texts)
+            or (len(cells) < 2 and separator != "")
+        ):
+            broken = True
+            continue
+        if broken or runs[-1].width != len(cells):
+            runs.append(_Run(len(cells)))
+            broken = False
+        run = runs[-1]
+        run.rows.append(i)
+        run.numbers += numbers
+        run.texts += texts
+        if len(run.cells) < _MOST_ROWS:
+            run.cells.append(cells)
+    return runs
+
+
+def _count(cells):
+    kinds = [kind(cell) for cell in cells]
+    return kinds.count("number") + kinds.count("time"), kinds.count("text")
+
+
+def _units(lines, line, names, separator, width):
+    """Names, units, header line and first row, given the line nearest to the rows."""
+    above = _previous(lines, line)
+    if is_units(names) and above is not None:
+        upper = fit(split(lines[above], separator), width)
+        if upper is not None and looks_like_header(upper, separator):
+            return tuple(upper), tuple(names), above, line + 1
+    first, units = line + 1, None
+    while first < len(lines) and is_blank(lines[first]):
+        first += 1
+    if first < len(lines):
+        below = fit(split(lines[first], separator), width)
+        if below is not None and is_units(below):
+            units, first = tuple(below), first + 1
+    return tuple(names), units, line, first
+
+
+def _previous(lines, line):
+    above = [i for i in range(max(line - 3, 0), line) if not is_blank(lines[i])]
+    return above[-1] if above else None
+
+
+def _headerless(lines, run, separator, path):
+    """Layout of rows without a header."""
+    rows = len(run.rows)
+    if rows < 2 or run.clean() < 0.75:
+        return None
+    above = _previous(lines, run.rows[0])
+    if above is not None and separator != "":
+        _check_no_header(lines, above, run, separator, path)
+    # Rows before the run with as many numbers are rows too: what is between them is
+    # reported when the table is read.
+    first = run.rows[0]
+    for i in range(first - 1, -1, -1):
+        cells = [] if is_blank(lines[i]) else split(lines[i], separator)
+        if len(cells) == run.width > 1 and _count(cells) == (run.width, 0):
+            first = i
+    cells = [cell for row in run.cells for cell in row]
+    score = run.clean() - _PENALTY.get(separator, 0.0)
+    return Layout(
+        separator, ("",) * run.width, None, None, first, decimal_mark(cells), score
+    )
+
+
+def _check_no_header(lines, above, run, separator, path):
+    names = [name for name in split(lines[above], separator) if name]
+    texts = [name for name in names if kind(name) == "text"]
+    if len(texts) >= 3 and looks_like_header(texts, " "):
+        raise DataError(
+            f"{path}, line {above + 1}: the header has {len(names)} names, but the rows "
+            f"after it have {run.width} fields separated by {NAMES[separator]}; repair "
+            "the header or export the file again"
+        )
