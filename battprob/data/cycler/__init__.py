@@ -1,0 +1,1 @@
+"""From a table of a cycler's file to a `TimeSeries`: columns, clock, sign, cycles."""

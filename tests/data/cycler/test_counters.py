@@ -1,0 +1,86 @@
+"""One counter of charge may count up, up and down, or from zero in each step."""
+
+import numpy as np
+
+from battprob.data.cycler.counters import counters
+from tests.data.cycler.logs import cycled, log_of
+
+
+def _kept(values, name="Capacity (Ah)", **more):
+    data = cycled()
+    columns = {
+        "t/s": data["t"],
+        "U/V": data["v"],
+        "I/A": data["i"],
+        name: values,
+        **more,
+    }
+    log = log_of(columns)
+    return counters(log, log["current_a"], log["time_s"])
+
+
+def _since_step(values, step):
+    starts = np.flatnonzero(np.diff(step, prepend=0))
+    before = np.repeat(values[starts], np.diff([*starts, len(values)]))
+    return values - before
+
+
+def test_a_counter_that_rises_in_both_directions():
+    data = cycled()
+    kept, statements = _kept(data["qc"] + data["qd"])
+    assert list(kept) == ["capacity_ah"]
+    assert "counts up in both directions" in statements[0]
+    kept, _ = _kept(_since_step(data["qc"] + data["qd"], data["step"]))
+    assert list(kept) == ["capacity_ah"]
+
+
+def test_a_counter_that_runs_down_in_a_discharge_is_the_net_charge():
+    data = cycled()
+    kept, _ = _kept(5 + data["qc"] - data["qd"])
+    np.testing.assert_array_equal(kept["net_charge_ah"], 5 + data["qc"] - data["qd"])
+    kept, _ = _kept(data["qd"] - data["qc"])  # counts a discharge as positive
+    np.testing.assert_allclose(kept["net_charge_ah"], data["qc"] - data["qd"])
+
+
+def test_a_signed_counter_of_each_step_gives_two_counters():
+    data = cycled()
+    kept, _ = _kept(_since_step(data["qc"] - data["qd"], data["step"]))
+    assert sorted(kept) == ["charge_capacity_ah", "discharge_capacity_ah"]
+    np.testing.assert_allclose(kept["discharge_capacity_ah"].max(), 2.0)
+
+
+def test_a_net_counter_that_restarts_gives_increments():
+    data = cycled()
+    net = data["qc"] - data["qd"]
+    half = np.cumsum(
+        np.isin(data["step"], (2, 4)) & (np.diff(data["step"], prepend=0) != 0)
+    )
+    restarting = _since_step(net, 1 + half)
+    restarting[30] += 0.02  # a pulse of charge inside a discharge
+    kept, statements = _kept(restarting)
+    if "charge_increment_ah" in kept:
+        assert "restarts" in statements[0]
+    total = np.abs(kept.get("charge_increment_ah", 0.0)).sum()
+    assert total == 0 or abs(total - 12) < 0.1
+
+
+def test_counters_with_negative_numbers_are_reversed():
+    data = cycled()
+    kept, statements = _kept(-data["qd"], "Discharge Capacity (Ah)")
+    np.testing.assert_array_equal(kept["discharge_capacity_ah"], data["qd"])
+    assert "reversed" in statements[0]
+
+
+def test_the_charge_of_a_step_is_converted_to_increments():
+    data = cycled()
+    net = _since_step(data["qc"] - data["qd"], data["step"])
+    kept, _ = _kept(net, "dQ/mA.h", Ns=data["step"])
+    expected = 1e-3 * np.diff(data["qc"] - data["qd"], prepend=0.0)
+    np.testing.assert_allclose(kept["charge_increment_ah"], expected, atol=1e-12)
+
+
+def test_two_counters_are_preferred_to_one():
+    data = cycled()
+    more = {"Charge_Capacity (Ah)": data["qc"], "Discharge_Capacity (Ah)": data["qd"]}
+    kept, _ = _kept(data["qc"], **more)
+    assert sorted(kept) == ["charge_capacity_ah", "discharge_capacity_ah"]

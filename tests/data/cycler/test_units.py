@@ -1,0 +1,35 @@
+"""Headers without units are read only if something confirms s and A."""
+
+import pytest
+
+from battprob import DataError
+from battprob.data.cycler.units import check_units
+from tests.data.cycler.logs import cycled, log_of
+
+
+def _columns(*names):
+    data = cycled()
+    headers = {"t": "time", "v": "voltage", "i": "current", "qc": "charge_capacity"}
+    return {headers[name]: data[name] for name in ("t", "v", "i", *names)}
+
+
+def _check(columns, named=None, **fields):
+    log = log_of(columns, named, **fields)
+    check_units(log, log["time_s"])
+
+
+def test_headers_without_units_are_refused():
+    with pytest.raises(
+        DataError, match=r"\['time', 'current'\] have no unit.*columns="
+    ):
+        _check(_columns())
+
+
+def test_units_are_confirmed_by_caller_counter_wall_clock_or_format():
+    _check(_columns(), {"time_s": "time", "current_a": "current"})
+    _check(_columns("qc"))
+    columns = _columns() | {"date": 1.9e9 + _columns()["time"]}
+    with pytest.raises(DataError, match=r"\['current'\] have no unit"):
+        _check(columns)
+    _check(columns, {"current_a": "current"})
+    _check(_columns(), format_name="Arbin .res")
