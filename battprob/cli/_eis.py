@@ -4,6 +4,16 @@ from pathlib import Path
 
 from battprob.cli.arguments import Parser, add_seed
 
+_COLUMNS = {
+    "frequency": "the frequency in Hz, or in the unit of its header",
+    "real": "Re Z in ohm, or in the unit of its header",
+    "imaginary": "Im Z",
+    "minus-imaginary": "-Im Z",
+    "modulus": "|Z|, instead of Re Z and Im Z",
+    "phase": "the phase in degrees, or in the unit of its header",
+}
+_MOST_STATEMENTS = 20  # lines; many files have many different ones
+
 
 def add(commands):
     """Add the commands on impedance spectra."""
@@ -13,7 +23,8 @@ def add(commands):
         type=Path,
         nargs="+",
         metavar="FILE",
-        help=".csv, .txt, .DTA, .z, .mpt or .mpr files, or folders of them",
+        help="files of any format of spectra (.csv, .DTA, .z, .mpt, .xlsx, ...), or "
+        "folders of them",
     )
     files.add_argument(
         "--by",
@@ -23,6 +34,7 @@ def add(commands):
         metavar="A,B,...",
         help="columns whose values distinguish the spectra of one file",
     )
+    _add_columns(files)
     eis = commands.add_parser(
         "eis", help="impedance spectra: circuits, relaxation times, consistency"
     )
@@ -83,14 +95,47 @@ def add(commands):
     drt.set_defaults(run=_eis_drt)
 
 
+def _add_columns(parser):
+    """Options for files whose header is not recognised or has the wrong sign."""
+    for option, meaning in _COLUMNS.items():
+        parser.add_argument(
+            f"--{option}", metavar="COLUMN", help=f"column of {meaning}"
+        )
+    parser.add_argument(
+        "--imaginary-sign",
+        choices=("reverse", "keep"),
+        help="reverse the sign of Im Z that the file gives, or accept spectra with "
+        "Im Z > 0 as they are",
+    )
+    parser.add_argument(
+        "--area-cm2",
+        type=float,
+        metavar="AREA",
+        help="area in cm² by which values in ohm cm² are divided",
+    )
+
+
 def _read(options):
-    """The spectra; for a single one, print what its reader assumed."""
+    """The spectra; print how their files were interpreted."""
     from battprob import eis
 
-    spectra = eis.spectra_of_files(options.files, by=options.by)
-    if len(spectra) == 1:
-        for line in spectra[0].assumptions:
-            print(line)
+    spectra = eis.spectra_of_files(
+        options.files,
+        by=options.by,
+        frequency_hz=options.frequency,
+        real_ohm=options.real,
+        imaginary_ohm=options.imaginary,
+        minus_imaginary_ohm=options.minus_imaginary,
+        modulus_ohm=options.modulus,
+        phase_deg=options.phase,
+        imaginary_sign=options.imaginary_sign,
+        area_cm2=options.area_cm2,
+    )
+    lines = dict.fromkeys(line for one in spectra for line in one.statements)
+    for line in list(lines)[:_MOST_STATEMENTS]:
+        print(line)
+    if len(lines) > _MOST_STATEMENTS:
+        print(f"and {len(lines) - _MOST_STATEMENTS} further statements on the files")
     return spectra
 
 

@@ -1,49 +1,57 @@
 """Fit and test spectra from files, and write one table of fitted parameters."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from tqdm import tqdm
 
 from battprob._errors import DataError
 from battprob._typing import Complex, Float, PRNGKey
+from battprob.data.impedance.read import SpectrumOptions, read_spectra
 from battprob.data.readers import read_file, registered_reader
-from battprob.data.spectra import Spectrum, read_spectra
+from battprob.data.spectra import Spectrum
 from battprob.eis.circuit import Circuit
 from battprob.eis.consistency import KramersKronig, kramers_kronig
 from battprob.eis.drt import DRT
 from battprob.eis.posterior import CircuitPosterior
 
-_SUFFIXES = {".csv", ".txt", ".dta", ".z", ".mpt", ".mpr"}
+_SUFFIXES = {
+    *(".csv", ".txt", ".tsv", ".dat", ".asc", ".xlsx", ".xls", ".ods"),
+    *(".dta", ".z", ".mpt", ".mpr", ".par", ".i2b", ".dfr", ".ism", ".idf", ".ids"),
+    ".pssession",
+}
+_NUMBERED = re.compile(r"\.\d{3}")  # Maccor numbers its files in the suffix
 
 
 def spectra_of_files(
-    paths: Iterable[str | PathLike[str]], *, by: Sequence[str] = ()
+    paths: Iterable[str | PathLike[str]], **options: Unpack[SpectrumOptions]
 ) -> list[Spectrum]:
     """Read the spectra of files and of all files in folders, ordered by file name.
 
     Args:
-        paths: files, or folders of files (.csv .txt .DTA .z .mpt .mpr and the
-            suffixes registered with `battprob.data.register_reader`).
-        by: columns whose values distinguish the spectra of one file, as in
-            `read_spectra`.
+        paths: files, or folders of files. Of a folder, files with the usual suffixes of
+            spectra are read (`.csv`, `.txt`, `.DTA`, `.z`, `.mpt`, `.mpr`, `.xlsx`, …)
+            and those registered with `battprob.data.register_reader`.
+        **options: names of columns, sign of Im Z and other arguments of
+            `battprob.data.read_spectra`; not used by registered readers.
 
     Raises:
         DataError: there is no file, or one cannot be read (the message names the file
             and the line).
     """
     files = [file for path in paths for file in _files(Path(path))]
-    return [spectrum for file in files for spectrum in _read(file, by)]
+    return [spectrum for file in files for spectrum in _read(file, options)]
 
 
-def _read(file, by):
+def _read(file, options):
     if registered_reader(file) is None:
-        return read_spectra(file, by=by)
+        return read_spectra(file, **options)
     spectra = [record for record in read_file(file) if isinstance(record, Spectrum)]
     if not spectra:
         raise DataError(f"{file}: expected a file of spectra; its reader returns cells")
@@ -153,7 +161,12 @@ def _files(path):
 
 
 def _is_readable(path):
-    return path.suffix.lower() in _SUFFIXES or registered_reader(path) is not None
+    suffix = path.suffix.lower()
+    return (
+        suffix in _SUFFIXES
+        or _NUMBERED.fullmatch(suffix) is not None
+        or registered_reader(path) is not None
+    )
 
 
 def _header(posterior):

@@ -142,6 +142,6 @@ def _features_of_spectra(spectra):
         )
     num_frequencies = round(_FREQUENCIES_PER_DECADE * np.log10(high / low)) + 1
     grid = np.geomspace(high, low, max(2, num_frequencies))
-    notes = [f"{s.name}: {line}" for s in spectra for line in s.assumptions]
+    notes = [f"{s.name}: {line}" for s in spectra for line in s.statements]
     notes.append(f"{len(grid)} frequencies, {high:g} to {low:g} Hz")
     return FileFeatures(nyquist_table(spectra, grid), None, tuple(notes))

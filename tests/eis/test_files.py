@@ -59,14 +59,47 @@ def test_a_folder_is_checked_together(folder, capsys):
     assert "together, at 5 % for all of them: 0 of 3 spectra inconsistent" in printed
 
 
-def test_spectra_mixed_in_one_file_are_reported(folder, tmp_path, capsys):
+def test_sweeps_in_one_file_are_separate(folder, tmp_path, capsys):
+    """Assert that a repeated sweep is a second spectrum, which is stated."""
     first, second = ((folder / f"cell{i}.csv").read_text() for i in (0, 1))
     path = tmp_path / "mixed.csv"
     path.write_text(first + second.split("\n", 1)[1])
     assert cli.main(["eis", "check", str(path)]) == 0
-    assert "occurs 2 times, taken as repeated measurements within one spectrum" in (
-        capsys.readouterr().out
-    )
+    printed = capsys.readouterr().out
+    assert "2 spectra: a new one starts where the frequency jumps back" in printed
+    assert len(re.findall(r"mixed/\d: consistent with Kramers-Kronig", printed)) == 2
+
+
+@pytest.mark.parametrize("command", [["fit", "--circuit", "R0"], ["check"], ["drt"]])
+def test_reversed_sign_is_refused_by_every_command(
+    command, two_peaks, tmp_path, capsys
+):
+    """Assert one line that names the column and the option that corrects it."""
+    text = two_peaks.read_text()
+    path = tmp_path / "turned.csv"
+    path.write_text(text.replace(",-", ",").replace("Im(Z)/Ohm", "Zim"))
+    assert cli.main(["eis", *command, str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert re.search(r"'Zim'\) is positive at .*--imaginary-sign reverse", error)
+
+
+def test_options_for_columns_and_sign(two_peaks, tmp_path, capsys):
+    """Assert that the options of the command reach the reader of spectra."""
+    lines = two_peaks.read_text().splitlines()[1:]
+    path = tmp_path / "own.csv"
+    path.write_text("\n".join(["x (Hz),a,b", *lines]))
+    columns = ["--frequency", "x (Hz)", "--real", "a"]
+    check = ["eis", "check", str(path), *columns]
+    assert cli.main([*check, "--imaginary", "b"]) == 0
+    assert "frequency from column 'x (Hz)', in Hz" in capsys.readouterr().out
+    assert cli.main([*check, "--minus-imaginary", "b"]) == 2
+    assert "is positive at" in capsys.readouterr().err
+    reverse = ["--minus-imaginary", "b", "--imaginary-sign", "reverse"]
+    assert cli.main([*check, *reverse]) == 0
+    assert "own: consistent with Kramers-Kronig" in capsys.readouterr().out
+    assert cli.main([*check, "--imaginary", "b", "--area-cm2", "2"]) == 2
+    assert "area_cm2 is given, but column 'a' is not in ohm" in capsys.readouterr().err
 
 
 def test_a_file_has_relaxation_times(two_peaks, tmp_path, capsys):
@@ -118,8 +151,8 @@ def test_candidates_are_compared(folder, capsys):
         ("cell0.csv", "R0-p(R1,C1", r"expected ',' or '\)'"),
         ("turned.csv", "R0-p(R1,C1)", r"Im Z of spectrum 0 is positive.*conj\(\)"),
         ("short.csv", "R0-p(R1,C1)-W1", "1 frequencies are too few for the 4 free"),
-        ("nan.csv", "R0", "nan.*expected a positive frequency"),
-        ("negative.csv", "R0", "frequency -1 Hz.*expected a positive"),
+        ("nan.csv", "R0", "line 2: Re.* is missing; correct or remove this row"),
+        ("negative.csv", "R0", "line 3: freq/Hz is -1; expected a positive"),
         ("word.csv", "R0", "line 3"),
     ],
 )

@@ -1,5 +1,6 @@
 """Columns of frequency and impedance of a table, as complex impedances in ohm."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -29,6 +30,7 @@ from battprob.data.tables.table import RawTable
 # Main impedance first, then the whole cell, then the counter electrode.
 _ELECTRODES = ("", "wece", "we", "ce")
 _PAIRS = ((REAL, IMAGINARY), (MODULUS, PHASE), (RESISTANCE, REACTANCE))
+_Z = re.compile(r"z|impedance", re.IGNORECASE)
 _EXAMPLE = (
     "name the columns, as in read_spectra(path, frequency_hz='f', real_ohm='Zr', "
     "minus_imaginary_ohm='Zi') or `battprob eis fit FILE --frequency f --real Zr "
@@ -151,6 +153,7 @@ def find_columns(table: RawTable, named: NamedColumns) -> Columns:
         if column not in used
         and column.quantity.electrode == pair[0].quantity.electrode
         and column.quantity.factor is not None
+        and table.columns[column.index].dtype != object
         and not set(names) - {FREQUENCY}
     )
     statements = tuple(map(_statement, used)) + _unused(columns, pair)
@@ -243,6 +246,11 @@ def _frequency(table, columns):
             f"{table.path}: column {logarithms[0]!r} is a logarithm; expected a column "
             "of the frequency in Hz"
         )
+    if not any(column.quantity.factor for column in columns):
+        raise DataError(
+            f"{table.path} ({table.format}) has no columns of an impedance spectrum "
+            f"(frequency, real and imaginary part) among {_names(table)}; {_EXAMPLE}"
+        )
     raise _not_found(table, FREQUENCY, 0)
 
 
@@ -291,6 +299,9 @@ def _one_of(table, columns, kind):
     usable = [c for c in matches if c.quantity.factor is not None]
     if not usable:
         return _with_known_unit(table, matches[0]) if matches else None
+    if kind not in (FREQUENCY, ANGULAR):
+        # `IMag` beside `Z''` is a current, `Im` beside `Zim` may be one.
+        usable = [c for c in usable if _Z.search(c.name)] or usable
     first = numbers(table, usable[0])
     for other in usable[1:]:
         if not np.allclose(numbers(table, other), first, rtol=1e-4, equal_nan=True):
@@ -301,8 +312,12 @@ def _one_of(table, columns, kind):
 def _not_found(table, kind, count):
     return DataError(
         f"{table.path}: found {count} columns for the {kind} among "
-        f"{[name.strip() for name in table.header]}; {_EXAMPLE}"
+        f"{_names(table)}; {_EXAMPLE}"
     )
+
+
+def _names(table):
+    return [name.strip() for name in table.header]
 
 
 def _columns_without_header(table, names):
@@ -318,7 +333,7 @@ def _columns_without_header(table, names):
             "header line"
         )
     used = (
-        Column(index, f"column {index + 1}", Quantity(kind))
+        Column(index, str(index + 1), Quantity(kind))
         for index, kind in enumerate((FREQUENCY, REAL, IMAGINARY))
     )
     statement = (

@@ -97,6 +97,32 @@ def phase_factor(
     )
 
 
+def refuse_polar(
+    path: Path,
+    frequency_hz: Float[np.ndarray, " f"],
+    impedance_ohm: Complex[np.ndarray, " f"],
+) -> None:
+    """Compare both meanings of two columns without header: Re and Im, |Z| and phase.
+
+    Raises:
+        DataError: only modulus and phase in degrees agree with each other.
+    """
+    modulus, phase = np.real(impedance_ohm), np.deg2rad(np.imag(impedance_ohm))
+    if modulus.min() <= 0 or np.abs(phase).max() > np.pi:
+        return
+    polar = modulus * np.exp(1j * phase)
+    residuals = [
+        squared_residuals(frequency_hz, np.stack([one, one.conj()])).min()
+        for one in (polar, impedance_ohm)
+    ]
+    if residuals[0] * _CLEAR < residuals[1]:
+        raise DataError(
+            f"{path} has no header, and its columns seem to be modulus and phase, not "
+            "real and imaginary part; add a header line, such as 'freq/Hz,|Z|/Ohm,"
+            "phase/deg'"
+        )
+
+
 def refuse_other_modulus(
     table: RawTable, columns: Columns, rows: np.ndarray, impedance_ohm: np.ndarray
 ) -> None:

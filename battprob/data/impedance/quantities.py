@@ -22,7 +22,7 @@ _IM = r"im(?:ag(?:in[aä]r(?:y|e|ia|io)?)?|g)?(?:part|teil)?"
 _ABS = r"(?:abs(?:olute)?|mod(?:ulus)?|mag(?:nitude)?|betrag)"
 _ANGLE = r"(?:phase(?:angle|shift|winkel)?|theta|θ|phi|φ|arg(?:ument)?|angle|phz)"
 _NAMES = {
-    FREQUENCY: r"f|fr[eé]q(?:s|uen(?:cy|cies|ce|ces|z|zen))?|frecuencia|frequenza",
+    FREQUENCY: r"f|(?:ac|applied|measured|excitation)?fr[eé]q(?:s|uen(?:cy|cies|ce|ces|z|zen))?|frecuencia|frequenza",
     ANGULAR: r"omega|ω|(?:angular|radial|circular)freq(?:uency)?",
     REAL: rf"{_RE}(?:of)?{_Z}?'?|{_Z}(?:'|'a|r|prime|{_RE})",
     IMAGINARY: rf"{_IM}(?:of)?{_Z}?(?:'')?|{_Z}(?:''|''b|i|doubleprime|{_IM})",
@@ -92,13 +92,14 @@ def quantity(header: str, unit: str = "") -> Quantity | None:
         (1000.0, None)
     """
     header = _plain(header)
+    unit = _plain(unit).strip("()[]{} ")
     if match := _LOGARITHM.match(header.lower()):
         inner = quantity(match[1])
         return None if inner is None else inner._replace(kind=LOGARITHM)
     for name, written in _splits(header):
         recognised = _kind(name)
         if recognised is not None:
-            return _with_unit(*recognised, written, _plain(unit))
+            return _with_unit(*recognised, written, unit)
     return None
 
 
