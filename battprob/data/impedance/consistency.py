@@ -16,12 +16,13 @@ from jaxtyping import Complex, Float
 
 from battprob._errors import DataError
 from battprob.data.impedance.columns import Columns, numbers
-from battprob.data.impedance.quantities import MODULUS, PHASE
+from battprob.data.impedance.quantities import MODULUS, PHASE, REAL
 from battprob.data.tables.table import RawTable
 
 _FEWEST = 6  # frequencies; with fewer, the model fits noise
 _PER_DECADE = 4  # time constants; measured spectra are then fitted to their noise
 _CLEAR = 10.0  # ratio of squared residuals; 220 measured spectra have 500 to 10⁶
+_SAME = 0.05  # of the modulus: columns rounded to two digits agree
 _SMALLEST_PHASE = 0.005  # rad; the sign of a smaller phase may be noise
 
 
@@ -123,30 +124,34 @@ def refuse_polar(
         )
 
 
-def refuse_other_modulus(
+def refuse_contradictions(
     table: RawTable, columns: Columns, rows: np.ndarray, impedance_ohm: np.ndarray
 ) -> None:
-    """Compare the impedance with a column of the modulus, if there is one.
+    """Compare the impedance with columns of the modulus and of the real part.
 
     Raises:
-        DataError: most rows differ by more than 5 %.
+        DataError: most rows differ by more than 5 % of the modulus.
     """
+    kind = REAL if columns.polar else MODULUS
+    size = np.abs(impedance_ohm)
+    expected = np.real(impedance_ohm) if columns.polar else size
     for column in columns.others:
-        if column.quantity.kind != MODULUS or columns.polar:
+        if column.quantity.kind != kind:
             continue
-        modulus = numbers(table, column)[rows]
-        known = modulus > 0  # software writes 0 into columns that it does not fill
+        values = numbers(table, column)[rows]
+        # Software writes 0 into columns that it does not fill.
+        known = (values != 0) & np.isfinite(values) & (size > 0)
         if not known.any():
             continue
-        ratio = np.abs(impedance_ohm[known]) / modulus[known]
-        if not 0.95 < np.median(ratio) < 1.05:
-            row = int(np.flatnonzero(known)[0])
+        difference = np.abs(values[known] - expected[known]) / size[known]
+        if np.median(difference) > _SAME:
+            row = int(np.flatnonzero(known)[np.argmax(difference > _SAME)])
             raise DataError(
                 f"{table.location(int(rows[row]))}: columns {columns.first.name!r} and "
-                f"{columns.second.name!r} give a modulus of "
-                f"{abs(impedance_ohm[row]):.5g} ohm, but column {column.name!r} has "
-                f"{modulus[row]:.5g} ohm; correct the unit in the header, or name the "
-                "columns with real_ohm and imaginary_ohm to use them without this check"
+                f"{columns.second.name!r} give a {kind} of {expected[row]:.5g} ohm, "
+                f"but column {column.name!r} has {values[row]:.5g} ohm; correct the "
+                "header, or name the columns, as in read_spectra(path, real_ohm='Zr', "
+                "imaginary_ohm='Zi'), to use them without this check"
             )
 
 

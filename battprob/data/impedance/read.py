@@ -14,7 +14,7 @@ from battprob.data.impedance.columns import (
     has_impedance,
 )
 from battprob.data.impedance.consistency import (
-    refuse_other_modulus,
+    refuse_contradictions,
     refuse_polar,
     sign_of_phase,
 )
@@ -137,7 +137,7 @@ def read_spectra(
         points = measured(table, columns, area_cm2)
         if not any(table.header):
             refuse_polar(path, points.frequency_hz, points.impedance_ohm)
-        refuse_other_modulus(table, columns, points.rows, points.impedance_ohm)
+        refuse_contradictions(table, columns, points.rows, points.impedance_ohm)
         spectra += _spectra(
             table,
             columns,

@@ -64,6 +64,7 @@ def measured(
             scale, statement = phase_factor(table.path, frequency, first, second)
             second = second * scale
             statements += (statement,)
+        _refuse_negative(table, columns.first, kept, first)
         impedance = first * np.exp(1j * np.deg2rad(second))
     else:
         impedance = first + 1j * second
@@ -81,12 +82,17 @@ def _refuse_bad_values(table, columns, values, kept):
                 f"{table.location(int(bad[0]))}: {column.name} is {problem}{more}; correct "
                 "or remove this row"
             )
-    negative = np.flatnonzero(kept & (values[0] < 0))
+    rows = np.flatnonzero(kept)
+    _refuse_negative(table, columns.frequency, rows, values[0, rows])
+
+
+def _refuse_negative(table, column, rows, values):
+    negative = np.flatnonzero(values < 0)
     if negative.size:
         raise DataError(
-            f"{table.location(int(negative[0]))}: {columns.frequency.name} is "
-            f"{values[0, negative[0]]:g}; expected a positive frequency. Correct or "
-            "remove this row"
+            f"{table.location(int(rows[negative[0]]))}: {column.name} is "
+            f"{values[negative[0]]:g}; expected a positive {column.quantity.kind}. "
+            "Correct or remove this row"
         )
 
 

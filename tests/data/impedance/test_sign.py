@@ -6,7 +6,7 @@ import pytest
 from battprob import DataError
 from battprob.data.impedance.columns import NamedColumns, find_columns
 from battprob.data.impedance.consistency import (
-    refuse_other_modulus,
+    refuse_contradictions,
     sign_is_reversed,
     sign_of_phase,
 )
@@ -121,7 +121,7 @@ def test_columns_that_are_compared():
     def compare(modulus):
         raw = table(columns | {"|Z|/Ohm": modulus, "phase/deg": np.angle(z, deg=True)})
         found = find_columns(raw, NamedColumns())
-        refuse_other_modulus(raw, found, rows, z)
+        refuse_contradictions(raw, found, rows, z)
         return sign_of_phase(raw, found, rows)
 
     name, signs = compare(np.abs(z))
@@ -130,3 +130,18 @@ def test_columns_that_are_compared():
     compare(np.zeros(len(F)))
     with pytest.raises(DataError, match=r"line 2: columns 'Zre/Ohm' .*'\|Z\|/Ohm' has"):
         compare(1e3 * np.abs(z))
+
+
+def test_modulus_and_phase_are_compared_with_the_real_part():
+    """Assert that columns shifted against their header are refused."""
+    z = arcs(F)
+    polar = {"f": F, "|Z|": np.abs(z), "phase/deg": np.angle(z, deg=True)}
+    for real, is_right in ((z.real, True), (-z.imag, False)):
+        raw = table(polar | {"Zre": real})
+        found = find_columns(raw, NamedColumns())
+        arguments = (raw, found, np.arange(len(F)), z)
+        if is_right:
+            refuse_contradictions(*arguments)
+        else:
+            with pytest.raises(DataError, match=r"a real part of .* 'Zre' has"):
+                refuse_contradictions(*arguments)

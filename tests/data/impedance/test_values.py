@@ -85,6 +85,14 @@ def test_values_that_cannot_be_used_are_refused(f, re, im, message):
         read({"f": f, "Re": re, "Im": im})
 
 
+def test_a_negative_modulus_is_refused():
+    """Assert that a column that cannot be a modulus is refused with its line."""
+    with pytest.raises(
+        DataError, match=r"line 3: \|Z\| is -2; expected a positive mod"
+    ):
+        read({"f": [10, 1], "|Z|": [1, -2], "phase/deg": [-1, -1]})
+
+
 def test_impedance_times_area():
     """Assert that ohm cm² needs the area, and that an area needs ohm cm²."""
     times_area = {"f": [10], "Re(Z)/Ohm.cm²": [3], "-Im(Z)/Ohm.cm²": [6]}
