@@ -109,6 +109,8 @@ def unit_factor(kind: str, unit: str) -> tuple[float | None, bool]:
         area = {"cm": 1.0, "m": 1e4}[match[3]]
         scale = factor(match[2], "ohm") if _base(kind) == "ohm" else None
         return (None if scale is None else scale * area), True
+    if unit.isascii() and unit.isupper() and unit[0] == "M":
+        return None, False  # `MHZ` and `MOHM` may be mHz and mohm
     return factor(unit, _base(kind)) if unit else 1.0, False
 
 

@@ -82,6 +82,6 @@ def _wrong_sign(place, column, positive, count):
     return DataError(
         f"{place}: Im Z (column {column.name!r}) is positive at {where} frequencies, "
         "but that of a capacitive impedance is negative: the file seems to contain "
-        "-Im Z. Use imaginary_sign='reverse' (command line: --imaginary-sign reverse) "
-        "to reverse it, or 'keep' for inductive devices"
+        "-Im Z. Write the minus sign into the header, or use imaginary_sign='reverse' "
+        "(command line: --imaginary-sign reverse); 'keep' accepts inductive devices"
     )

@@ -114,7 +114,9 @@ def test_unit_from_a_row_of_units():
     assert quantity("Zreal (ohm)", "mohm").factor is None
 
 
-@pytest.mark.parametrize("header", ["re_V", "freq/m", "Re(Z) [Ohm-1]"])
+@pytest.mark.parametrize(
+    "header", ["re_V", "freq/m", "Re(Z) [Ohm-1]", "RE (MOHM)", "FREQ (MHZ)"]
+)
 def test_units_of_other_quantities_give_no_factor(header):
     """Assert that an impossible unit is reported and not ignored."""
     assert quantity(header).factor is None
