@@ -1,5 +1,6 @@
 """Time of each row of a log, from the clocks that the file has, compared to each other."""
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +10,10 @@ from battprob._errors import DataError
 from battprob.data.cycler.clock_units import checked_unit
 from battprob.data.cycler.log import Log, count
 from battprob.data.cycler.order import increasing_time, without_repeated_rows
+from battprob.data.cycler.wall import days_counted, is_text, with_wall_clock
 
-_DAY = 86400.0
-_SUMMER_TIME = 3600.0
+_EPOCH_S = 3e8  # ten years: a date, no test
+_NEARLY_ALL = 0.9
 
 
 class Clock(NamedTuple):
@@ -40,32 +42,41 @@ def clock(log: Log) -> Clock:
         DataError: the clock falls, or the clocks disagree and the file does not show
             which one is right.
     """
-    log = _with_wall_clock(log)
-    if "time_s" in log and not _restarts_each_step(log, log["time_s"]):
-        log = without_repeated_rows(log, "time_s")
-        return _test_clock(log)
+    if "time_s" in log and _restarts_each_step(log, log["time_s"]):
+        log = _as_step_time(log)
     if "time_s" in log:
-        moved = (
-            f"{log.header('time_s')!r} restarts at each step: taken as the time in the "
-            "step"
-        )
-        log = log.with_values(moved, step_time_s=log["time_s"])
+        log = without_repeated_rows(log, "time_s")
+        return _test_clock(with_wall_clock(log))
+    log = with_wall_clock(log)
     if "unix_time_s" in log:
-        log = without_repeated_rows(log, "unix_time_s")
-        return _wall_clock(log)
+        return _wall_clock(without_repeated_rows(log, "unix_time_s"))
     return _step_clock(log)
 
 
+def _as_step_time(log):
+    """The log with its time as the time in the step."""
+    note = (
+        f"{log.header('time_s')!r} restarts at each step: taken as the time in the step"
+    )
+    values = {name: value for name, value in log.values.items() if name != "time_s"}
+    values["step_time_s"] = log["time_s"]
+    sources = {**log.sources, "step_time_s": log.sources["time_s"]}
+    statements = (*log.statements, note)
+    return replace(log, values=values, sources=sources, statements=statements)
+
+
 def _test_clock(log):
-    wall = log.get("unix_time_s")
-    header = log.header("time_s")
-    time, statements = increasing_time(log, log["time_s"], wall, header)
-    time, more = checked_unit(log, time, wall)
-    if _is_date(log, "time_s"):
+    wall, header = log.get("unix_time_s"), log.header("time_s")
+    time, statements = log["time_s"], []
+    if is_text(log, "time_s"):
+        time, statements = days_counted(time, header)
+    time, joined = increasing_time(log, time, wall, header)
+    time, checked = checked_unit(log, time)
+    if time[0] > _EPOCH_S:
         time = time - time[0]
-        more = (*more, f"{header!r} holds dates: the time starts at the first row")
+        statements.append(f"{header!r} counts from an epoch: the time starts at 0")
     pauses = _pauses(log, time, wall)
-    return Clock(log, time, (*statements, *more, *pauses))
+    return Clock(log, time, (*statements, *joined, *checked, *pauses))
 
 
 def _wall_clock(log):
@@ -92,7 +103,7 @@ def _refined(log, wall):
 
 def _step_clock(log):
     """Time as the sum of the times in the steps."""
-    header = log.header("time_s" if "time_s" in log else "step_time_s")
+    header = log.header("step_time_s")
     step = log["step_time_s"]
     if not np.isfinite(step).all():
         row = int(np.flatnonzero(~np.isfinite(step))[0])
@@ -119,98 +130,24 @@ def _step_starts(step):
 
 def _restarts_each_step(log, time):
     """Whether a column named like the time of the test is the time in the step."""
-    falls = np.flatnonzero(np.diff(time) < 0) + 1
-    if falls.size == 0:
+    name = next((one for one in ("step", "state") if one in log), None)
+    intervals = np.diff(time)
+    falls = np.flatnonzero(intervals < 0) + 1
+    if name is None or falls.size == 0 or not (intervals > 0).any():
         return False
-    if not all(name in log for name in ("step",)) and "state" not in log:
-        return False
-    name = "step" if "step" in log else "state"
-    changes = log[name][1:] != log[name][:-1]
-    changes = np.flatnonzero(changes) + 1
+    changes = np.flatnonzero(log[name][1:] != log[name][:-1]) + 1
     # Each new step restarts the clock, and nothing else does.
     both = np.intersect1d(changes, falls).size
-    low = time[falls] <= 1.1 * np.median(np.diff(time)[np.diff(time) > 0])
-    return (
-        bool(
-            both >= 0.9 * changes.size and both >= 0.9 * falls.size and low.mean() > 0.9
-        )
-        and changes.size >= 1
-        and not _returns(time, falls)
-    )
+    usual = np.median(intervals[intervals > 0])
+    low = np.mean(time[falls] <= 1.1 * usual) > _NEARLY_ALL
+    same = changes.size and both >= _NEARLY_ALL * max(changes.size, falls.size)
+    return bool(same and low and not _returns(time, falls))
 
 
 def _returns(time, falls):
     """Whether the clock falls for single rows only and then continues as before."""
     after = np.minimum(falls + 1, len(time) - 1)
     return bool(np.mean(time[after] > time[falls - 1]) > 0.5)
-
-
-def _with_wall_clock(log):
-    """The log with a wall clock that does not fall, or without one."""
-    if "unix_time_s" not in log:
-        return log
-    header = log.header("unix_time_s")
-    wall = _instants(log["unix_time_s"], is_text=_is_text(log, "unix_time_s"))
-    only_clock = "time_s" not in log
-    if not np.isfinite(wall).all() and not only_clock:
-        return _without(log, "unix_time_s", f"{header!r} has missing values: not used")
-    steps = np.diff(wall)
-    repaired, statements = wall, []
-    if (steps < 0).any() and (wall < _DAY).all():
-        repaired = wall + _DAY * np.concatenate([[0.0], np.cumsum(steps < -_DAY / 2)])
-        statements.append(f"{header!r} has times of day without a date: days counted")
-    elif (
-        (back := np.abs(steps + _SUMMER_TIME) < 600).sum() in (1, 2)
-        and not ((steps < 0) & ~back).any()
-        and only_clock
-    ):
-        repaired = wall + _SUMMER_TIME * np.concatenate([[0.0], np.cumsum(back)])
-        statements.append(
-            f"{header!r} falls by an hour (end of summer time): continued"
-        )
-    if only_clock:
-        return log.with_values(*statements, unix_time_s=repaired)
-    if (np.diff(repaired) < 0).any():
-        row = int(np.flatnonzero(np.diff(repaired) < 0)[0]) + 1
-        note = f"{header!r} falls at {log.line(row)}: not used to check the time"
-        return _without(log, "unix_time_s", note)
-    if repaired[-1] == repaired[0] and len(log) > 1:
-        note = f"{header!r} is the same in all rows: not used"
-        return _without(log, "unix_time_s", note)
-    return log.with_values(*statements, unix_time_s=repaired)
-
-
-def _without(log, name, statement):
-    log = log.with_values(statement)
-    values = {key: value for key, value in log.values.items() if key != name}
-    return Log(log.table, log.sources, values, log.rows, log.statements)
-
-
-def _instants(values, *, is_text):
-    """Instants in s: numbers may count s, ms, µs or days since some epoch.
-
-    Only differences are used, so that the epoch does not matter. Dates and times that
-    were written as text are in s already.
-    """
-    if is_text:
-        return values
-    size = np.nanmedian(np.abs(values)) if np.isfinite(values).any() else 0.0
-    if size > 1e17:
-        return values * 1e-9
-    if size > 1e14:
-        return values * 1e-6
-    if size > 1e11:
-        return values * 1e-3
-    return values * _DAY if 2e4 < size < 1e6 else values
-
-
-def _is_date(log, quantity):
-    """Whether a column of times holds dates: seconds since 1970 by their size."""
-    return _is_text(log, quantity) and log[quantity][0] > 3e8
-
-
-def _is_text(log, quantity):
-    return log.table.columns[log.sources[quantity].column].dtype == object
 
 
 def _pauses(log, time, wall):

@@ -1,73 +1,112 @@
-"""Unit of the time of a log, checked with the wall clock and the charge counter."""
+"""Unit of the time of a log, checked with its other clocks and its charge counter."""
+
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from battprob._errors import DataError
 from battprob.data.cycler.log import Log
+from battprob.data.cycler.wall import is_text
 
 _FACTORS = (1000.0, 3600.0, 60.0, 1e6, 24.0, 86400.0, 1440.0)
 _FACTOR_TOLERANCE = 0.03
+_CHARGE_TOLERANCE = 0.2  # of the logarithm
 _CHUNKS = 400
 _LONGEST_INTERVAL_S = 7200.0
 _LONGEST_TEST_S = 10 * 365.25 * 86400.0
 
 
+class _Reference(NamedTuple):
+    """The other clock of a log.
+
+    Args:
+        header: its column.
+        rate: seconds of the test's clock per second of this one.
+    """
+
+    header: str
+    rate: float
+
+
 def checked_unit(
-    log: Log, time_s: Float[np.ndarray, " t"], wall_s: Float[np.ndarray, " t"] | None
+    log: Log, time_s: Float[np.ndarray, " t"]
 ) -> tuple[Float[np.ndarray, " t"], tuple[str, ...]]:
     """The time of the test in the right unit, and what shows that it is right.
 
-    The rates of the two clocks are compared by the median over parts of the log, which
-    pauses of the test do not change. Where they differ by the factor between two units,
-    the charge counter, compared with the current times time, decides.
+    The time is compared with the wall clock, or without one with the time in the step,
+    by the median rate over parts of the log, which pauses of the test do not change.
+    Where the clocks differ by the factor between two units, the charge counter,
+    compared with the current times time, decides.
 
     Raises:
         DataError: the clocks differ by the factor between two units, or the intervals
             are implausible, and no counter shows which unit is right.
     """
-    rate = None if wall_s is None else _relative_rate(time_s, wall_s)
-    if rate is None:
+    other = _reference(log, time_s)
+    if other is None:
         return _plausible(log, time_s)
-    if abs(np.log(rate)) < _FACTOR_TOLERANCE:
-        return time_s, (f"time checked with {log.header('unix_time_s')!r}",)
-    factor = _unit_factor(rate)
+    if abs(np.log(other.rate)) < _FACTOR_TOLERANCE:
+        return time_s, (f"time checked with {other.header!r}",)
+    factor = _unit_factor(other.rate)
     if factor is None:
         return time_s, (
-            f"doubtful: {log.header('time_s')!r} runs {rate:.3g} times as fast as "
-            f"{log.header('unix_time_s')!r}; the first is used",
+            f"doubtful: {log.header('time_s')!r} runs {other.rate:.3g} times as fast as "
+            f"{other.header!r}; the first is used",
         )
-    return _decided(log, time_s, rate, factor)
+    return _decided(log, time_s, other, factor)
 
 
 def is_checked(log: Log, time_s: Float[np.ndarray, " t"]) -> bool:
-    """Whether the wall clock confirms the unit of the time."""
-    wall_s = log.get("unix_time_s")
-    rate = None if wall_s is None else _relative_rate(time_s, wall_s)
-    return rate is not None and bool(abs(np.log(rate)) < _FACTOR_TOLERANCE)
+    """Whether another clock of the log confirms the unit of the time."""
+    other = _reference(log, time_s)
+    return other is not None and bool(abs(np.log(other.rate)) < _FACTOR_TOLERANCE)
 
 
-def _decided(log, time, rate, factor):
+def _reference(log, time):
+    """The other clock of a log with its relative rate; None without one."""
+    if "unix_time_s" in log:
+        rate = _relative_rate(time, log["unix_time_s"])
+        if rate is not None:
+            return _Reference(log.header("unix_time_s"), rate)
+    step = log.get("step_time_s")
+    if step is None or not np.isfinite(step).all():
+        return None
+    if not log.sources["step_time_s"].unit and not is_text(log, "step_time_s"):
+        return None
+    # Only intervals inside a step count; the rest of the two clocks is left out.
+    rise = np.diff(step, prepend=step[0])
+    inside = rise > 0
+    step_clock = np.cumsum(np.where(inside, rise, 0.0))
+    test_clock = np.cumsum(np.where(inside, np.diff(time, prepend=time[0]), 0.0))
+    rate = _relative_rate(test_clock, step_clock)
+    return None if rate is None else _Reference(log.header("step_time_s"), rate)
+
+
+def _decided(log, time, other, factor):
     """The time by the clock that the charge counter confirms."""
-    header, wall_header = log.header("time_s"), log.header("unix_time_s")
+    header = log.header("time_s")
     ratio = charge_ratio(log, time)
     disagreement = (
-        f"{header!r} runs {rate:.4g} times as fast as {wall_header!r}, the factor "
-        "between two units"
+        f"{header!r} runs {other.rate:.4g} times as fast as {other.header!r}, the "
+        "factor between two units"
     )
-    if ratio is not None and abs(np.log(ratio)) < 0.2:
+    if ratio is not None and abs(np.log(ratio)) < _CHARGE_TOLERANCE:
         return time, (f"{disagreement}; the charge counter confirms {header!r}",)
-    if ratio is not None and abs(np.log(ratio / factor)) < 0.2:
+    if ratio is not None and abs(np.log(ratio / factor)) < _CHARGE_TOLERANCE:
         return time / factor, (
-            f"{disagreement}; the charge counter confirms {wall_header!r}: the time is "
+            f"{disagreement}; the charge counter confirms {other.header!r}: the time is "
             f"divided by {factor:g}",
         )
-    if log.sources["time_s"].named:
-        return time, (f"doubtful: {disagreement}; the named column is used",)
+    remedy = "correct the unit in the header"
+    if "unix_time_s" in log and other.header == log.header("unix_time_s"):
+        remedy += (
+            ", or if the other clock is right, use it: read_timeseries(path, "
+            f"columns={{'time_s': {other.header!r}}})"
+        )
     raise DataError(
         f"{log.table.path}: {disagreement}, and no charge counter shows which clock is "
-        f"right; correct the unit in the header, or name the right column, as in "
-        f"read_timeseries(path, columns={{'time_s': {wall_header!r}}})"
+        f"right; {remedy}"
     )
 
 
@@ -86,9 +125,9 @@ def _relative_rate(time, wall):
 
 
 def _resolution(wall):
-    """Resolution of the wall clock in s: 1 ms, 1 s or 1 min."""
+    """Resolution of the wall clock in s: 1 ms, 1 s, 1 min or 1 day."""
     wall = wall[:10_000]
-    for resolution in (60.0, 1.0):
+    for resolution in (86400.0, 60.0, 1.0):
         if np.all(np.abs(wall / resolution - np.round(wall / resolution)) < 1e-6):
             return resolution
     return 1e-3
@@ -113,7 +152,7 @@ def _plausible(log, time):
     if median <= _LONGEST_INTERVAL_S and span <= _LONGEST_TEST_S:
         return time, ()
     ratio = charge_ratio(log, time)
-    if ratio is not None and abs(np.log(ratio)) < 0.2:
+    if ratio is not None and abs(np.log(ratio)) < _CHARGE_TOLERANCE:
         return time, ()
     header = log.header("time_s") if "time_s" in log else "time"
     problem = (

@@ -192,10 +192,14 @@ def _preferred(table, quantity, ranked):
     different = [source for source in equals if not _same_values(table, best, source)]
     if different and quantity in REQUIRED:
         headers = [source.header.strip() for source in (best, *different)]
-        raise DataError(
-            f"{table.path}: {len(headers)} columns may be {quantity}: {headers}; name "
-            f"the one to use, as in read_timeseries(path, columns={{{quantity!r}: "
+        remedy = (
+            f"name the one to use, as in read_timeseries(path, columns={{{quantity!r}: "
             f"{headers[0]!r}}})"
+        )
+        if len(set(headers)) < len(headers):
+            remedy = "rename or remove one of them"
+        raise DataError(
+            f"{table.path}: {len(headers)} columns may be {quantity}: {headers}; {remedy}"
         )
     return best, [source for rank, source in ranked if rank != best_rank]
 
@@ -220,8 +224,8 @@ def _named_source(table, quantity, header):
     """Source of a quantity whose column the caller named, with the unit of the file."""
     index = _named_index(table, header)
     name, unit = parse_header(table, index)
-    unit = unit or IMPLIED_UNITS.get(name_key(name), "")
     base = _base_unit(quantity)
+    unit = unit or IMPLIED_UNITS.get(name_key(name), "") or _bare_unit(name, base)
     if base is None:  # a quantity of the caller's own: the values as written
         return Source(index, table.header[index], unit, 1.0, named=True)
     conversion = unit_conversion(unit, base)
@@ -231,6 +235,12 @@ def _named_source(table, quantity, header):
             f"{unit!r}; expected a unit of {base}. Name the column of {quantity}"
         )
     return Source(index, table.header[index], unit, *conversion, named=True)
+
+
+def _bare_unit(name, base):
+    """The name itself if it is only a unit, such as `mA`; not `C`, which may be a name."""
+    units = base in ("s", "V", "A", "Ah", "Wh", "W", "ohm") and name.strip() != "C"
+    return name.strip() if units and factor(name, base) is not None else ""
 
 
 def _base_unit(quantity):

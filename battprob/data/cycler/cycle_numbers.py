@@ -8,6 +8,7 @@ from battprob.data.cycler.log import Log, count
 from battprob.data.cycler.swings import swing_starts
 
 _SECONDS_PER_HOUR = 3600.0
+_LARGEST_NUMBER = 1e9
 
 
 def cycle_numbers(
@@ -49,8 +50,11 @@ def _whole_numbers(log, name):
     known = np.isfinite(numbers)
     if not known.any():
         return None, (f"{header!r} is empty",)
-    if np.any(numbers[known] != np.round(numbers[known])):
-        row = int(np.flatnonzero(known & (numbers != np.round(numbers)))[0])
+    with np.errstate(invalid="ignore"):
+        other = (numbers != np.round(numbers)) | (np.abs(numbers) > _LARGEST_NUMBER)
+    other &= known
+    if other.any():
+        row = int(np.flatnonzero(other)[0])
         return None, (
             f"{header!r} has {numbers[row]:g} at {log.line(row)}, which is no cycle "
             "number: not used",

@@ -15,6 +15,7 @@ from battprob.data.tables.table import RawTable
 _TEXTS = ("state",)
 _CLOCKS = ("time_s", "step_time_s", "unix_time_s")
 # Sensors that are not connected: Maccor -2500 °C, thermocouples 1372 °C and above.
+_LARGEST = 1e19  # nanoseconds since 1970 are 2e18
 _POSSIBLE_C = (-200.0, 1000.0)
 
 
@@ -100,7 +101,8 @@ def load(table: RawTable, sources: Mapping[str, Source]) -> Log:
     """
     values, statements = {}, []
     for quantity, source in sources.items():
-        values[quantity], more = _column(table, quantity, source)
+        only_clock = quantity == "time_s" or "time_s" not in sources
+        values[quantity], more = _column(table, quantity, source, only_clock=only_clock)
         is_text = table.columns[source.column].dtype == object
         statements += [_origin(quantity, source, is_text=is_text), *more]
     log = Log(table, sources, values, np.arange(len(table)), tuple(statements))
@@ -121,7 +123,7 @@ def _origin(quantity, source, *, is_text):
     return f"{quantity} from column {source.header.strip()!r}{converted}{assumed}"
 
 
-def _column(table, quantity, source):
+def _column(table, quantity, source, *, only_clock):
     """Values of a column in base units, and sentences about them."""
     raw, header = table.columns[source.column], source.header.strip()
     if quantity in _TEXTS:
@@ -135,7 +137,7 @@ def _column(table, quantity, source):
     try:
         times = to_seconds(raw, where=f"{table.path}: column {header!r}")
     except DataError:
-        if quantity == "time_s":
+        if only_clock:
             raise
         # An optional clock must not refuse the file.
         note = f"{header!r} has dates whose order of day and month is unknown: not used"
@@ -146,6 +148,11 @@ def _column(table, quantity, source):
 
 
 def _scaled(values, source):
+    """Values in base units; numbers that no instrument measures are missing."""
+    with np.errstate(invalid="ignore"):
+        impossible = ~(np.abs(values) < _LARGEST)
+    if impossible.any():
+        values = np.where(impossible, np.nan, values)
     if source.scale == 1 and source.offset == 0:
         return values
     return values * source.scale + source.offset

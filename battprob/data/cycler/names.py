@@ -42,11 +42,11 @@ QUANTITIES: dict[str, Quantity] = {
         "voltage", "volts", "volt", "cellvoltage", "ecell", "vcell", "ucell",
         "terminalvoltage", "batteryvoltage", "packvoltage", "voltagemeasured",
         "measuredvoltage", "potential", "ewe", "eweece", "workingelectrode",
-        "we1potential", "volatge", "spannung", "u", "v", "e", "vf", "电压")),
+        "we1potential", "volatge", "spannung", "u", "v", "mv", "e", "vf", "电压")),
     "current_a": Quantity("A", (
         "current", "amps", "amp", "amperes", "cur", "cellcurrent", "batterycurrent",
         "packcurrent", "icell", "currentmeasured", "measuredcurrent", "i",
-        "we1current", "mamps", "milliamps", "strom", "im", "电流")),
+        "we1current", "ma", "a", "mamps", "milliamps", "strom", "im", "电流")),
     "charge_increment_ah": Quantity("Ah", ("dq",)),
     "step_charge_ah": Quantity("Ah", ("dqstep",)),
     "net_charge_ah": Quantity("Ah", ("qqo", "cumulativecharge", "netcapacity")),
@@ -106,7 +106,7 @@ QUANTITIES: dict[str, Quantity] = {
 # Names that are a unit at the same time.
 IMPLIED_UNITS = {
     "seconds": "s", "secs": "s", "minutes": "min", "mins": "min", "hours": "h",
-    "volts": "V", "volt": "V", "amps": "A", "amp": "A", "amperes": "A", "mamps": "mA",
+    "volts": "V", "volt": "V", "amps": "A", "amp": "A", "amperes": "A", "mamps": "mA", "ma": "mA", "a": "A", "mv": "mV",
     "milliamps": "mA", "amphr": "Ah", "amphrs": "Ah", "amphour": "Ah",
     "amphours": "Ah", "amperehours": "Ah", "mamphr": "mAh", "mamphrs": "mAh",
     "ah": "Ah", "mah": "mAh", "ahstep": "Ah", "ahcyccharge": "Ah", "ahaccu": "Ah",

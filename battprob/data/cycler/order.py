@@ -90,7 +90,7 @@ def increasing_time(
         fall = time_s[row - 1] - time_s[row]
         if _is_restart(time_s, int(row)):
             restarts.append(int(row))
-        elif fall <= _TINY_FALL_S:
+        elif fall < _TINY_FALL_S:
             tiny.append(int(row))
         else:
             raise _falling(log, int(row), time_s, header)

@@ -7,6 +7,7 @@ from battprob._errors import DataError
 from battprob.data.cycler.clock_units import charge_ratio, is_checked
 from battprob.data.cycler.log import Log
 from battprob.data.cycler.sign import sign_defined
+from battprob.data.cycler.wall import is_text
 
 _TOLERANCE = 0.2  # of the logarithm: integration of few rows is not exact
 
@@ -44,4 +45,4 @@ def _without_unit(log, name):
     source = log.sources.get(name)
     if source is None or source.unit or source.named:
         return False
-    return log.table.columns[source.column].dtype != object
+    return not is_text(log, name)

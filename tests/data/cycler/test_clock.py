@@ -67,6 +67,19 @@ def test_the_counter_decides_which_clock_is_right(factor):
     assert any("counter confirms 'Test Time / s'" in s for s in result.statements)
 
 
+@pytest.mark.parametrize("factor", [1e3, 60.0, 1 / 3600.0])
+def test_the_time_in_the_step_is_a_second_clock(factor):
+    data = cycled()
+    starts = np.flatnonzero(np.diff(data["step"], prepend=0))
+    lengths = np.diff(np.append(starts, len(data["t"])))
+    in_step = data["t"] - np.repeat(data["t"][starts], lengths)
+    columns = {**bdf(data), "Step Time / s": in_step}
+    assert any("checked with 'Step" in s for s in clock(log_of(columns)).statements)
+    columns["Test Time / s"] = factor * data["t"]
+    with pytest.raises(DataError, match="as fast as 'Step Time / s'"):
+        clock(log_of(columns))
+
+
 def test_pauses_of_the_test_do_not_disturb_the_comparison():
     data = cycled()
     wall = data["t"] + 36000 * (np.arange(len(data["t"])) > 50)
@@ -88,7 +101,7 @@ def test_a_time_that_restarts_at_each_step_is_the_time_in_the_step():
     data = cycled()
     starts = np.flatnonzero(np.diff(data["step"], prepend=0))
     in_step = data["t"] - np.repeat(
-        data["t"][starts], np.diff([*starts, len(data["t"])])
+        data["t"][starts], np.diff(np.append(starts, len(data["t"])))
     )
     columns = bdf(data, "step")
     columns["Test Time / s"] = in_step

@@ -232,6 +232,14 @@ def test_the_unit_of_a_named_column_is_honoured():
     assert log["current_a"].tolist() == [1, 1]
 
 
+def test_a_name_that_is_only_a_unit_is_that_unit():
+    columns = {"Sec": [0, 1], "mV": [3600, 3700], "mA": [1, 1], "mAh": [0, 1]}
+    named = {"time_s": "Sec", "current_a": "mA", "discharge_capacity_ah": "mAh"}
+    for log in (log_of(columns, named), log_of(columns, {"time_s": "Sec"})):
+        np.testing.assert_allclose(log["current_a"], 1e-3)
+        np.testing.assert_allclose(log["voltage_v"], [3.6, 3.7])
+
+
 def test_a_named_column_with_a_unit_of_another_quantity_is_refused():
     columns = {"a/s": [0, 1], "U/V": [3, 3], "I/mA": [1, 1]}
     with pytest.raises(DataError, match="'I/mA', named for time_s, has the unit 'mA'"):
@@ -254,6 +262,9 @@ def test_two_equal_claims_to_the_voltage_are_refused():
 
 
 def test_one_quantity_in_two_units_is_no_conflict():
+    twice = {"t/s": [0, 1], "I/A": [1, 1], "Voltage": [3, 4], "Voltage ": [1, 2]}
+    with pytest.raises(DataError, match="rename or remove one"):
+        find_columns(raw_table(twice), {})
     columns = {"Time[h]": [0, 1], "Time[s]": [0, 3600], "U[V]": [3, 3], "I[A]": [1, 1]}
     assert find_columns(raw_table(columns), {})[0]["time_s"].scale == 3600
 

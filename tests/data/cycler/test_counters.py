@@ -21,7 +21,7 @@ def _kept(values, name="Capacity (Ah)", **more):
 
 def _since_step(values, step):
     starts = np.flatnonzero(np.diff(step, prepend=0))
-    before = np.repeat(values[starts], np.diff([*starts, len(values)]))
+    before = np.repeat(values[starts], np.diff(np.append(starts, len(values))))
     return values - before
 
 
