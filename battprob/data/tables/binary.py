@@ -33,29 +33,6 @@ from battprob.data.tables.zahner import is_zahner_ism, read_zahner_ism
 
 TableReader = Callable[[Path], tuple[RawTable, ...]]
 
-_ACCESS = (b"\0\1\0\0Standard Jet DB", b"\0\1\0\0Standard ACE DB")
-_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_ZIP = (b"PK\3\4", b"PK\5\6")
-
-_BY_MAGIC: tuple[tuple[tuple[bytes, ...], TableReader], ...] = (
-    (_ACCESS, read_arbin_res),
-    ((_BIOLOGIC,), read_biologic_mpr),
-    ((_NEWARE,), read_neware_binary),
-    ((PARQUET_MAGIC,), read_parquet),
-    ((ARROW_MAGIC,), read_feather),
-    ((_HDF5,), read_hdf5),
-    ((_OLE,), read_workbook),
-)
-_BY_HEAD: tuple[tuple[Callable[[bytes], bool], TableReader], ...] = (
-    (is_palmsens, read_palmsens),
-    (is_excel_xml, read_excel_xml),
-    (is_html, read_html),
-)
-_BY_PATH: tuple[tuple[Callable[[Path, bytes], bool], TableReader], ...] = (
-    (is_zahner_ism, read_zahner_ism),
-    (is_ivium, read_ivium),
-)
-
 
 class _Refusal(NamedTuple):
     """A format that cannot be read, and what to do."""
@@ -101,10 +78,6 @@ _REFUSED: tuple[tuple[bytes, _Refusal], ...] = (
     (b"MZ", _Refusal("a Windows program", "choose the file of the measurement")),
     (b"\x7fELF", _Refusal("a program", "choose the file of the measurement")),
 )
-# Excel up to version 4 wrote its cells without a container.
-_OLD_EXCEL = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00")
-_SAVE_AS = "open it in a spreadsheet program and save it as .xlsx or .csv"
-
 # Formats of files with these suffixes that do not begin as they should.
 _BY_SUFFIX = {
     ".res": "an Arbin .res file (Access database)",
@@ -126,46 +99,17 @@ _BY_SUFFIX = {
     ".xls": "an Excel workbook",
     ".ods": "an OpenDocument spreadsheet",
 }
-
-
-def binary_reader(path: Path, head: bytes) -> TableReader | None:
-    """Reader of a file that is not plain text, or None if the file is text or unknown.
-
-    The first bytes decide, so that the name may be wrong (a workbook named `.csv`); a
-    text file named `.xls` gives None. Formats that are known but cannot be read, such as
-    archives and images, and damaged files give a reader that raises a `DataError` with
-    the name of the format.
-
-    Args:
-        path: the file.
-        head: its first 8 KiB, or the whole file if it is shorter.
-    """
-    if head.startswith(_ZIP):
-        return _zip_reader(path)
-    reader = _reader_by_content(path, head)
-    expected = _BY_SUFFIX.get(path.suffix.lower())
-    if reader is None and expected and not _is_text(head):
-        return _refuse_damaged(expected)
-    return reader
-
-
-def _reader_by_content(path, head):
-    readers: list[TableReader] = [
-        reader for magics, reader in _BY_MAGIC if head.startswith(magics)
-    ]
-    if not readers and (refusal := _refusal(head)):
-        readers.append(_refuse(refusal))
-    readers += [reader for has_head, reader in _BY_HEAD if has_head(head)]
-    readers += [reader for is_format, reader in _BY_PATH if is_format(path, head)]
-    return readers[0] if readers else None
-
-
-def _refusal(head):
-    if head.startswith(_OLD_EXCEL):
-        return _Refusal("an Excel file of version 4 or older", _SAVE_AS)
-    return next(
-        (refusal for magic, refusal in _REFUSED if head.startswith(magic)), None
-    )
+# Binary formats without known first bytes.
+_REFUSED_SUFFIX = {
+    ".nox": _Refusal(
+        "a Metrohm Autolab NOVA file (.nox)", "export it from NOVA as text"
+    ),
+    ".isc": _Refusal("a Zahner voltammogram (.isc)", "export it as text"),
+    ".isw": _Refusal(
+        "a Zahner series of spectra (.isw)", "export each as .ism or text"
+    ),
+    ".mat": _Refusal("a MATLAB file", "export its table as .csv"),
+}
 
 
 def _refuse(refusal) -> TableReader:
@@ -189,13 +133,18 @@ def _refuse_damaged(expected) -> TableReader:
     return refuse
 
 
-def _zip_reader(path):
-    """Reader of a zip archive, which may be a workbook or a Neware file."""
+def _read_zip(path: Path) -> tuple[RawTable, ...]:
+    """Read a zip archive, which may be a workbook or a Neware file."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        return _refuse_damaged(_BY_SUFFIX.get(path.suffix.lower(), "a zip archive"))
+        expected = _BY_SUFFIX.get(path.suffix.lower(), "a zip archive")
+        return _refuse_damaged(expected)(path)
+    return _reader_of_members(names)(path)
+
+
+def _reader_of_members(names):
     if any(name.endswith(".ndc") for name in names):
         return read_neware_binary
     if any(name.startswith("xl/") for name in names) or "content.xml" in names:
@@ -206,6 +155,77 @@ def _zip_reader(path):
         remedy = "battprob.data.read_pack reads packs; export others as .csv"
         return _refuse(_Refusal("a NumPy archive (.npz)", remedy))
     return _refuse(_Refusal(f"a zip archive of {len(names)} files", _UNPACK))
+
+
+_ACCESS = (b"\0\1\0\0Standard Jet DB", b"\0\1\0\0Standard ACE DB")
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ZIP = (b"PK\3\4", b"PK\5\6")
+
+_BY_MAGIC: tuple[tuple[tuple[bytes, ...], TableReader], ...] = (
+    (_ACCESS, read_arbin_res),
+    ((_BIOLOGIC,), read_biologic_mpr),
+    ((_NEWARE,), read_neware_binary),
+    ((PARQUET_MAGIC,), read_parquet),
+    ((ARROW_MAGIC,), read_feather),
+    ((_HDF5,), read_hdf5),
+    ((_OLE,), read_workbook),
+    (_ZIP, _read_zip),
+)
+_BY_HEAD: tuple[tuple[Callable[[bytes], bool], TableReader], ...] = (
+    (is_palmsens, read_palmsens),
+    (is_excel_xml, read_excel_xml),
+    (is_html, read_html),
+)
+_BY_PATH: tuple[tuple[Callable[[Path, bytes], bool], TableReader], ...] = (
+    (is_zahner_ism, read_zahner_ism),
+    (is_ivium, read_ivium),
+)
+
+
+# Excel up to version 4 wrote its cells without a container.
+_OLD_EXCEL = (b"\x09\x00\x04\x00", b"\x09\x02\x06\x00", b"\x09\x04\x06\x00")
+_SAVE_AS = "open it in a spreadsheet program and save it as .xlsx or .csv"
+
+
+def binary_reader(path: Path, head: bytes) -> TableReader | None:
+    """Reader of a file that is not plain text, or None if the file is text or unknown.
+
+    The first bytes decide, so that the name may be wrong (a workbook named `.csv`); a
+    text file named `.xls` gives None. Formats that are known but cannot be read, such as
+    archives and images, and damaged files give a reader that raises a `DataError` with
+    the name of the format.
+
+    Args:
+        path: the file.
+        head: its first 8 KiB, or the whole file if it is shorter.
+    """
+    reader = _reader_by_content(path, head)
+    if reader is not None or _is_text(head):
+        return reader
+    suffix = path.suffix.lower()
+    if suffix in _BY_SUFFIX:
+        return _refuse_damaged(_BY_SUFFIX[suffix])
+    refusal = _REFUSED_SUFFIX.get(suffix)
+    return None if refusal is None else _refuse(refusal)
+
+
+def _reader_by_content(path, head):
+    readers: list[TableReader] = [
+        reader for magics, reader in _BY_MAGIC if head.startswith(magics)
+    ]
+    if not readers and (refusal := _refusal(head)):
+        readers.append(_refuse(refusal))
+    readers += [reader for has_head, reader in _BY_HEAD if has_head(head)]
+    readers += [reader for is_format, reader in _BY_PATH if is_format(path, head)]
+    return readers[0] if readers else None
+
+
+def _refusal(head):
+    if head.startswith(_OLD_EXCEL):
+        return _Refusal("an Excel file of version 4 or older", _SAVE_AS)
+    return next(
+        (refusal for magic, refusal in _REFUSED if head.startswith(magic)), None
+    )
 
 
 def _is_text(head):

@@ -13,6 +13,7 @@ _EPOCH = datetime.datetime(1899, 12, 30)  # day 0 of spreadsheets and Access dat
 _LAST_DURATION = datetime.datetime(1901, 1, 1)
 _FIRST_OF_MARCH = datetime.datetime(1900, 3, 1)
 _DAY = 86400.0
+_MOST_DAYS = 2_958_466  # 10000-01-01
 _NUMBER = (float, int)
 _TIMES = (datetime.datetime, datetime.date, datetime.time, datetime.timedelta)
 
@@ -65,15 +66,17 @@ def day_numbers_to_iso(days: np.ndarray) -> np.ndarray:
     """ISO strings of instants that a database or spreadsheet stores as days since 1900.
 
     Args:
-        days: days since 1899-12-30 00:00; NaN becomes the empty string.
+        days: days since 1899-12-30 00:00; NaN, and values that are no date before the
+            year 10000, become the empty string.
 
     Example:
         >>> day_numbers_to_iso(np.array([42587.6815162037])).tolist()
         ['2016-08-05T16:21:23']
     """
-    milliseconds = np.where(np.isfinite(days), np.round(days * _DAY * 1e3), 0)
+    known = np.abs(days) < _MOST_DAYS  # also False for NaN
+    milliseconds = np.round(np.where(known, days, 0) * _DAY * 1e3)
     instants = np.datetime64(_EPOCH, "ms") + milliseconds.astype("timedelta64[ms]")
-    instants[~np.isfinite(days)] = np.datetime64("NaT")
+    instants[~known] = np.datetime64("NaT")
     return iso_strings(instants)
 
 
@@ -117,13 +120,15 @@ def cell_column(cells: Sequence[Any]) -> Column:
 def is_value(cell: Any) -> bool:
     """Whether a cell contains a number or a time, also one stored as text."""
     if isinstance(cell, str):
-        return kind(cell) in ("number", "time")
+        return cell != "" and kind(cell) in ("number", "time")
     return cell is not None
 
 
 def is_missing(cell: Any) -> bool:
     """Whether a cell is empty or contains a placeholder of a missing value."""
-    return cell is None or (isinstance(cell, str) and kind(cell) == "missing")
+    if cell is None or cell == "":
+        return True
+    return isinstance(cell, str) and kind(cell) == "missing"
 
 
 def _text(cell):

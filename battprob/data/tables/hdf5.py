@@ -1,5 +1,6 @@
 """HDF5 files with tables: of pandas, and of data sets of one length in a group."""
 
+import pickletools
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ def read_hdf5(path: Path) -> tuple[RawTable, ...]:
 
     - a data frame that pandas wrote in its `fixed` format (columns of text, which pandas
       stores as Python objects, are left out with a statement);
+    - a data frame in the `table` format of pandas (as in the files of cellpy);
     - a data set of records with named fields (`h5py` structured arrays, PyTables);
     - a group with at least two one-dimensional data sets of one length.
 
@@ -49,7 +51,8 @@ def read_hdf5(path: Path) -> tuple[RawTable, ...]:
 def _tables(path, module, file, names):
     tables, frames = [], []
     for name in names:
-        if any(name.startswith(frame + "/") for frame in frames):
+        is_in_frame = any(name.startswith(frame + "/") for frame in frames)
+        if is_in_frame or "/_i_" in name:  # the latter: PyTables' index of a table
             continue
         item = file[name]
         if isinstance(item, module.Dataset):
@@ -66,7 +69,7 @@ def _tables(path, module, file, names):
                     _FORMAT,
                     tuple(column for column, _ in columns),
                     tuple(values for _, values in columns),
-                    label=name.strip("/"),
+                    label=name.removesuffix("/table").strip("/"),
                     meta=_attributes(item),
                     statements=statements,
                 )
@@ -100,11 +103,33 @@ def _records(data):
     if data.ndim != 1 or not data.dtype.names:
         return []
     records = data[()]
+    columns = []
+    for field in data.dtype.names:
+        values = np.ascontiguousarray(records[field])
+        if values.dtype.kind not in "fiubSO":
+            continue
+        names = [field] if values.ndim == 1 else _block_names(data, field)
+        blocks = values.reshape(len(values), -1)
+        columns += [
+            (name, array_column(_decoded(blocks[:, j]))) for j, name in enumerate(names)
+        ]
+    return columns
+
+
+def _block_names(data, field):
+    """Names of the columns that pandas stores as one field of a table.
+
+    pandas stores them as a pickled list of text. Unpickling could run any code, so that
+    only the text in the list is taken.
+    """
+    kind = data.attrs.get(f"{field}_kind")
+    if not isinstance(kind, bytes):
+        return []
     return [
-        (name, array_column(_decoded(np.ascontiguousarray(records[name]))))
-        for name in data.dtype.names
-        if records[name].ndim == 1 and records.dtype[name].kind in "fiubSO"
-    ]
+        argument
+        for operation, argument, _ in pickletools.genops(kind)
+        if isinstance(argument, str) and "UNICODE" in operation.name
+    ][: data.dtype[field].shape[0]]
 
 
 def _data_sets(module, group):
@@ -136,6 +161,9 @@ def _decoded(values):
 
 
 def _attributes(item):
+    """Attributes as text; those of pandas and PyTables describe only the storage."""
+    if "CLASS" in item.attrs:
+        return {}
     return {
         name: _text(value)
         for name, value in item.attrs.items()

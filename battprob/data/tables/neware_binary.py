@@ -1,7 +1,9 @@
 """Neware `.nda` and `.ndax` files, read with the package `fastnda`."""
 
+import importlib
 import shutil
 import tempfile
+import zlib
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,6 +16,7 @@ MAGIC = b"NEWARE"
 _REMEDY = "export it from Neware's BTSDA as .xlsx or .csv"
 _META = (
     "active_mass_mg",
+    "num_datapoints",
     "start_time",
     "creator",
     "sn",
@@ -56,7 +59,7 @@ def read_neware_binary(path: Path) -> tuple[RawTable, ...]:
     with path.open("rb") as file:
         suffix = ".nda" if file.read(len(MAGIC)) == MAGIC else ".ndax"
     format_name = f"Neware {suffix}"
-    module = require("fastnda", path, format=format_name, package="fastnda")
+    module = _fastnda(path, format_name)
     options = {"format": format_name, "remedy": _REMEDY, "logger": "fastnda"}
     with _with_suffix(path, suffix) as source:
         with reading(path, **options) as messages:
@@ -66,6 +69,13 @@ def read_neware_binary(path: Path) -> tuple[RawTable, ...]:
             meta = _flat(module.read_metadata(source))
     if frame.height == 0:
         raise DataError(f"{path}: this {format_name} file has no rows of a measurement")
+    statements = tuple(dict.fromkeys(f"fastnda: {message}" for message in messages))
+    expected = meta.get("num_datapoints", "")
+    if expected.isdigit() and int(expected) != frame.height:
+        statements += (
+            f"{frame.height} rows were read, but the file states {expected}: it may "
+            "have been copied during the test",
+        )
     columns = [array_column(_numpy(frame[name])) for name in frame.columns]
     return (
         RawTable(
@@ -74,9 +84,23 @@ def read_neware_binary(path: Path) -> tuple[RawTable, ...]:
             tuple(frame.columns),
             tuple(columns),
             meta=meta,
-            statements=tuple(dict.fromkeys(f"fastnda: {one}" for one in messages)),
+            statements=statements,
         ),
     )
+
+
+def _fastnda(path, format_name):
+    """The package; importing it does not change `zlib` for the rest of the program."""
+    # `fastnda.ndax` replaces functions of `zlib` by those of another package, whose
+    # exceptions are not `zlib.error`.
+    functions = zlib.decompress, zlib.decompressobj
+    try:
+        module = require("fastnda", path, format=format_name, package="fastnda")
+        with suppress(ImportError):
+            importlib.import_module("fastnda.ndax")
+    finally:
+        zlib.decompress, zlib.decompressobj = functions
+    return module
 
 
 @contextmanager

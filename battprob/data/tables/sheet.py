@@ -83,7 +83,7 @@ def sheet_tables(cells: Sequence[Cells], first_line: int = 1) -> list[SheetTable
 
 
 def _has_value(row):
-    # Most rows begin with a number: the test of text is slow.
+    # Most rows contain a number: the test of text is slow.
     return any(isinstance(cell, float) or is_value(cell) for cell in row)
 
 
@@ -94,15 +94,14 @@ def _num_text(row):
 def _headers(cells, has_value):
     """Indices of the rows that are headers: text, and below it values."""
     indices: list[int] = []
-    for i in np.flatnonzero(~np.array(has_value, bool)).tolist():
-        below = i + 1
-        if indices and i == indices[-1] + 1:  # the row of units of that header
-            continue
-        if below < len(cells) and _units(cells[i], cells[below]) is not None:
-            below += 1
-        while below < len(cells) and all(is_missing(cell) for cell in cells[below]):
-            below += 1
-        if below == len(cells) or not has_value[below]:
+    is_blank = [not has_value[i] and not _num_text(row) for i, row in enumerate(cells)]
+    filled = np.flatnonzero(~np.array(is_blank, bool)).tolist()
+    for k, i in enumerate(filled):
+        if has_value[i] or (indices and i == indices[-1] + 1):
+            continue  # a row of values, or the row of units of the header above
+        has_units = i + 1 < len(cells) and _units(cells[i], cells[i + 1]) is not None
+        rest = filled[k + 2 : k + 3] if has_units else filled[k + 1 : k + 2]
+        if not rest or not has_value[below := rest[0]]:
             continue
         # A remark between rows has fewer cells than a header.
         least = _LEAST_NAMED if not indices else 1.0

@@ -18,7 +18,8 @@ from battprob.data.tables.units import split_unit
 _FORMAT = "spreadsheet"
 _REMEDY = "open it in a spreadsheet program and save the sheet as .xlsx or .csv"
 _MOST_PREAMBLE = 60  # rows above a header that may describe the measurement
-_MOST_CELLS = 300_000_000
+# A sheet has far more cells than bytes only if a single cell lies far from the others.
+_MOST_CELLS, _MOST_CELLS_PER_BYTE = 5_000_000, 2
 # Names of sheets with one row per cycle or step, and of those without rows.
 _SUMMARY = re.compile(r"^\W*(stat|cycle|cyc\b|step|summary|curve)", re.IGNORECASE)
 _INFORMATION = re.compile(
@@ -86,12 +87,13 @@ def read_workbook(path: Path) -> tuple[RawTable, ...]:
 
 def _sheets(module, path):
     sheets = []
+    most = max(_MOST_CELLS, _MOST_CELLS_PER_BYTE * path.stat().st_size)
     with module.CalamineWorkbook.from_path(str(path)) as workbook:
         for information in workbook.sheets_metadata:
             if "WorkSheet" not in str(information.typ):
                 continue
             sheet = workbook.get_sheet_by_name(information.name)
-            if sheet.height * sheet.width > _MOST_CELLS:
+            if sheet.height * sheet.width > most:
                 raise DataError(
                     f"{path}: the sheet {information.name!r} has {sheet.height} rows and "
                     f"{sheet.width} columns, probably because of a single cell far from "

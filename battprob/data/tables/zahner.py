@@ -1,5 +1,6 @@
 """Zahner `.ism` files: impedance spectra of Thales."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from battprob.data.tables.table import RawTable
 _FORMAT = "Zahner .ism"
 _MOST_POINTS = 1_000_000
 _LARGEST_PHASE = 20.0  # rad; a larger one is no phase
+_LARGEST_FREQUENCY = 1e10  # Hz
 _HEADER = 12  # bytes: version and number of the last point, of 6 bytes each
 
 
@@ -17,12 +19,11 @@ def is_zahner_ism(path: Path, head: bytes) -> bool:
     """Whether a file is a Zahner spectrum: by its suffix or by its first bytes."""
     if path.suffix.lower() == ".ism":
         return True
-    points = _number_of_points(head)
-    size = _HEADER + points * (4 * 8 + 2)
+    (first,) = struct.unpack(">d", head[_HEADER : _HEADER + 8].ljust(8, b"\0"))
     return (
         head[:5] == b"\0\0\xff\xff\xff"
-        and 1 < points < _MOST_POINTS
-        and path.stat().st_size >= size
+        and 1 < _number_of_points(head) < _MOST_POINTS
+        and 0 < first < _LARGEST_FREQUENCY
     )
 
 

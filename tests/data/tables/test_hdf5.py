@@ -1,5 +1,6 @@
 """HDF5 files: frames of pandas, records, and data sets of one length."""
 
+import pickle
 import sys
 
 import numpy as np
@@ -33,6 +34,27 @@ def test_pandas_frame_in_fixed_format(path):
     assert table.header == ("time_s", "voltage_v")
     assert table.columns[1].tolist() == pytest.approx([4.0, 3.9])
     assert "state" in table.statements[0]
+
+
+def test_pandas_frame_in_table_format(path):
+    kinds = [
+        ("index", "i8"),
+        ("values_block_0", "f8", (2,)),
+        ("values_block_1", "i8", (1,)),
+    ]
+    records = np.zeros(3, kinds)
+    records["values_block_0"] = [[0.0, 4.0], [1.0, 3.9], [2.0, 3.8]]
+    records["values_block_1"] = 7
+    with h5py.File(path, "w") as file:
+        table = file.create_dataset("raw/table", data=records)
+        for i, names in enumerate((["test_time", "voltage"], ["cycle_index"])):
+            kind = np.bytes_(pickle.dumps(names, 0))
+            table.attrs[f"values_block_{i}_kind"] = kind
+    (table,) = read_hdf5(path)
+    assert table.label == "raw"
+    assert table.header == ("index", "test_time", "voltage", "cycle_index")
+    assert table.columns[2].tolist() == [4.0, 3.9, 3.8]
+    assert table.columns[3].tolist() == [7, 7, 7]
 
 
 def test_records_with_named_fields(path):

@@ -3,6 +3,7 @@
 import logging
 import sys
 import warnings
+import zlib
 from types import SimpleNamespace
 
 import numpy as np
@@ -126,3 +127,24 @@ def test_missing_package(monkeypatch, tmp_path):
     path.write_bytes(b"NEWARE")
     with pytest.raises(DataError, match=r"Neware \.nda .*pip install fastnda"):
         read_neware_binary(path)
+
+
+def test_a_number_of_rows_that_differs_from_the_one_in_the_file(monkeypatch, tmp_path):
+    def metadata(file):
+        return {"num_datapoints": 5}
+
+    path = tmp_path / "a.nda"
+    table = _read(monkeypatch, path, lambda f, cycle_mode: _frame(2), metadata)
+    assert "2 rows were read, but the file states 5" in table.statements[0]
+
+
+def test_importing_the_package_does_not_change_zlib(monkeypatch, tmp_path):
+    pytest.importorskip("fastnda")
+    for name in [name for name in sys.modules if name.split(".")[0] == "fastnda"]:
+        monkeypatch.delitem(sys.modules, name)
+    functions = zlib.decompress, zlib.decompressobj
+    path = tmp_path / "a.ndax"
+    path.write_bytes(b"PK\3\4")
+    with pytest.raises(DataError):
+        read_neware_binary(path)
+    assert (zlib.decompress, zlib.decompressobj) == functions

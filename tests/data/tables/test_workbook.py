@@ -208,3 +208,9 @@ def test_tests_of_equal_kind_are_not_taken_for_information(tmp_path):
     sheets = [Sheet("Test 1", rows), Sheet("Test 2", [*rows, *_arbin_rows(4, 4)])]
     tables = workbook_tables(tmp_path / "a.xlsx", sheets)
     assert [table.label for table in tables] == ["Test 1", "Test 2"]
+
+
+def test_a_single_cell_far_from_the_table(tmp_path):
+    far = [[] for _ in range(1_000_000)] + [[None] * 5 + [1.0]]
+    with pytest.raises(DataError, match=r"a single cell far from the table"):
+        _read(tmp_path, {"a": [["t", "U"], [0, 1], [1, 2], *far]})

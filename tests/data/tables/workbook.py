@@ -96,6 +96,7 @@ def _sheet(rows):
     body = "".join(
         f'<row r="{i}">{"".join(_cell(cell, i, j) for j, cell in enumerate(row))}</row>'
         for i, row in enumerate(rows, 1)
+        if row
     )
     return f'<?xml version="1.0"?><worksheet {_NAMESPACE}><sheetData>{body}</sheetData></worksheet>'
 
