@@ -69,9 +69,9 @@ def _records(data, layout, owner):
     count = len(data) // layout.page
     pages = data[: count * layout.page].reshape(count, layout.page)
     owners = pages[:, 4:8].copy().view("<u4")[:, 0]
-    own = np.flatnonzero((pages[:, 0] == 1) & (pages[:, 1] == 1) & (owners == owner))
+    owned = np.flatnonzero((pages[:, 0] == 1) & (pages[:, 1] == 1) & (owners == owner))
     starts, ends = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    for page in own:
+    for page in owned:
         first, last = _page_records(data, layout, int(page))
         starts.append(first)
         ends.append(last)

@@ -137,10 +137,10 @@ def _auxiliary_columns(auxiliary, test, points):
     if auxiliary is None or "X" not in auxiliary.columns:
         return columns, units
     values = auxiliary.columns
-    own = values["Test_ID"] == test
+    of_test = values["Test_ID"] == test
     channels = np.stack([values["Data_Type"], values["Auxiliary_Index"]], axis=1)
-    for kind, index in np.unique(channels[own], axis=0).tolist():
-        rows = own & (channels == [kind, index]).all(axis=1)
+    for kind, index in np.unique(channels[of_test], axis=0).tolist():
+        rows = of_test & (channels == [kind, index]).all(axis=1)
         name, unit = _AUXILIARY.get(int(kind), (f"Aux_{kind:g}", ""))
         header = f"{name}_{index:g}"
         columns[header] = _at_points(

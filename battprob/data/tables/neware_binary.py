@@ -122,12 +122,12 @@ def _numpy(series):
     return series.cast(str).fill_null("").to_numpy()
 
 
-def _flat(metadata, found=None):
+def _flat(metadata, entries=None):
     """The known entries of nested metadata as text."""
-    found = {} if found is None else found
+    entries = {} if entries is None else entries
     for name, value in metadata.items():
         if isinstance(value, dict):
-            _flat(value, found)
+            _flat(value, entries)
         elif name in _META and value not in ("", None, 0.0):
-            found.setdefault(name, str(value))
-    return found
+            entries.setdefault(name, str(value))
+    return entries

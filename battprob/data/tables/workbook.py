@@ -135,9 +135,9 @@ def _all_tables(path, sheets, format_name):
 
 def _tables_of_sheet(path, sheet, format_name):
     layered = layered_table(sheet.cells, sheet.first_line)
-    found = [layered] if layered else sheet_tables(sheet.cells, sheet.first_line)
+    parts = [layered] if layered else sheet_tables(sheet.cells, sheet.first_line)
     tables = []
-    for table in found:
+    for table in parts:
         columns = table.columns()
         marks = dict.fromkeys(column.statement for column in columns)
         tables.append(

@@ -39,7 +39,7 @@ def _only(tmp_path, sheets, **options):
     return table
 
 
-def test_record_sheet_beside_sheets_of_information_and_statistics(tmp_path):
+def test_record_sheet_next_to_sheets_of_information_and_statistics(tmp_path):
     info = [
         ["TEST REPORT"],
         ["Channel", "Start_DateTime", "Volt"],
