@@ -14,6 +14,7 @@ from battprob.data.cycler.names import (
     QUANTITIES,
     name_key,
 )
+from battprob.data.cycler.states import direction_of_states
 from battprob.data.tables.table import RawTable
 from battprob.data.tables.units import dimension, factor, split_unit
 
@@ -23,6 +24,7 @@ _HINT = (
 )
 # The format of a duration in brackets, as in `Relative Time(h:min:s.ms)`.
 _CLOCK_FORMAT = re.compile(r"[(\[][^()\[\]]*h+\s*:\s*m+[^()\[\]]*[)\]]", re.IGNORECASE)
+_REFERENCE = re.compile(r"(?<=V)\s+vs\.?\s[^)\]]*")  # `V vs. Li/Li+`
 _FAHRENHEIT = re.compile(r"\s*(.*temp.*?)[\s_]*[(\[/]\s*F\s*[)\]]?\s*", re.IGNORECASE)
 _DEGREE_LOST = re.compile(r"[\ufffd?](?=C\b)")  # a degree sign in a lost code page
 
@@ -106,7 +108,7 @@ def no_columns_error(table: RawTable, missing: str) -> DataError:
 def parse_header(table: RawTable, index: int) -> tuple[str, str]:
     """Name and unit of a column; the unit may stand in a row of its own."""
     header = unicodedata.normalize("NFKC", table.header[index])  # also full-width ()
-    header = _DEGREE_LOST.sub("°", header)
+    header = _REFERENCE.sub("", _DEGREE_LOST.sub("°", header))
     # `F` alone is the farad, except in the name of a temperature.
     if match := _FAHRENHEIT.fullmatch(header):
         return match[1], "degF"
@@ -114,7 +116,8 @@ def parse_header(table: RawTable, index: int) -> tuple[str, str]:
     if without_format != header.strip():
         return without_format, ""
     name, unit = split_unit(header)
-    return (name, unit) if unit else (header.strip(), table.unit(index).strip())
+    row_unit = _REFERENCE.sub("", table.unit(index)).strip()
+    return (name, unit) if unit else (header.strip(), row_unit)
 
 
 def _candidates(table, taken):
@@ -127,6 +130,12 @@ def _candidates(table, taken):
             ranked[quantity].append((rank, source))
     for candidates in ranked.values():
         candidates.sort(key=lambda pair: pair[0])
+    # Codes such as 1, 2, 3 mean nothing here; a column of words further back does.
+    ranked["state"] = [
+        (rank, source)
+        for rank, source in ranked["state"]
+        if direction_of_states(table.columns[source.column]) is not None
+    ]
     return ranked
 
 
@@ -135,7 +144,8 @@ def _readings(table, index):
     header = table.header[index]
     name, unit = parse_header(table, index)
     # The whole header first: in `Cycle C` and `Amp-hr` the last word is no unit.
-    for text, written in dict.fromkeys([(header, table.unit(index)), (name, unit)]):
+    whole = (header, unit if name == header.strip() else table.unit(index))
+    for text, written in dict.fromkeys([whole, (name, unit)]):
         key = name_key(text)
         if text.strip() == "T" and not written:
             key = "temperature"

@@ -100,7 +100,6 @@ QUANTITIES: dict[str, Quantity] = {
         "state", "steptype", "stepstate", "md", "mode", "status", "stepname",
         "command", "instructionname", "stepmode", "type", "工步类型", "工步状态",
         "状态", "工作模式")),
-    "frequency_hz": Quantity("1", ("freq", "frequency")),
 }  # fmt: skip
 
 # Names that are a unit at the same time.

@@ -100,9 +100,9 @@ def timeseries_of_tables(
     counted, counter_notes = counters(log, current, time_s)
     check_units(log, time_s)
     cycle, cycle_notes = cycle_numbers(log, time_s, current)
-    other = {name: log[name] for name in _OTHER if name in log} | counted
-    own = [name for name in columns or {} if name not in _KNOWN and name in log]
-    other |= {name: log[name] for name in own}
+    own = [name for name in columns or {} if name not in _KNOWN]
+    kept = [name for name in (*_OTHER, *own) if name in log]
+    other = {name: log[name] for name in kept if np.isfinite(log[name]).any()} | counted
     statements = (
         f"format: {chosen.format}{_label(chosen, tables)}",
         *chosen.statements,

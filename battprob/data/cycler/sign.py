@@ -26,6 +26,8 @@ _DEFINED = re.compile(
     r"|bdf|batteryarchive|batterydata)\b",
     re.IGNORECASE,
 )
+# In potentiostats the sign cannot be reversed; in voltammetry the voltage may fall.
+_MEASURED = re.compile(r"\b(ec-lab|bt-lab|biologic)\b", re.IGNORECASE)
 _BDF_HEADER = re.compile(r".+ / .+|.+_(milli)?(second|volt|ampere)s?|.+_[sVA]")
 
 
@@ -142,6 +144,8 @@ def _sign(log, asked, strong, voltage):
         if voltage.sign == -shown and shown == -1 and sign_defined(log):
             raise _contradiction(log, strong[0], voltage)
         return shown
+    if _MEASURED.search(log.table.format):
+        return 1
     if voltage.sign == -1 and sign_defined(log):
         raise _against(log, 1, voltage)
     return voltage.sign or 1
@@ -175,6 +179,8 @@ def _statement(sign, strong, voltage):
         sources.append(voltage.source)
     checked = f"shown by {' and '.join(sources)}" if sources else "could not be checked"
     half_cell = ""
+    if not sources and voltage.sign == -sign:
+        half_cell = "; the voltage falls, as where the voltage is controlled"
     if sources and voltage.sign == -sign:
         half_cell = "; the voltage falls while it charges, as in some half cells"
     return f"positive current in the file means {meaning} ({checked}){half_cell}"

@@ -29,6 +29,8 @@ def direction_of_states(states: np.ndarray) -> Float[np.ndarray, " t"] | None:
         >>> direction_of_states(np.array(["7", "1"], object)) is None
         True
     """
+    if states.dtype != object:
+        return None
     # Logs have millions of rows and a dozen states.
     known = {text: _direction(text) for text in set(states.tolist())}
     if not any(value in (1.0, -1.0) for value in known.values()):

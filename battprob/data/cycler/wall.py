@@ -8,7 +8,6 @@ from battprob.data.cycler.log import Log
 
 _DAY = 86400.0
 _SUMMER_TIME = 3600.0
-_SUMMER_TIME_TOLERANCE = 600.0  # the log may have a pause at the change of the hour
 
 
 def with_wall_clock(log: Log) -> Log:
@@ -66,7 +65,9 @@ def days_counted(seconds: np.ndarray, header: str) -> tuple[np.ndarray, list[str
 def _summer_time(wall, header):
     """Wall clock continued where summer time ends, once or twice in a log."""
     steps = np.diff(wall)
-    back = np.abs(steps + _SUMMER_TIME) < _SUMMER_TIME_TOLERANCE
+    usual = float(np.max(steps, initial=0.0))
+    shifted = steps + _SUMMER_TIME
+    back = (steps < 0) & (shifted >= -2) & (shifted <= max(2 * usual, 120.0))
     other = (steps < 0) & ~back
     if back.sum() not in (1, 2) or other.any():
         return wall, []

@@ -136,6 +136,20 @@ def test_times_of_day_pass_midnight():
     np.testing.assert_allclose(np.diff(result.log["unix_time_s"]), 10)
 
 
+def test_the_end_of_summer_time_is_no_fall_of_the_only_clock():
+    seconds = 600.0 * np.arange(30)
+    wall = seconds - 3600.0 * (np.arange(30) >= 20)
+    columns = {"Date": _text(wall), "Volts": [3.0] * 30, "Amps": [1.0] * 30}
+    np.testing.assert_allclose(clock(log_of(columns)).time_s, seconds)
+
+
+def test_dates_of_unknown_order_do_not_refuse_a_log_with_another_clock():
+    dates = ["01/02/2030 00:00:00", "02/02/2030 00:00:00", "01/03/2030 00:00:00"]
+    columns = {"Date": dates, "Volts": [3.0] * 3, "Amps": [1.0] * 3}
+    with_time = {"Test (Sec)": [0, 10, 20], **columns}
+    np.testing.assert_allclose(clock(log_of(with_time)).time_s, [0, 10, 20])
+
+
 def test_a_wall_clock_that_falls_or_stands_is_not_used():
     data = cycled()
     wall = 1.9e9 + data["t"]

@@ -45,7 +45,6 @@ _FORMATS = {
         "Watt-hr": ("energy_wh", 1),
         "Amps": ("current_a", 1),
         "Volts": ("voltage_v", 1),
-        "State": ("state", 1),
         "DPt Time": ("unix_time_s", 1),
         "DCIR/Ohms": ("resistance_ohm", 1),
     },
@@ -61,7 +60,6 @@ _FORMATS = {
         "~Time[h]": ("time_s", 3600),
         "t-Step[h]": ("step_time_s", 3600),
         "Line": ("step", 1),
-        "Command": ("state", 1),
         "U[V]": ("voltage_v", 1),
         "I[A]": ("current_a", 1),
         "Ah-Cyc-Charge": ("charge_capacity_ah", 1),
@@ -95,7 +93,6 @@ _FORMATS = {
     },
     "Neware": {
         "Cycle Index": ("cycle", 1),
-        "Step Type": ("state", 1),
         "Total Time": ("time_s", 1),
         "Current(µA)": ("current_a", 1e-6),
         "Voltage(mV)": ("voltage_v", 1e-3),
@@ -107,7 +104,6 @@ _FORMATS = {
     },
     "Neware in Chinese": {
         "循环号": ("cycle", 1),
-        "工步类型": ("state", 1),
         "总时间(h:min:s.ms)": ("time_s", 1),
         "电流(mA)": ("current_a", 1e-3),
         "电压（V）": ("voltage_v", 1),
@@ -133,7 +129,6 @@ _FORMATS = {
         "Voltage/V": ("voltage_v", 1),
         "SysTime": ("unix_time_s", 1),
         "Cycle-Index": ("cycle", 1),
-        "Step-State": ("state", 1),
     },
     "EC-Lab": {
         "time/s": ("time_s", 1),
@@ -253,6 +248,28 @@ def test_the_preferred_of_several_voltages_is_stated():
     sources, notes = find_columns(raw_table(columns), {})
     assert sources["voltage_v"].header == "Ewe/V"
     assert any("Ewe-Ece/V" in note and "preferred" in note for note in notes)
+
+
+def test_of_several_states_the_one_in_words_is_used():
+    columns = {"Time[s]": [0, 1], "U[V]": [3, 3], "I[A]": [1, -1], "State": [1, 2]}
+    assert "state" not in find_columns(raw_table(columns), {})[0]
+    columns["Command"] = ["Charge", "Discharge"]
+    assert find_columns(raw_table(columns), {})[0]["state"].header == "Command"
+    for header in ("Md", "Step Type", "Step-State", "工步类型"):
+        columns = {"t/s": [0, 1], "U/V": [3, 3], "I/A": [1, 1], header: ["C", "D"]}
+        assert find_columns(raw_table(columns), {})[0]["state"].header == header
+
+
+def test_a_reference_electrode_in_the_unit():
+    for header in ("Potential (V vs. Li/Li+)", "Ewe/V vs. SHE"):
+        columns = {"time/s": [0, 1], header: [3, 3], "I/mA": [1, 1]}
+        assert find_columns(raw_table(columns), {})[0]["voltage_v"].unit == "V"
+    columns = {"T": [0, 1], "Vf": [3, 3], "Im": [1, 1]}
+    table = raw_table(columns, units=("s", "V vs. Ref.", "mA"))
+    sources = find_columns(table, {})[0]
+    assert sources["time_s"].scale == 1
+    assert sources["voltage_v"].unit == "V"
+    assert sources["current_a"].scale == 1e-3
 
 
 def test_two_equal_claims_to_the_voltage_are_refused():

@@ -51,17 +51,20 @@ def test_a_signed_counter_of_each_step_gives_two_counters():
 
 def test_a_net_counter_that_restarts_gives_increments():
     data = cycled()
-    net = data["qc"] - data["qd"]
-    half = np.cumsum(
-        np.isin(data["step"], (2, 4)) & (np.diff(data["step"], prepend=0) != 0)
+    current = data["i"].copy()
+    row = int(np.flatnonzero(current < 0)[10])
+    current[row] = 0.5  # charges for one row inside a discharge
+    increments = np.diff(data["qc"] - data["qd"], prepend=0.0)
+    increments[row] = 0.01
+    halves = (data["step"] > 2) + 2 * data["cycle"]
+    restarting = np.concatenate(
+        [np.cumsum(increments[halves == half]) for half in np.unique(halves)]
     )
-    restarting = _since_step(net, 1 + half)
-    restarting[30] += 0.02  # a pulse of charge inside a discharge
-    kept, statements = _kept(restarting)
-    if "charge_increment_ah" in kept:
-        assert "restarts" in statements[0]
-    total = np.abs(kept.get("charge_increment_ah", 0.0)).sum()
-    assert total == 0 or abs(total - 12) < 0.1
+    columns = {"t/s": data["t"], "U/V": data["v"], "I/A": current, "Q/Ah": restarting}
+    log = log_of(columns, {"capacity_ah": "Q/Ah"})
+    kept, statements = counters(log, current, data["t"])
+    np.testing.assert_allclose(kept["charge_increment_ah"], increments, atol=1e-9)
+    assert "restarts 5 times" in statements[0]
 
 
 def test_counters_with_negative_numbers_are_reversed():

@@ -113,6 +113,20 @@ def test_a_potentiostatic_step_shows_nothing():
     assert (result.current_a > 0).all()
 
 
+def test_voltammetry_of_a_potentiostat_is_read_with_its_own_sign():
+    time = np.arange(400.0)
+    columns = {
+        "time/s": time,
+        "Ewe/V": 4.0 - 0.002 * time,
+        "I/mA": 1.0 + 0.1 * np.sin(time / 60),
+    }
+    result = _signed(columns, format_name="EC-Lab text")
+    assert (result.current_a > 0).all()
+    assert "where the voltage is controlled" in result.statements[0]
+    with pytest.raises(DataError, match="charging_is_positive=False"):
+        _signed(columns, format_name="Maccor text")
+
+
 def test_counters_that_rise_at_rest_show_nothing():
     size = 400
     columns = {
@@ -132,7 +146,7 @@ def test_a_current_without_a_sign_gets_its_direction(source):
     columns = _plain(data, *(("qc", "qd") if source == "counters" else ()))
     columns["I/A"] = np.abs(data["i"])
     if source == "states":
-        columns["Md"] = _states(data)
+        columns["Mode"] = _states(data)
     result = _signed(columns)
     np.testing.assert_array_equal(result.current_a, data["i"])
     assert "no sign: the direction is from" in result.statements[0]
