@@ -1,0 +1,228 @@
+"""Source of the charge in each direction: a counter, or the integrated current."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float
+
+from battprob.data._counter_kind import Counter, identify
+from battprob.data._counters import Counted, count
+from battprob.data._integration import Integral
+
+_LARGEST_REPLACED = 0.1  # of the charge; a counter contradicted more often is not used
+_DEFICIT = 0.7  # of the smallest charge of a run; a counter that shows less stood still
+_RELEVANT = 0.01  # of the largest run; smaller runs are not compared
+_AGREEMENT = 0.02  # difference that is stated as such
+
+
+@dataclass(frozen=True)
+class Side:
+    """Charge in one direction of the current.
+
+    Attributes:
+        value: charge in Ah in the interval before each row.
+        doubt: half the width of its possible values in Ah.
+        statements: the source and what was repaired.
+        begins_inside: whether the counter was not at zero when the log begins, while a
+            current flows.
+    """
+
+    value: Float[np.ndarray, " t"]
+    doubt: Float[np.ndarray, " t"]
+    statements: tuple[str, ...]
+    begins_inside: bool = False
+
+
+_ORDER = (
+    "charge_increment_ah",
+    "charge_capacity_ah",
+    "discharge_capacity_ah",
+    "capacity_ah",
+    "net_charge_ah",
+)
+_WORDS = ("charge", "discharge")
+
+
+def number_of(count: int | np.integer, noun: str) -> str:
+    """A number with its noun, such as `1 row` or `3 rows`."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def sides_of(log_name, columns, integral: Integral) -> tuple[Side, Side]:
+    """Charge and discharge from the first counter that is consistent with the current.
+
+    Args:
+        log_name: name of the log, for messages.
+        columns: counters by name, in Ah.
+        integral: the integrated current.
+
+    Raises:
+        DataError: see `identify`.
+    """
+    sides: list[Side | None] = [None, None]
+    rejected: list[list[str]] = [[], []]
+    for name in _ORDER:
+        if name not in columns or None not in sides:
+            continue
+        counter = _counter(log_name, name, columns[name], integral)
+        if counter is None:
+            _note_silence(name, rejected)
+            continue
+        counted = count(counter, integral)
+        for index in (0, 1):
+            if not counter.counts[index] or sides[index] is not None:
+                continue
+            side = _side(index, counter, counted, integral)
+            if isinstance(side, str):
+                rejected[index].append(side)
+            else:
+                sides[index] = side
+    return tuple(
+        _integrated(index, notes, integral)
+        if side is None
+        else replace(side, statements=(*notes, *side.statements))
+        for index, (side, notes) in enumerate(zip(sides, rejected, strict=True))
+    )  # pyright: ignore[reportReturnType]
+
+
+def _counter(log_name, name, column, integral):
+    if not np.isfinite(column).any():
+        return None
+    if name != "charge_increment_ah":
+        return identify(log_name, name, column, integral)
+    total = np.cumsum(np.where(np.isfinite(column), column, 0.0))
+    counter = identify(log_name, "net_charge_ah", total, integral)
+    return None if counter is None else replace(counter, name=name)
+
+
+def _note_silence(name, rejected):
+    side = {"charge_capacity_ah": (0,), "discharge_capacity_ah": (1,)}
+    for index in side.get(name, (0, 1)):
+        rejected[index].append(
+            f"column {name} does not follow current_a and is not used"
+        )
+
+
+def _passed(index, integral):
+    return (integral.charge, integral.discharge)[index]
+
+
+def _side(index, counter: Counter, counted: Counted, integral):
+    """Charge by a counter; a sentence instead if the counter is not usable."""
+    value = (counted.charge, counted.discharge)[index]
+    passed = _passed(index, integral)
+    total, expected = float(value.sum()), float(passed.total[-1])
+    if counted.replaced_ah > _LARGEST_REPLACED * max(total, expected):
+        return (
+            f"column {counter.name} is not used for the {_WORDS[index]}: it contradicts "
+            f"current_a in {number_of(len(counted.replaced_rows), 'interval')} (first: before row "
+            f"{counted.replaced_rows[0]}, counting from 0)"
+        )
+    doubt = np.zeros_like(value)
+    replaced = counted.replaced_rows
+    doubt[replaced] = passed.doubt[replaced]
+    value, doubt, stalled = _without_stalls(value, doubt, counter, index, integral)
+    return Side(
+        value,
+        doubt,
+        (
+            *counter.statements,
+            *_source(index, counter, float(value.sum()), expected, integral),
+            *_repairs(counter, counted),
+            *stalled,
+        ),
+        counted.before_ah != 0 and bool(integral.direction[:2].any()),
+    )
+
+
+def _source(index, counter, total, expected, integral):
+    """Sentence about the counter and the integrated current; none without charge."""
+    if expected > 0 or total > counter.tolerance:
+        agreement = _agreement(total, expected, integral)
+        yield f"{_WORDS[index]}: column {counter.name}{agreement}"
+
+
+def _agreement(total, expected, integral):
+    if integral.rough or not expected > 0 or not total > 0:
+        return " (current_a is too coarse to check it)"
+    difference = total / expected - 1
+    if abs(difference) > _AGREEMENT:
+        more = "more" if difference > 0 else "less"
+        return (
+            f", although it counts {100 * abs(difference):.2g} % {more} than current_a "
+            "integrated over time_s"
+        )
+    return f", which agrees with current_a over time_s within {_percent(difference)} %"
+
+
+def _percent(difference):
+    return f"{max(100 * abs(difference), 0.01):.1g}"
+
+
+def _repairs(counter, counted):
+    """Sentences about resets, false readings and the first reading of a counter."""
+    name = counter.name
+    if len(counted.reset_rows):
+        yield (
+            f"{name} starts again at {number_of(len(counted.reset_rows), 'row')} (first: row "
+            f"{counted.reset_rows[0]}, counting from 0)"
+        )
+    if len(counted.false_rows):
+        yield (
+            f"{number_of(len(counted.false_rows), 'reading')} of {name} omitted, which the "
+            f"current does not explain (first: row {counted.false_rows[0]}, counting "
+            "from 0)"
+        )
+    if len(counted.replaced_rows) and counted.replaced_ah > counter.tolerance:
+        yield (
+            f"{name} jumps at {number_of(len(counted.replaced_rows), 'row')} (first: row "
+            f"{counted.replaced_rows[0]}, counting from 0); the integrated current is "
+            f"used there ({counted.replaced_ah:.4g} Ah)"
+        )
+    if counted.before_ah:
+        yield (
+            f"the first reading of {name} ({counted.before_ah:.4g} Ah) was counted "
+            "before the log and is not part of its charge"
+        )
+
+
+def _without_stalls(value, doubt, counter, index, integral):
+    """Replace the counter in runs in which it stands still while the current flows."""
+    if integral.rough:
+        return value, doubt, ()
+    passed = _passed(index, integral)
+    first = integral.runs.first[:-1]
+    counted = np.add.reduceat(value, first)
+    least = np.add.reduceat(passed.smallest, first)
+    known = np.add.reduceat(passed.largest, first) < 1.5 * least
+    factor = min(counter.scale[index], 1.0)
+    stalled = known & (counted < _DEFICIT * factor * least - counter.tolerance)
+    stalled &= least > _RELEVANT * least.max(initial=0.0)
+    if not stalled.any():
+        return value, doubt, ()
+    rows = stalled[integral.runs.of_row]
+    value, doubt = value.copy(), doubt.copy()
+    value[rows], doubt[rows] = passed.estimate[rows], passed.doubt[rows]
+    return (
+        value,
+        doubt,
+        (
+            f"{counter.name} stands still in {number_of(stalled.sum(), 'run')} of {_WORDS[index]} (first: "
+            f"from row {first[stalled][0]}, counting from 0); the integrated current is used "
+            "there",
+        ),
+    )
+
+
+def _integrated(index, notes, integral):
+    passed = _passed(index, integral)
+    statements = tuple(notes)
+    if passed.total[-1] > 0:
+        why = "" if notes else " (no charge counter)"
+        statements += (f"{_WORDS[index]}: current_a integrated over time_s{why}",)
+    sign = 1 if index == 0 else -1
+    statements += tuple(
+        gap.statement for gap in integral.gaps if integral.direction[gap.row] == sign
+    )
+    known = np.where(np.isnan(passed.estimate), 0.0, passed.doubt)
+    return Side(passed.estimate, known, statements)
