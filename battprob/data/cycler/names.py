@@ -25,18 +25,18 @@ class Quantity(NamedTuple):
 
 QUANTITIES: dict[str, Quantity] = {
     "time_s": Quantity("s", (
-        "testtime", "totaltime", "runtime", "elapsedtime", "timeelapsed", "progtime",
+        "testtime", "totaltime", "cumulativetime", "runtime", "elapsedtime", "timeelapsed", "progtime",
         "programtime", "testtimetotal", "totaltesttime", "runningtime", "test",
         "time", "seconds", "secs", "minutes", "mins", "hours", "t", "timestamp",
         "测试时间", "总时间", "累计时间", "时间", "zeit")),
     "step_time_s": Quantity("s", (
-        "steptime", "step", "relativetime", "tstep", "timeinstep", "stepduration",
+        "steptime", "step", "relativetime", "recordtime", "tstep", "timeinstep", "stepduration",
         "工步时间", "步骤时间", "相对时间")),
     "unix_time_s": Quantity("date", (
         "unixtime", "unixtimestamp", "epochtime", "epoch", "posixtime", "absolutetime",
         "abstime", "datetime", "dateandtime", "datetimeutc", "datetimeiso",
         "dpttime", "datapointtime", "realtime", "systime", "systemtime", "timestamp",
-        "timedate", "recordtime", "walltime", "wallclock", "datestamp", "datenum",
+        "timedate", "timestampepoch", "walltime", "wallclock", "datestamp", "datenum",
         "date", "绝对时间", "系统时间", "测试日期", "日期")),
     "voltage_v": Quantity("V", (
         "voltage", "volts", "volt", "cellvoltage", "ecell", "vcell", "ucell",
