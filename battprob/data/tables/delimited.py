@@ -148,6 +148,10 @@ def _strings(column):
     values = np.empty(len(column), dtype=object)
     if not len(column):
         return values
+    sample = column.slice(0, 1000).to_pylist()
+    if len(set(sample)) > 0.5 * len(sample):  # dates
+        values[:] = [word.strip() for word in column.to_pylist()]
+        return values
     encoded = column.combine_chunks().dictionary_encode()
     words = np.empty(len(encoded.dictionary), dtype=object)
     words[:] = [word.strip() for word in encoded.dictionary.to_pylist()]

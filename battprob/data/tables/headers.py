@@ -22,6 +22,7 @@ _OTHER_UNIT = re.compile(
     r"|[-1]|[mµμu]?A/(?:cm|m|m)[²2]|\S*/\S+|a\.?u\.?|text|string|char|counts?|none",
     re.IGNORECASE,
 )
+_LETTER = re.compile(r"[^\W\d_]|[%#°]")
 _TOKEN = re.compile(r"\S+(?:\s*[(\[{<][^)\]}>]*[)\]}>])?")
 
 
@@ -52,7 +53,10 @@ def header_of(
         if is_blank(lines[i]):
             continue
         names = _names(lines[i], width, separator, nearest)
-        if names is not None:
+        # Text between rows is no header, unless it repeats one.
+        if names is not None and (
+            lines[i] in lines[:i] or not _follows_row(lines, i, width, separator)
+        ):
             return i, names
         cells = split(lines[i], separator)
         numbers = sum(kind(cell) in ("number", "time") for cell in cells)
@@ -63,17 +67,30 @@ def header_of(
     return None
 
 
+def _follows_row(lines, index, width, separator):
+    above = [line for line in lines[max(index - 5, 0) : index] if not is_blank(line)]
+    cells = split(above[-1], separator) if above else []
+    numbers = sum(kind(cell) in ("number", "time") for cell in cells)
+    return len(cells) == width.fields and numbers > 0.5 * len(cells)
+
+
+def own_names(line: str, width: Width, separator: str) -> list[str] | None:
+    """Fields of a line for the fields of a row, without a comment mark before them."""
+    body = comment_body(line)
+    if body is not None:
+        names = fit(split(body, separator), width)
+        if names is not None and names[0]:
+            return names
+    return fit(split(line, separator), width)
+
+
 def _names(line, width, separator, nearest):
     """Names of the columns in a line; None if it is no header of these rows."""
-    body = comment_body(line)
-    for text in (line, body) if body is not None else (line,):
-        names = fit(split(text, separator), width)
-        if names is not None and looks_like_header(names, separator):
-            if body is not None:
-                names = [comment_body(names[0]) or names[0], *names[1:]]
-            return names
+    names = own_names(line, width, separator)
+    if names is not None and looks_like_header(names, separator):
+        return names
     # The header may have other separators than the rows; so do quoted headers.
-    text = (body if body is not None else line).strip().strip('"').strip()
+    text = (comment_body(line) or line).strip().strip('"').strip()
     if not nearest or width.fields == 1 or (separator.strip(" ") and separator in text):
         return None
     width = width._replace(extra_names=False)
@@ -108,7 +125,7 @@ def looks_like_header(names: list[str], separator: str) -> bool:
     half of the words must be known quantities, symbols or have units.
     """
     kinds = [kind(name) for name in names]
-    texts = [name for name in names if kind(name) == "text"]
+    texts = [name for name in names if kind(name) == "text" and _LETTER.search(name)]
     if not texts or len(texts) < 0.5 * len([name for name in names if name]):
         return False
     if kinds.count("number") + kinds.count("time") > 0.3 * len(names):

@@ -9,68 +9,19 @@ import numpy as np
 from battprob._errors import DataError
 from battprob.data.tables.cells import kind
 from battprob.data.tables.fields import NAMES, comment_body, split
+from battprob.data.tables.headers import is_quantity
 from battprob.data.tables.layout import Layout, find_layout
+from battprob.data.tables.lines import Lines
 
 _MOST_PREAMBLE = 300  # lines before the header of a file that was appended
 _AHEAD = 400  # lines in which another table is looked for
+_ENDINGS = {  # of statements about one line and about several lines
+    "header": ("repeats the header", "repeat the header"),
+    "comment": ("is a comment", "are comments"),
+    "footer": ("after the last row is no row", "after the last row are no rows"),
+    "cut": ("the last one, is cut short", ""),
+}
 _TAIL = 1 << 15  # bytes at the end that hold 21 lines of usual length
-
-
-class Lines:
-    """Lines of a text that are not empty, by index."""
-
-    def __init__(self, body: bytes, first_line: int | np.ndarray):
-        self.body = body
-        self._first = first_line
-        self._all = np.zeros(0, dtype=np.int64)
-        self._starts: np.ndarray | None = None
-        if b"\n\n" in body or b"\n\r\n" in body or body.startswith((b"\n", b"\r\n")):
-            starts, ends = self._bounds()
-            empty = (starts == ends) | (
-                (ends - starts == 1)
-                & (
-                    np.frombuffer(body, np.uint8)[np.minimum(starts, len(body) - 1)]
-                    == 13
-                )
-            )
-            self.filled = np.flatnonzero(~empty)
-        else:
-            self.filled = np.arange(body.count(b"\n") + 1)
-
-    def _bounds(self):
-        if self._starts is None:
-            newlines = np.flatnonzero(np.frombuffer(self.body, np.uint8) == 10)
-            self._starts = np.concatenate([[0], newlines + 1])
-            self._all = np.concatenate([newlines, [len(self.body)]])
-        return self._starts, self._all
-
-    def text(self, index: int) -> str:
-        """Text of the line with an index among the lines that are not empty."""
-        starts, ends = self._bounds()
-        line = self.filled[index]
-        return (
-            self.body[starts[line] : ends[line]].decode("utf-8", "replace").strip("\r")
-        )
-
-    def numbers(self, indices: np.ndarray) -> np.ndarray:
-        """Lines in the file, from 1."""
-        if isinstance(self._first, np.ndarray):
-            return self._first[self.filled[indices]]
-        return self.filled[indices] + self._first
-
-    def number(self, index: int) -> int:
-        """Line in the file, from 1."""
-        return int(self.numbers(np.array([index]))[0])
-
-    def without(self, indices: np.ndarray, stop: int | None) -> bytes:
-        """Text without some lines, and without all lines from `stop` on."""
-        starts, ends = self._bounds()
-        end = len(self.body) if stop is None else starts[self.filled[stop]]
-        parts, position = [], 0
-        for line in self.filled[indices]:
-            parts.append(self.body[position : starts[line]])
-            position = ends[line] + 1
-        return b"".join([*parts, self.body[position:end]])
 
 
 class Explained(NamedTuple):
@@ -92,6 +43,7 @@ def explain(
     delimiter: str,
     *,
     path: Path,
+    cut: bool = False,
 ) -> Explained:
     """What the lines are that are no rows.
 
@@ -103,54 +55,74 @@ def explain(
         layout: separators and header.
         delimiter: character between the fields.
         path: the file, for messages.
+        cut: whether the last line is cut within its last number.
 
     Raises:
         DataError: a line of `hard` can be a damaged row.
     """
-    count, width = len(lines.filled), len(layout.header)
     irregular, doubtful = set(hard.tolist()), set(soft.tolist())
-    last_row = _last(count, irregular | doubtful)
-    # A footer is recognised by text in place of the first number.
-    texts_first = last_row >= 0 and (
-        kind(split(lines.text(last_row), delimiter)[0]) == "text"
-    )
-    groups: dict[str, list[int]] = {
-        "header": [],
-        "comment": [],
-        "footer": [],
-        "cut": [],
-    }
+    table = _Table(lines, layout, delimiter, irregular, irregular | doubtful, cut)
+    groups: dict[str, list[int]] = {name: [] for name in _ENDINGS}
     excluded: set[int] = set()
     rest = None
     for index in sorted(irregular | doubtful):
         if index in excluded:
             continue
-        text = lines.text(index)
-        cells = split(text, delimiter)
-        is_short = len(cells) < width if index in irregular else _is_prefix(cells[-1])
-        if _repeats(cells, layout.header):
-            groups["header"].append(index)
-        elif layout.units and _repeats(cells, layout.units):
-            pass
-        elif comment_body(text) is not None and kind(cells[0]) == "text":
-            groups["comment"].append(index)
-        elif index == count - 1 and last_row >= 0 and is_short and _is_row(cells):
-            groups["cut"].append(index)
-        elif index > last_row >= 0 and not texts_first and _is_footer(cells, width):
-            groups["footer"].append(index)
-        elif index not in irregular:
+        cells = split(lines.text(index), delimiter)
+        if group := _group(table, index, cells):
+            groups.setdefault(group, []).append(index)
+            excluded.add(index)
             continue
-        else:
+        if index in irregular:
             header = _next_header(lines, index, layout, delimiter)
-            if header is None and _starts_table(lines, index, path):
-                rest = index
-                break
-            if header is None:
+            if header is not None:
+                excluded.update(range(index, header))
+                continue
+            if not _starts_table(lines, index, path):
                 raise _error(path, lines, index, cells, layout)
-            excluded.update(range(index, header))
+        elif not _is_other_header(lines, index, cells, delimiter):
             continue
-        excluded.add(index)
+        rest = index
+        break
     return Explained(sorted(excluded), _statements(lines, groups), rest)
+
+
+class _Table:
+    """Rows of a table and the lines among them that may be no rows."""
+
+    def __init__(self, lines, layout, delimiter, irregular, suspects, cut):
+        self.lines = lines
+        self.layout = layout
+        self.irregular = irregular
+        self.cut = cut
+        self.count = len(lines.filled)
+        self.last_row = self.count - 1
+        while self.last_row in suspects:
+            self.last_row -= 1
+        # A footer is recognised by text in place of the first number.
+        self.starts_with_text = self.last_row >= 0 and (
+            kind(split(lines.text(self.last_row), delimiter)[0]) == "text"
+        )
+
+
+def _group(table, index, cells):
+    """What a line is that is no row; empty if it is a row or cannot be recognised."""
+    layout, width = table.layout, len(table.layout.header)
+    for group, names in (("header", layout.header), ("units", layout.units or ())):
+        if _repeats(cells, names):
+            return group
+    if comment_body(table.lines.text(index)) is not None and kind(cells[0]) == "text":
+        return "comment"
+    if not 0 <= table.last_row < index:
+        return ""
+    is_irregular = index in table.irregular
+    if index == table.count - 1 and _is_row(cells):
+        is_short = len(cells) < width
+        if is_short if is_irregular else table.cut or _is_prefix(cells[-1]):
+            return "cut"
+    if not table.starts_with_text and _is_footer(cells, width, is_irregular):
+        return "footer"
+    return ""
 
 
 def is_cut(body: bytes, delimiter: str) -> bool:
@@ -177,15 +149,8 @@ _DIGITS = re.compile(r"[+-]?\d*[.,]?(\d*)([eE][+-]?\d*)?")
 
 
 def _is_prefix(cell):
-    """Whether a cell that is no number can be the start of one."""
-    return re.fullmatch(r"[+-]?\d*[.,]?\d*([eE][+-]?\d*)?", cell) is not None
-
-
-def _last(count, irregular):
-    index = count - 1
-    while index in irregular:
-        index -= 1
-    return index
+    """Whether a cell is no number but can be the start of one, such as `1.5E-`."""
+    return kind(cell) == "text" and _DIGITS.fullmatch(cell) is not None
 
 
 def _repeats(cells, names):
@@ -200,11 +165,15 @@ def _is_row(cells):
     return kinds[0] in ("number", "time") or "number" in kinds[:-1]
 
 
-def _is_footer(cells, width):
-    """Whether a line after the last row is text, such as `Total rows: 100`."""
+def _is_footer(cells, width, is_irregular):
+    """Whether a line after the last row is text, such as `Total rows: 100`.
+
+    A line with the right number of fields must have fewer numbers: it may be a row.
+    """
     kinds = [kind(cell) for cell in cells]
     numbers = kinds.count("number") + kinds.count("time")
-    return kinds[0] == "text" and numbers <= 0.5 * width
+    most = 0.5 * width if is_irregular else 0.5 * width - 1
+    return kinds[0] == "text" and numbers <= most
 
 
 def _next_header(lines, index, layout, delimiter):
@@ -233,8 +202,22 @@ def _starts_table(lines, index, path):
         other is not None
         and other.header_line is not None
         and other.header_line < _MOST_PREAMBLE
+        and len(split(texts[other.header_line], other.separator)) >= len(other.header)
         and all(_is_text(texts[i]) for i in range(other.header_line))
         and len(other.header) > 1
+    )
+
+
+def _is_other_header(lines, index, cells, delimiter):
+    """Whether a line with the right number of fields is the header of another table."""
+    below = (
+        split(lines.text(index + 1), delimiter) if index + 1 < len(lines.filled) else []
+    )
+    numbers = sum(kind(cell) in ("number", "time") for cell in below)
+    return (
+        len(below) == len(cells) == len(set(cells))
+        and all(kind(cell) == "text" and is_quantity(cell) for cell in cells)
+        and numbers > 0.5 * len(cells)
     )
 
 
@@ -244,14 +227,8 @@ def _is_text(line):
 
 
 def _statements(lines, groups):
-    endings = {
-        "header": ("repeats the header", "repeat the header"),
-        "comment": ("is a comment", "are comments"),
-        "footer": ("after the last row is no row", "after the last row are no rows"),
-        "cut": ("the last one, is cut short", ""),
-    }
     statements = []
-    for group, (one, several) in endings.items():
+    for group, (one, several) in _ENDINGS.items():
         if indices := groups[group]:
             comma = "," if group == "cut" else ""
             was = "was" if len(indices) == 1 else "were"

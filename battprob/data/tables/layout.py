@@ -1,5 +1,6 @@
 """Where the table of a text starts, how its fields are separated, and its header."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,16 +9,20 @@ from battprob.data.tables.cells import decimal_mark, kind
 from battprob.data.tables.fields import NAMES, SEPARATORS, comment_body, is_blank, split
 from battprob.data.tables.headers import (
     Width,
-    fit,
     header_of,
     is_units,
     looks_like_header,
+    own_names,
 )
 
 _MOST_ROWS = 400  # rows of a run that are classified
 _MOST_MARKERS = 3  # lines of text between the header and the first row
+_CLEAN = 0.75  # fraction of numbers and times in rows that need no header
 # Blanks also stand within dates and texts, and any line has one field.
 _PENALTY = {" ": 0.1, "  ": 0.15, "": 0.3}
+
+
+_DAMAGED = re.compile(r"(?!\s*\d+\s*$)(?=.*\d)[\d.,;:|+\-eE\s]+")
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,7 @@ class Layout:
         first: index of the line of the first row.
         decimal: decimal mark if cells of the rows decide it, otherwise empty.
         score: fraction of cells that are numbers or times, higher with a header.
+        passed: indices of lines of numbers before the header.
     """
 
     separator: str
@@ -41,6 +47,7 @@ class Layout:
     first: int
     decimal: str
     score: float
+    passed: tuple[int, ...] = ()
 
 
 @dataclass
@@ -67,7 +74,7 @@ class _Run:
 def find_layout(
     lines: list[str], path: Path, *, extra_names: bool = False
 ) -> Layout | None:
-    """Layout of the largest table in some lines; None if there is no table.
+    """Layout of the first table in some lines; None if there is no table.
 
     A row has numbers or times in at least three of ten non-empty fields. Every
     separator is tried. The one wins that leaves the fewest cells as text and that also
@@ -102,24 +109,53 @@ def _with_separator(lines, separator, path, extra_names):
     runs = [run for run in runs if separator != "" or len(run.rows) >= 3]
     if not runs:
         return None
-    runs.sort(key=lambda run: -run.numbers)
-    found = []
-    for run in runs[:5]:
-        extra = extra_names and bool(separator.strip(" "))
-        width = Width(run.width, run.filled(), extra)
-        header = header_of(lines, run.rows[0], width, separator, _MOST_MARKERS)
-        found.append(((3 if header else 1) * run.numbers, run, width, header))
-    _, run, width, header = max(found, key=lambda item: item[0])
+    extra = extra_names and bool(separator.strip(" "))
+    largest = sorted(runs, key=lambda run: -run.numbers)[:5]
+    headers = {}
+    for run in [*largest, *runs[:10]]:
+        if id(run) not in headers:
+            width = Width(run.width, run.filled(), extra)
+            first = run.rows[0]
+            headers[id(run)] = header_of(lines, first, width, separator, _MOST_MARKERS)
+    main = max(largest, key=lambda run: (3 if headers[id(run)] else 1) * run.numbers)
+    run = _first_table(runs, headers, main)
+    header = headers[id(run)]
+    decimal = decimal_mark(
+        [c for r in runs if r.width == run.width for row in r.cells for c in row]
+    )
     if header is None:
-        return _headerless(lines, run, separator, path)
+        return _headerless(lines, run, separator, path, decimal)
     line, names = header
     line = next(  # the first of several equal headers
         (i for i in range(line) if lines[i] == lines[line] and lines[i].strip()), line
     )
+    width = Width(run.width, run.filled(), extra)
     names, units, line, first = _units(lines, line, names, separator, width)
+    passed = [
+        i
+        for r in runs
+        for i in r.rows
+        if i < line and r.clean() >= _CLEAN and r.width > 2
+    ]
     score = run.clean() + 0.5 - _PENALTY.get(separator, 0.0)
-    cells = [cell for row in run.cells for cell in row]
-    return Layout(separator, names, units, line, first, decimal_mark(cells), score)
+    return Layout(
+        separator, names, units, line, first, decimal, score, tuple(sorted(passed))
+    )
+
+
+def _first_table(runs, headers, main):
+    """The first run that is a table: the largest one, or another one before it.
+
+    Another one has as many fields (damaged rows may lie between), or at least five rows.
+    """
+    for run in runs:
+        if run is main:
+            break
+        if headers.get(id(run)) is None or run.clean() < _CLEAN or run.width < 2:
+            continue
+        if run.width == main.width or (len(run.rows) >= 5 and run.width > 2):
+            return run
+    return main
 
 
 def _runs(lines, separator):
@@ -158,14 +194,14 @@ def _units(lines, line, names, separator, width):
     """Names, units, header line and first row, given the line nearest to the rows."""
     above = _previous(lines, line)
     if is_units(names) and above is not None:
-        upper = fit(split(lines[above], separator), width)
+        upper = own_names(lines[above], width, separator)
         if upper is not None and looks_like_header(upper, separator):
             return tuple(upper), tuple(names), above, line + 1
     first, units = line + 1, None
     while first < len(lines) and is_blank(lines[first]):
         first += 1
     if first < len(lines):
-        below = fit(split(lines[first], separator), width)
+        below = own_names(lines[first], width, separator)
         if below is not None and is_units(below):
             units, first = tuple(below), first + 1
     return tuple(names), units, line, first
@@ -176,26 +212,25 @@ def _previous(lines, line):
     return above[-1] if above else None
 
 
-def _headerless(lines, run, separator, path):
+def _headerless(lines, run, separator, path, decimal):
     """Layout of rows without a header."""
     rows = len(run.rows)
-    if rows < 2 or run.clean() < 0.75:
+    if rows < 2 or run.clean() < _CLEAN:
         return None
     above = _previous(lines, run.rows[0])
     if above is not None and separator != "":
         _check_no_header(lines, above, run, separator, path)
-    # Rows before the run with as many numbers are rows too: what is between them is
-    # reported when the table is read.
+    # Rows before the run with as many numbers are rows too, and other numbers next to
+    # them are a damaged row: both are reported when the table is read. A whole number
+    # may be the number of rows.
     first = run.rows[0]
     for i in range(first - 1, -1, -1):
         cells = [] if is_blank(lines[i]) else split(lines[i], separator)
-        if len(cells) == run.width > 1 and _count(cells) == (run.width, 0):
+        is_row = len(cells) == run.width > 1 and _count(cells) == (run.width, 0)
+        if is_row or (first - i <= 2 and _DAMAGED.fullmatch(lines[i])):
             first = i
-    cells = [cell for row in run.cells for cell in row]
     score = run.clean() - _PENALTY.get(separator, 0.0)
-    return Layout(
-        separator, ("",) * run.width, None, None, first, decimal_mark(cells), score
-    )
+    return Layout(separator, ("",) * run.width, None, None, first, decimal, score)
 
 
 def _check_no_header(lines, above, run, separator, path):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -60,12 +61,9 @@ def to_numbers(strings: Sequence[str] | np.ndarray, decimal: str = "") -> Number
     text = "\n".join(cells)
     # `float` is fast but accepts 1_000 and does not know that 1.350 may be 1350.
     if "," not in text and "_" not in text and not (decimal == "," and "." in text):
-        try:
-            values = np.array(list(map(float, cells)), dtype=float)
-        except ValueError:
-            pass
-        else:
-            return Numbers(values, np.zeros(0, int), "")
+        values, invalid = _floats(cells)
+        if not any(_MARKED.fullmatch(cells[row]) for row in invalid):
+            return Numbers(values, np.array(invalid, dtype=int), "")
     group, mark, statement = _convention(cells, decimal)
     matches = (_pattern(group, mark) if mark else _UNMARKED).fullmatch
     invalid = [row for row, cell in enumerate(cells) if not matches(cell)]
@@ -78,6 +76,35 @@ def to_numbers(strings: Sequence[str] | np.ndarray, decimal: str = "") -> Number
         parts[row] = "nan"
     values = np.array(list(map(float, parts)), dtype=float)
     return Numbers(values, np.array(invalid, dtype=int), statement)
+
+
+def _floats(cells):
+    """Values of `float`, and the rows that it cannot convert."""
+    values: list[float] = []
+    invalid: list[int] = []
+    while len(values) < len(cells):
+        try:
+            # The values before a failure stay in the list.
+            values.extend(map(float, islice(cells, len(values), None)))
+        except ValueError:
+            invalid.append(len(values))
+            values.append(float("nan"))
+            if len(invalid) > 1000:
+                rest = range(len(values), len(cells))
+                invalid += [row for row in rest if not _is_float(cells[row])]
+                values += [
+                    float(cells[row]) if _is_float(cells[row]) else float("nan")
+                    for row in rest
+                ]
+    return np.array(values, dtype=float), invalid
+
+
+def _is_float(cell):
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _convention(cells, decimal):

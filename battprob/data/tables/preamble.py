@@ -7,8 +7,14 @@ from battprob.data.tables.fields import comment_body, is_blank, split
 
 _LONGEST = 1000  # characters; longer lines are protocols in JSON or XML
 _MOST = 1000  # entries
-_PAIR = re.compile(r"\s*([^:=]{1,60}?)\s*(?::|=)\s*(.*)")
-_FIXED_WIDTH = re.compile(r"(\S.{0,18}?\S|\S)\s{2,}(\S.*)")
+# `Mass : 1 mg`, then `Mass: 1 mg`, then `Mass=1 mg`: a colon may stand in a key, as in
+# `t1 (h:m:s)`, and an equals sign too, as in `weight (at x = 0) : 310 g/mol`.
+_PAIRS = (
+    re.compile(r"\s*(.{1,80}?)\s+:(?:\s+(.*))?"),
+    re.compile(r"\s*([^:]{1,80}?):(?:\s+(.*))?"),
+    re.compile(r"\s*([^=:]{1,80}?)\s*=\s*(.*)"),
+)
+_FIXED_WIDTH = re.compile(r"(\S.{0,30}?)\s{2,}(\S.*)")
 
 
 def preamble(lines: Sequence[str], separator: str) -> dict[str, str]:
@@ -35,14 +41,32 @@ def preamble(lines: Sequence[str], separator: str) -> dict[str, str]:
 
 
 def _pairs(line, separator):
+    """Keys and values of one line."""
     fields = [field for field in split(line, separator or "\t") if field]
-    keys = [i for i, field in enumerate(fields[:-1]) if field.endswith(":")]
-    if len(keys) > 1:  # Date of Test:<tab>11/12/2020<tab>Filename:<tab>cell.000
-        return [(fields[i], fields[i + 1]) for i in keys if i + 1 not in keys]
-    pair = _PAIR.fullmatch(line)
-    if len(fields) > 1 and separator.strip(" ") and (keys or pair is None):
+    if len(fields) > 1 and any(field.endswith(":") for field in fields):
+        return _alternating(fields)
+    for pattern in _PAIRS:
+        if pair := pattern.fullmatch(line):
+            value = pair[2] or ""
+            return [(pair[1], value.strip(separator + " ") if separator else value)]
+    if len(fields) > 1 and separator.strip(" "):
         return [(fields[0], ", ".join(fields[1:]))]
-    if pair is not None:
-        return [(pair[1], pair[2].strip(separator + " ") if separator else pair[2])]
     fixed = _FIXED_WIDTH.fullmatch(line.strip())  # dE1 (mV)            5.00     5.00
-    return [(fixed[1], ", ".join(fixed[2].split()))] if fixed else []
+    return [(fixed[1], ", ".join(re.split(r"\s{2,}", fixed[2])))] if fixed else []
+
+
+def _alternating(fields):
+    """Pairs of `Date of Test:`, `11/12/2020`, `Filename:`, `a.000`, `Comment: none`."""
+    pairs = []
+    key = ""
+    for field in fields:
+        if field.endswith(":"):
+            # Maccor: `Today's Date 09/01/2020  Date of Test:`
+            *before, key = re.split(r"\s{2,}", field)
+            pairs += [part.rpartition(" ")[::2] for part in before]
+        elif key:
+            pairs.append((key, field))
+            key = ""
+        elif pair := _PAIRS[1].fullmatch(field):
+            pairs.append((pair[1], pair[2] or ""))
+    return pairs

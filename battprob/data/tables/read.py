@@ -38,7 +38,8 @@ def read_tables(path: Path) -> tuple[RawTable, ...]:
             reader = binary_reader(path, head)
             if reader is not None:
                 return reader(path)
-            raw = head + file.read()
+            file.seek(0)
+            raw = file.read()
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise DataError(f"{path} cannot be opened: {reason}") from None

@@ -10,8 +10,9 @@ from battprob._errors import DataError
 from battprob.data.tables.cells import MISSING, kind
 from battprob.data.tables.delimited import parse
 from battprob.data.tables.fields import is_blank, split
-from battprob.data.tables.irregular import Lines, explain, is_cut
+from battprob.data.tables.irregular import explain, is_cut
 from battprob.data.tables.layout import Layout
+from battprob.data.tables.lines import Lines
 
 _SAMPLE = 1 << 15  # bytes at the start and at the end from which types are guessed
 
@@ -34,7 +35,11 @@ class Rows(NamedTuple):
 
 
 def read_rows(
-    path: Path, body: bytes, layout: Layout, first_line: int | np.ndarray
+    path: Path,
+    body: bytes,
+    layout: Layout,
+    first_line: int | np.ndarray,
+    header: bytes = b"",
 ) -> Rows:
     """Columns of the lines after a header.
 
@@ -46,6 +51,7 @@ def read_rows(
         body: UTF-8 text that starts with the first row.
         layout: separators and header.
         first_line: line of the first row in the file, or the line of every row.
+        header: the line of the header, to find its repetitions fast.
 
     Raises:
         DataError: a line has too many or too few fields; the message names it.
@@ -54,28 +60,34 @@ def read_rows(
     body, delimiter = _delimited(_without_blank_end(body), layout.separator)
     lines = Lines(body, first_line)
     numeric = _numeric(body, delimiter, len(layout.header))
-    every = np.arange(len(lines.filled))
-    parsed = _parse(path, body, delimiter, numeric, layout.decimal, lines, every)
-    regular = np.delete(every, parsed.irregular)
-    hard = every[parsed.irregular]
+    # A repeated header would make every column text, which takes long.
+    removed = lines.equal_to(header)
+    part = lines.without(removed, None) if len(removed) else body
+    parsed = parse(part, delimiter, numeric, layout.decimal)
+    kept = _kept(path, lines, parsed, removed)
+    regular = np.delete(kept, parsed.irregular)
+    hard = np.union1d(kept[parsed.irregular], removed)
     doubtful = [regular[rows] for rows in parsed.texts.values() if len(rows) < 1000]
-    if ends_open and is_cut(body, delimiter):
-        doubtful.append(every[-1:])
-    soft = np.unique(np.concatenate([every[:0], *doubtful]))
+    cut = ends_open and is_cut(body, delimiter)
+    if cut:
+        doubtful.append(np.array([len(lines.filled) - 1]))
+    soft = np.unique(np.concatenate([removed[:0], *doubtful]))
     statements: tuple[str, ...] = ()
     rest = None
     if len(hard) or len(soft):
-        explained = explain(lines, hard, soft, layout, delimiter, path=path)
+        explained = explain(lines, hard, soft, layout, delimiter, path=path, cut=cut)
         statements, rest = explained.statements, explained.rest
-        kept = np.delete(every[:rest], explained.excluded)
-        if not len(kept):
+        excluded = np.array(explained.excluded, dtype=int)
+        regular = np.delete(np.arange(len(lines.filled))[:rest], excluded)
+        if not len(regular):
             raise DataError(
                 f"{path}, line {lines.number(0)}: the table that starts here has no rows"
             )
-        if len(kept) < len(every):
-            body = lines.without(np.array(explained.excluded, dtype=int), rest)
-            parsed = _parse(path, body, delimiter, numeric, layout.decimal, lines, kept)
-            regular = kept
+        if rest is not None or not np.array_equal(excluded, removed):
+            part = lines.without(excluded, rest)
+            parsed = parse(part, delimiter, numeric, layout.decimal)
+            if len(parsed.columns[0]) != len(regular):
+                raise _quote_error(path, lines)
     columns, filled = parsed.columns, _not_empty(parsed.columns)
     if filled is not None:
         columns, regular = [column[filled] for column in columns], regular[filled]
@@ -87,46 +99,50 @@ def read_rows(
     )
 
 
-def _parse(path, body, delimiter, numeric, decimal, lines, expected):
-    """Columns of the text; every one of the expected lines is a row or is irregular."""
-    parsed = parse(body, delimiter, numeric, decimal)
-    if len(parsed.columns[0]) + len(parsed.irregular) != len(expected):
+def _kept(path, lines, parsed, removed):
+    """Indices of the lines that were parsed, all of which are rows or irregular."""
+    parsed_lines = len(parsed.columns[0]) + len(parsed.irregular)
+    if not len(removed):
+        lines.expect(parsed_lines)
+    kept = np.delete(np.arange(len(lines.filled)), removed)
+    if parsed_lines != len(kept):
         raise _quote_error(path, lines)
-    return parsed
+    return kept
 
 
 def _without_blank_end(body):
     """Text without the lines at its end that have only blanks and separators."""
     end = len(body)
     while end:
-        start = max(body.rfind(b"\n", 0, end), body.rfind(b"\r", 0, end)) + 1
+        start = body.rfind(b"\n", 0, end) + 1
         if not is_blank(body[start:end].decode("utf-8", "replace")):
             break
-        end = start - 1 if start else 0
-    return body if end == len(body) else body[:end]
+        end = max(start - 1, 0)
+    # A copy is not worth it for one line end.
+    return body if end >= len(body) - 2 and body[end:].isspace() else body[:end]
 
 
 def _delimited(body, separator):
     """Text with one character between fields, and this character."""
     if separator == "":
         return body, "\x1f"
-    if separator == "  ":
-        return re.sub(rb"\t+|[ \t]{2,}", b"\t", body), "\t"
-    if separator != " ":
+    if separator.strip(" "):
         delimiter = separator.encode()
-        for blank in (b" ", b"  "):  # a quote after a blank does not open a field
-            if delimiter + blank + b'"' in body:
+        if b'"' in body:  # a quote after a blank would not open a field
+            for blank in (b" ", b"  "):
                 body = body.replace(delimiter + blank + b'"', delimiter + b'"')
         return body, separator
-    if b'"' in body:
+    if separator == "  ":
+        body = re.sub(rb"\t+|[ \t]{2,}", b"\t", body)
+    elif b'"' in body:
         body = re.sub(rb'("[^"\n]*")|[ \t]+', lambda match: match[1] or b"\t", body)
     else:
         # Far faster than a regular expression: a run of n blanks takes log2(n) passes.
         body = body.replace(b" ", b"\t")
         while b"\t\t" in body:
             body = body.replace(b"\t\t", b"\t")
-    body = body.strip(b"\t").replace(b"\n\t", b"\n")
-    return body.replace(b"\t\n", b"\n").replace(b"\t\r\n", b"\r\n"), "\t"
+    body = body.strip(b" \t").replace(b"\n\t", b"\n").replace(b"\t\n", b"\n")
+    return body.replace(b"\t\r\n", b"\r\n") if b"\r" in body else body, "\t"
 
 
 def _numeric(body, delimiter, width):

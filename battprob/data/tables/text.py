@@ -56,7 +56,7 @@ def read_text_tables(path: Path, raw: bytes) -> tuple[RawTable, ...]:
     """
     text = decode(path, raw)
     start = text.buffer[:4096].lstrip()
-    if not start and not text.buffer.strip():
+    if not text.buffer or text.buffer.isspace():
         raise DataError(f"{path} is empty: it has no rows")
     for mark, name in _NO_TABLE.items():
         if start.lower().startswith(mark):
@@ -104,11 +104,12 @@ def _table(path, buffer, offset, line):
     lines, label, layout = _find(path, buffer, offset)
     start = _after_lines(buffer, offset, layout.first)
     body = buffer[start:] if start else buffer
-    if not body.strip():
+    if not body or body.isspace():
         raise DataError(
             f"{path} has a header in line {line + layout.first - 1} but no rows"
         )
-    rows = read_rows(path, body, layout, line + layout.first)
+    header = b"" if layout.header_line is None else lines[layout.header_line].encode()
+    rows = read_rows(path, body, layout, line + layout.first, header)
     before = lines[: layout.first if layout.header_line is None else layout.header_line]
     named = [
         i
@@ -218,7 +219,15 @@ def _statements(layout, line):
         f"by {NAMES[layout.separator]}"
     )
     statement += ", decimal commas." if layout.decimal == "," else "."
-    return (statement,)
+    if not layout.passed:
+        return (statement,)
+    count, first = len(layout.passed), line + layout.passed[0]
+    lines = (
+        f"Line {first} has"
+        if count == 1
+        else f"{count} lines from line {first} on have"
+    )
+    return statement, f"{lines} numbers before the header, which are not in the table."
 
 
 def _check_names(table):
