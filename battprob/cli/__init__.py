@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from battprob._errors import BattprobError
-from battprob.cli import _design, _eis, _forecast, _life
+from battprob.cli import _design, _eis, _files, _forecast, _life
 from battprob.cli.arguments import Parser
 
 
@@ -15,17 +15,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: command and options; default those of the process.
 
     Returns:
-        0 after success; 2 after an error, whose message is printed in one line.
+        0 after success; 1 if some of several files could not be used; 2 after an error,
+        whose message is printed in one line.
     """
     options = _parser().parse_args(arguments)
     try:
-        _set_up_jax()
-        options.run(options)
+        if getattr(options, "uses_jax", True):
+            _set_up_jax()
+        return options.run(options) or 0
     except (BattprobError, OSError) as error:
         message = " ".join(str(error).split())
         print(f"battprob {options.command}: {message}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _parser():
@@ -36,7 +37,7 @@ def _parser():
         "tests reduce it).",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for family in (_life, _eis, _forecast, _design):
+    for family in (_files, _life, _eis, _forecast, _design):
         family.add(commands)
     return parser
 

@@ -1,4 +1,4 @@
-"""`battprob demo`, `life`, `compare` and `features`: predictions of cycle life."""
+"""`battprob demo`, `life` and `compare`: predictions of cycle life."""
 
 import json
 from collections import Counter
@@ -73,27 +73,6 @@ def add(commands):
     )
     add_seed(compare)
     compare.set_defaults(run=_compare)
-
-    table = commands.add_parser(
-        "features",
-        help="compute one table of features from files of cells or of spectra",
-        description="Compute features and write them to a table. Packs (.npz), MATR "
-        "batches (.mat) and cycler logs (.csv, .parquet, .mpt, .mpr, .nda, .ndax) give "
-        "early-life features, one row per cell. Spectra (.DTA, .z, .mpt, .csv) give points "
-        "of the Nyquist plot, one row per spectrum.",
-    )
-    table.add_argument(
-        "files", type=Path, nargs="+", metavar="FILE", help="files of one kind"
-    )
-    table.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="OUT.csv",
-        help="table to write",
-    )
-    table.set_defaults(run=_features)
 
 
 def _add_columns(command):
@@ -203,14 +182,3 @@ def _read(options, paths):
         else source._replace(name=f"{path}: {source.name}")
         for path, source in read
     ]
-
-
-def _features(options):
-    from battprob import features
-
-    result = features.features_of_files(options.files)
-    for line in result.notes:
-        print(line)
-    result.to_dataframe().to_csv(options.output)
-    rows, columns = result.table.x.shape
-    print(f"{rows} rows and {columns} features written to {options.output}")

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from battprob._errors import DataError
 from battprob.data.tables.table import RawTable
-from battprob.data.tables.units import factor, split_unit
+from battprob.data.tables.units import dimension, factor, split_unit
 
 # Names without unit, blanks and punctuation. The first that a table has is used.
 _NAMES = {
@@ -20,6 +20,7 @@ _NAMES = {
     "cell": ("cell", "cellid", "cellname", "cellnumber", "cellno", "cell#", "battery",
              "batteryid", "batteryname", "barcode", "serialnumber"),
 }  # fmt: skip
+_CHARGES = ("discharge", "capacity", "charge")
 _HINT = "read_capacity_csv(path, cycle='record', capacity_ah='Q [mAh]')"
 
 
@@ -71,7 +72,11 @@ def capacity_columns(
 
 
 def is_capacity_table(table: RawTable) -> bool:
-    """Whether the names of the columns include a cycle number and a capacity."""
+    """Whether the names of the columns include a cycle number and a capacity.
+
+    Raises:
+        DataError: several columns have names of one of them.
+    """
     return (
         _index(table, None, "cycle") is not None
         and _index(table, None, "discharge", "capacity") is not None
@@ -103,7 +108,12 @@ def _index(table, name, *quantities):
     """Index of the named column, else of the first known name of the quantities."""
     if name is not None:
         return table.index(name)
-    names = [_plain(split_unit(header).name) for header in table.header]
+    names = [
+        _plain(split_unit(header).name)
+        if _may_be(table, i, quantity=quantities[0])
+        else ""
+        for i, header in enumerate(table.header)
+    ]
     for quantity in quantities:
         for known in _NAMES[quantity]:
             if names.count(known) == 1:
@@ -118,6 +128,12 @@ def _index(table, name, *quantities):
                     f"as in {_HINT}"
                 )
     return None
+
+
+def _may_be(table, index, quantity):
+    """Whether the unit of a column does not exclude a quantity (`Capacity (mWh)`)."""
+    known = dimension(table.unit(index).strip() or split_unit(table.header[index]).unit)
+    return known in (("Ah", "1", None) if quantity in _CHARGES else ("1", None))
 
 
 def _plain(name):

@@ -2,25 +2,29 @@
 
 import functools
 import importlib.metadata
-import re
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
 from battprob._errors import DataError
-from battprob.data.capacity_csv import read_capacity_csv
+from battprob.data.capacity_columns import capacity_columns
+from battprob.data.capacity_csv import capacity_table, cells_of_table
+from battprob.data.cycler.read import timeseries_of_tables
 from battprob.data.impedance.read import read_spectra
+from battprob.data.kinds import kind_of
 from battprob.data.matr import read_matr
 from battprob.data.pack import read_pack
 from battprob.data.records import Cell
 from battprob.data.spectra import Spectrum
-from battprob.data.timeseries import TimeSeries, read_timeseries
+from battprob.data.tables.read import read_tables
+from battprob.data.tables.table import RawTable
+from battprob.data.timeseries import TimeSeries
 
 Record = Cell | TimeSeries | Spectrum
 Reader = Callable[[Path], Sequence[Record]]
 
 _REGISTERED: dict[str, Reader] = {}
-_MPT_HEADER_LINES = 300  # EC-Lab writes its settings before the column names
+PACKED: dict[str, Reader] = {".npz": read_pack, ".mat": read_matr}  # many cells a file
 
 
 def register_reader(*suffixes: str) -> Callable[[Reader], Reader]:
@@ -88,18 +92,19 @@ def register_reader(*suffixes: str) -> Callable[[Reader], Reader]:
 def read_file(path: str | PathLike[str]) -> tuple[Record, ...]:
     """Read the records of one file of any supported format.
 
-    | format | suffix | read by | records |
-    |---|---|---|---|
-    | registered by `register_reader` | as registered | its reader | any |
-    | pack of discharge curves | `.npz` | `read_pack` | `Cell` |
-    | MATR batch file | `.mat` | `read_matr` | `Cell` |
-    | table with column `capacity_Ah` | text | `read_capacity_csv` | `Cell` |
-    | cycler log | `.parquet`, `.mpr`, `.nda`, text | `read_timeseries` | `TimeSeries` |
-    | impedance spectra | `.DTA`, `.z`, text | `read_spectra` | `Spectrum` |
+    | content of the file | read by | records |
+    |---|---|---|
+    | suffix registered by `register_reader` | its reader | any |
+    | pack of discharge curves (`.npz`) | `read_pack` | `Cell` |
+    | MATR batch file (`.mat`) | `read_matr` | `Cell` |
+    | cycle numbers and capacities, one row per cycle | `read_capacity_csv` | `Cell` |
+    | time, voltage and current | `read_timeseries` | `TimeSeries` |
+    | frequency and impedance | `read_spectra` | `Spectrum` |
 
-    Other text files (`.csv`, `.mpt`, …) are distinguished by their header: a file with
-    a column of frequencies is read as spectra. The readers have more options (names of
-    columns, sign of the current); call them directly if you need these.
+    The format (text, spreadsheet, binary file of an instrument) is recognised by the
+    content, and the kind of the records by the columns that have values. The readers
+    have more options (names of columns, sign of the current); call them directly if you
+    need these. `battprob.data.inspect` shows how a file is read.
 
     Returns:
         The records in the order of the file, all of one type.
@@ -179,36 +184,19 @@ def _load(suffix) -> Reader:
         ) from error
 
 
-def _read_one_timeseries(path):
-    return [read_timeseries(path)]
-
-
-_BY_SUFFIX: dict[str, Reader] = {
-    ".npz": read_pack,
-    ".mat": read_matr,
-    ".dta": read_spectra,
-    ".z": read_spectra,
-    ".parquet": _read_one_timeseries,
-    ".nda": _read_one_timeseries,
-    ".ndax": _read_one_timeseries,
-    ".mpr": _read_one_timeseries,
-}
+def records_of_tables(tables: Sequence[RawTable], path: Path) -> tuple[Record, ...]:
+    """Records in the tables of a file, of the kind that `kind_of` finds."""
+    kind = kind_of(tables, path)
+    if kind == "log":
+        return (timeseries_of_tables(tables, path),)
+    if kind == "spectra":
+        return tuple(read_spectra(path))
+    table = capacity_table(tables, path)
+    return cells_of_table(table, capacity_columns(table))
 
 
 def _read_built_in(path):
-    return _built_in_reader(path)(path)
-
-
-def _built_in_reader(path):
-    suffix = path.suffix.lower()
-    if suffix in _BY_SUFFIX:
-        return _BY_SUFFIX[suffix]
-    num_lines = _MPT_HEADER_LINES if suffix == ".mpt" else 1
-    with open(path, encoding="cp1252", errors="replace") as file:
-        header = "".join(file.readline() for _ in range(num_lines))
-    # EC-Lab settings contain the word "frequency" also in files of cycling data.
-    pattern = r"freq/hz" if suffix == ".mpt" else r"freq|\bf\b"
-    if re.search(pattern, header.lower()):
-        return read_spectra
-    columns = header.strip().split(",")
-    return read_capacity_csv if "capacity_Ah" in columns else _read_one_timeseries
+    reader = PACKED.get(path.suffix.lower())
+    if reader is not None:
+        return reader(path)
+    return records_of_tables(read_tables(path), path)

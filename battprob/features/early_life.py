@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from battprob._errors import DataError
-from battprob._typing import Array, Float
+from battprob._typing import Array, Float, Int
 from battprob.data.records import Cell
 from battprob.features._cell_arrays import (
     require_capacities,
@@ -20,8 +20,8 @@ from battprob.features.delta_q import delta_q_statistics
 from battprob.features.fade import fade_line
 from battprob.features.table import FeatureTable
 
-_FIRST_CYCLE = 2  # cycle 1 is missing or differs from the others in most records
-_LATE_WINDOW = 10  # cycles
+FIRST_CYCLE = 2  # cycle 1 is missing or differs from the others in most records
+LATE_WINDOW = 10  # cycles
 
 _UNITS = {
     "delta_q_log10_variance": "log10 Ah²",
@@ -112,15 +112,41 @@ def early_life(
         degradation, Nature Energy 4, 383 (2019), doi:10.1038/s41560-019-0356-8.
     """
     cells = list(cells)
-    if not cells or not _FIRST_CYCLE <= early_cycle < late_cycle:
-        raise DataError(
-            f"expected cells and {_FIRST_CYCLE} <= early_cycle < late_cycle; got "
-            f"{len(cells)} cells and cycles {early_cycle} and {late_cycle}"
-        )
-    cycle = np.arange(_FIRST_CYCLE, late_cycle + 1)
+    require_cycles(cells, early_cycle, late_cycle)
+    cycle = np.arange(FIRST_CYCLE, late_cycle + 1)
     curves = stack_curves(cells, (early_cycle, late_cycle))
     capacity = stack_capacities(cells, cycle)
-    require_capacities(cells, cycle, capacity, (_FIRST_CYCLE, late_cycle))
+    require_capacities(cells, cycle, capacity, (FIRST_CYCLE, late_cycle))
+    return table_of_arrays(cells, curves, capacity, cycle)
+
+
+def require_cycles(cells: Sequence[Cell], early_cycle: int, late_cycle: int) -> None:
+    """Check that there are cells, and that 2 ≤ early_cycle < late_cycle.
+
+    Raises:
+        DataError: one of these conditions is not met.
+    """
+    if not cells or not FIRST_CYCLE <= early_cycle < late_cycle:
+        raise DataError(
+            f"expected cells and {FIRST_CYCLE} <= early_cycle < late_cycle; got "
+            f"{len(cells)} cells and cycles {early_cycle} and {late_cycle}"
+        )
+
+
+def table_of_arrays(
+    cells: Sequence[Cell],
+    curves: Float[np.ndarray, "n 2 v"],
+    capacity: Float[np.ndarray, "n c"],
+    cycle: Int[np.ndarray, " c"],
+) -> FeatureTable:
+    """Features of `early_life` from its inputs, NaN where an input is NaN.
+
+    Args:
+        cells: cells, for the names of the rows and the batches.
+        curves: Q(V) at the early and the late cycle in Ah, at equally spaced voltages.
+        capacity: capacity at each cycle in Ah; NaN if missing.
+        cycle: cycle numbers from 2 to the late cycle.
+    """
     dtype = jnp.result_type(float)
     columns, variances = _features_of_cells(
         *(jnp.asarray(array, dtype) for array in (curves, capacity, cycle))
@@ -152,7 +178,7 @@ def _features_of_cell(curves, capacity, cycle):
     early_curve, late_curve = curves
     moments = delta_q_statistics(late_curve - early_curve)
     whole = fade_line(cycle, capacity, first, last)
-    late = fade_line(cycle, capacity, last - (_LATE_WINDOW - 1), last)
+    late = fade_line(cycle, capacity, last - (LATE_WINDOW - 1), last)
     columns = {
         **{f"delta_q_{name}": value for name, value in moments._asdict().items()},
         "first_capacity": capacity_at(cycle, capacity, first),

@@ -1,0 +1,1 @@
+"""What a file contains and how it was read: text, tables and a figure."""
