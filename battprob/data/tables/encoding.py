@@ -108,7 +108,8 @@ def _recoded(raw, encoding):
 
 
 def _fraction_control(sample):
-    return 1 - len(sample.translate(None, _CONTROL)) / max(len(sample), 1)
+    count = len(sample) - len(sample.translate(None, _CONTROL))
+    return count / max(len(sample), 1)
 
 
 def _line_ends(buffer):

@@ -16,7 +16,8 @@ _FIRST_LINES = (
     (re.compile(r"Instrument Model:\s*CHI"), "CHI text"),
     (re.compile(r"RelaxIS .*export", re.I), "RelaxIS text"),
 )
-# Format by names in the header, in lower case: all of them must occur.
+# Format by names in the header, in lower case, with or without a unit in parentheses:
+# all of them must occur.
 _HEADERS = (
     (("data_point", "cycle_index", "step_index", "_capacity"), "BEEP csv"),
     (("data_point", "test_time", "cycle_index"), "Arbin csv"),
@@ -56,6 +57,7 @@ def name_of(
         if any(pattern.match(line.lstrip()) for line in start):
             return name
     names = {name.lower() for name in header}
+    names |= {name.partition("(")[0].strip() for name in names}
     for expected, name in _HEADERS:
         if names.issuperset(expected):
             return name

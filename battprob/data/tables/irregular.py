@@ -9,7 +9,7 @@ import numpy as np
 from battprob._errors import DataError
 from battprob.data.tables.cells import kind
 from battprob.data.tables.fields import NAMES, comment_body, split
-from battprob.data.tables.headers import is_quantity
+from battprob.data.tables.headers import is_quantity, looks_like_header
 from battprob.data.tables.layout import Layout, find_layout
 from battprob.data.tables.lines import Lines
 
@@ -69,7 +69,10 @@ def explain(
         if index in excluded:
             continue
         cells = split(lines.text(index), delimiter)
-        if group := _group(table, index, cells):
+        group = _group(table, index, cells)
+        if group == "footer" and looks_like_header(cells, delimiter):
+            group = "" if _starts_table(lines, index, path) else group
+        if group:
             groups.setdefault(group, []).append(index)
             excluded.add(index)
             continue

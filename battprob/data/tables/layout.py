@@ -191,12 +191,21 @@ def _count(cells):
 
 
 def _units(lines, line, names, separator, width):
-    """Names, units, header line and first row, given the line nearest to the rows."""
-    above = _previous(lines, line)
-    if is_units(names) and above is not None:
-        upper = own_names(lines[above], width, separator)
-        if upper is not None and looks_like_header(upper, separator):
-            return tuple(upper), tuple(names), above, line + 1
+    """Names, units, header line and first row, given the line nearest to the rows.
+
+    The units are in the nearest line, in the one before it (a line of comments follows,
+    as Origin writes it), or after the names.
+    """
+    units = names
+    unit_line = line
+    for _ in range(2):
+        above = _previous(lines, unit_line)
+        upper = None if above is None else own_names(lines[above], width, separator)
+        if upper is None or not looks_like_header(upper, separator):
+            break
+        if is_units(units) and not is_units(upper):
+            return tuple(upper), tuple(units), above, line + 1
+        units, unit_line = upper, above
     first, units = line + 1, None
     while first < len(lines) and is_blank(lines[first]):
         first += 1
@@ -214,12 +223,11 @@ def _previous(lines, line):
 
 def _headerless(lines, run, separator, path, decimal):
     """Layout of rows without a header."""
-    rows = len(run.rows)
-    if rows < 2 or run.clean() < _CLEAN:
-        return None
     above = _previous(lines, run.rows[0])
-    if above is not None and separator != "":
+    if above is not None and separator != "" and len(run.rows) > 1:
         _check_no_header(lines, above, run, separator, path)
+    if len(run.rows) < 2 or run.clean() < _CLEAN:
+        return None
     # Rows before the run with as many numbers are rows too, and other numbers next to
     # them are a damaged row: both are reported when the table is read. A whole number
     # may be the number of rows.

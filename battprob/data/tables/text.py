@@ -10,9 +10,10 @@ import numpy as np
 from battprob._errors import DataError
 from battprob.data.tables.eco_chemie import eco_chemie_table
 from battprob.data.tables.encoding import decode
-from battprob.data.tables.fields import NAMES
+from battprob.data.tables.fields import NAMES, split
 from battprob.data.tables.formats import name_of
 from battprob.data.tables.gamry import gamry_tables
+from battprob.data.tables.headers import looks_like_header
 from battprob.data.tables.layers import layered_table
 from battprob.data.tables.layout import Layout, find_layout
 from battprob.data.tables.preamble import preamble
@@ -146,12 +147,23 @@ def _find(path, buffer, offset):
         if complete or _is_certain(layout, len(lines)):
             break
     if layout is None:
-        raise DataError(
-            f"{path} has no table of numbers; expected rows of numbers separated by "
-            "commas, semicolons, tabs or blanks, after a line with the names of the "
-            "columns"
-        )
+        raise _no_table(path, lines)
     return lines, label, layout
+
+
+def _no_table(path, lines):
+    for number, line in reversed(list(enumerate(lines, start=1))):
+        for separator in "\t;,":
+            names = split(line, separator)
+            if len(names) > 2 and looks_like_header(names, " "):
+                return DataError(
+                    f"{path} has a header in line {number} but no rows of numbers after "
+                    "it"
+                )
+    return DataError(
+        f"{path} has no table of numbers; expected rows of numbers separated by commas, "
+        "semicolons, tabs or blanks, after a line with the names of the columns"
+    )
 
 
 def _after_lines(buffer, offset, count):
@@ -191,8 +203,9 @@ def _hide_preamble(lines):
     header, hidden, label = 0, [], ""
     match = _HEAD_LINES.search(start)
     if match and 0 < int(match[1]) <= len(lines):
-        line = lines[int(match[1]) - 1]
-        header = int(match[1]) - 1 if line.count("\t") or line.count(";") else 0
+        names = split(lines[int(match[1]) - 1], "\t")
+        is_header = len(names) > 1 and looks_like_header(names, "\t")
+        header = int(match[1]) - 1 if is_header else 0
     elif re.match(r"\s*ZPLOT", start, re.IGNORECASE):
         ends = [i for i, line in enumerate(lines) if line.strip() == "End Comments"]
         if ends:
@@ -213,10 +226,12 @@ def _statements(layout, line):
     if layout.header_line is not None:
         header = f"header in line {line + layout.header_line}"
         if layout.units is not None:
-            header += ", units in the next line"
+            header += " and units after it"
+    fields = f"fields separated by {NAMES[layout.separator]}"
+    if layout.separator == "":
+        fields = "one field per line"
     statement = (
-        f"Table with {header}, rows from line {line + layout.first} on, fields separated "
-        f"by {NAMES[layout.separator]}"
+        f"Table with {header}, rows from line {line + layout.first} on, {fields}"
     )
     statement += ", decimal commas." if layout.decimal == "," else "."
     if not layout.passed:
