@@ -199,7 +199,8 @@ def _limits(values, grid):
     }
     low = [path.name for path, limits in ends.items() if limits[0] == grid[-1]]
     high = [path.name for path, limits in ends.items() if limits[1] == grid[0]]
-    return f" (from {high[0]} and {low[0]})" if len(ends) > 1 and high and low else ""
+    names = dict.fromkeys(high[:1] + low[:1])
+    return f" (limited by {' and '.join(names)})" if len(ends) > 1 and names else ""
 
 
 def _with_curves(values, reduce: Reduce, options):

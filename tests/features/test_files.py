@@ -44,7 +44,7 @@ def test_cycler_logs(tmp_path):
     np.testing.assert_allclose(slopes, [-1e-4, -2e-3], rtol=0.01)
     assert np.isfinite(made.table.x).all()
     assert made.notes[-1] == (
-        "curves on 1000 voltages, 4.1 to 2.5 V (from a.csv and a.csv)"
+        "curves on 1000 voltages, 4.1 to 2.5 V (limited by a.csv)"
     )
     assert any("b: positive current" in line for line in made.notes)
     assert made.missing == made.failures == ()

@@ -10,6 +10,9 @@ from battprob.data.inspection.text import shortened
 from battprob.data.tables.table import RawTable
 from battprob.data.tables.units import split_unit
 
+# What statements such as `current_a from column 'I' times 0.001` say after the name.
+CONVERSION = r"(?: times (\S+?))?(?:, in (\S+) \(assumed: the header has no unit\))?"
+
 
 class ColumnSummary(NamedTuple):
     """One column of a file as the file has it.
@@ -22,7 +25,7 @@ class ColumnSummary(NamedTuple):
             a column of text.
         missing: number of rows without a value.
         used_as: quantity that is read from this column, from the statements about the
-            reading; `named` if they name the column otherwise; empty if they do not.
+            reading; `see below` if they name the column otherwise; else empty.
     """
 
     table: str
@@ -70,9 +73,11 @@ def _used_as(name, statements):
     for statement in statements:
         quantity, found, conversion = statement.partition(f" from column {quoted}")
         if found:
-            factor = re.fullmatch(r" times (\S+)", conversion)
-            return f"{quantity} (times {factor[1]})" if factor else quantity
-    return "named" if any(quoted in statement for statement in statements) else ""
+            match = re.fullmatch(CONVERSION, conversion)
+            details = [f"times {match[1]}"] if match and match[1] else []
+            details += [f"in {match[2]}, assumed"] if match and match[2] else []
+            return quantity + (f" ({', '.join(details)})" if details else "")
+    return "see below" if any(quoted in statement for statement in statements) else ""
 
 
 def _range(column):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from battprob._errors import DataError
-from battprob.data.inspection.columns import ColumnSummary, summaries
+from battprob.data.inspection.columns import CONVERSION, ColumnSummary, summaries
 from battprob.data.inspection.tables import frame_of, shown_of
 from battprob.data.inspection.text import counts, paragraph, table_lines
 from battprob.data.readers import (
@@ -180,14 +180,14 @@ def inspect(
     except DataError as error:
         return Inspection(
             str(path),
-            _format(tables),
+            _format(path, tables),
             (),
             columns=summaries(tables, ()),
             statements=tuple(line for table in tables for line in table.statements),
             error=" ".join(str(error).split()),
             tables=tables,
         )
-    return _of_records(str(path), _format(tables), records, tables)
+    return _of_records(str(path), _format(path, tables), records, tables)
 
 
 def _of_records(name, format_name, records, tables=()):
@@ -201,8 +201,9 @@ def _of_records(name, format_name, records, tables=()):
     )
 
 
-def _format(tables):
-    return tables[0].format if tables else ""
+def _format(path, tables):
+    names = {".npz": "pack of cells", ".mat": "MATR batch file"}
+    return tables[0].format if tables else names.get(path.suffix.lower(), "")
 
 
 def _statements(record):
@@ -220,15 +221,15 @@ def _summary(records):
         return f"cycler log {first.name!r}: {_extent(first)}"
     if isinstance(first, Spectrum):
         points = [len(spectrum.frequency_hz) for spectrum in records]
-        count = "1 impedance spectrum" if len(points) == 1 else f"{len(points)} spectra"
-        num = (
-            f"{min(points)}"
-            if min(points) == max(points)
-            else f"{min(points)} to {max(points)}"
-        )
         low = min(spectrum.frequency_hz.min() for spectrum in records)
         high = max(spectrum.frequency_hz.max() for spectrum in records)
-        return f"{count}, {num} frequencies each, {high:.4g} to {low:.4g} Hz"
+        num = f"{min(points)} frequencies"
+        if max(points) > min(points):
+            num = f"{min(points)} to {max(points)} frequencies"
+        band = f"{high:.4g} to {low:.4g} Hz"
+        if len(points) == 1:
+            return f"impedance spectrum {first.name!r}: {num}, {band}"
+        return f"{len(points)} impedance spectra, {num} each, {band}"
     if len(records) == 1:
         return f"cell {first.name!r}: {len(first.cycle)} cycles, {_range(first.cycle)}"
     cycles = sum(len(cell.cycle) for cell in records)
@@ -248,7 +249,7 @@ def _extent(log):
 
 def _in_table(statement):
     """Whether a statement only repeats a line of the table of columns."""
-    return bool(re.fullmatch(r"\w+ from column '[^']*'( times \S+)?", statement))
+    return bool(re.fullmatch(rf"\w+ from column '[^']*'{CONVERSION}", statement))
 
 
 def _range(cycle):

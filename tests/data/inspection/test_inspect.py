@@ -93,7 +93,7 @@ def test_records():
     assert inspection.columns == ()
     spectra = [Spectrum(n, [100.0, 1.0], [1 - 0.5j, 2 - 0.1j]) for n in ("s1", "s2")]
     inspection = inspect(spectra)
-    assert inspection.summary == "2 spectra, 2 frequencies each, 100 to 1 Hz"
+    assert inspection.summary == "2 impedance spectra, 2 frequencies each, 100 to 1 Hz"
     assert inspection.to_dataframe()["re_at_lowest_ohm"].tolist() == [2, 2]
     assert len(inspection.figure.axes) == 3
     curves = {"curve_cycle": [1, 2], "voltage_v": [4, 3]}
