@@ -7,10 +7,14 @@ from jaxtyping import Float
 
 from battprob.data._counter_kind import Counter, identify
 from battprob.data._counters import Counted, count
-from battprob.data._integration import Integral
+from battprob.data._integration import ROUNDED, Integral
 
-_LARGEST_REPLACED = 0.1  # of the charge; a counter contradicted more often is not used
-_DEFICIT = 0.7  # of the smallest charge of a run; a counter that shows less stood still
+_LARGEST_REPLACED = (
+    0.1  # of the readings; a counter contradicted more often is not used
+)
+# A counter that shows less of the smallest charge of a run has stood still; the second
+# value is for currents with so few digits that their rounding may explain more.
+_DEFICIT, _DEFICIT_IF_ROUNDED = 0.93, 0.7
 _RELEVANT = 0.01  # of the largest run; smaller runs are not compared
 _AGREEMENT = 0.02  # difference that is stated as such
 
@@ -25,12 +29,14 @@ class Side:
         statements: the source and what was repaired.
         begins_inside: whether the counter was not at zero when the log begins, while a
             current flows.
+        by_current: whether the charge is that of the integrated current.
     """
 
     value: Float[np.ndarray, " t"]
     doubt: Float[np.ndarray, " t"]
     statements: tuple[str, ...]
     begins_inside: bool = False
+    by_current: bool = False
 
 
 _ORDER = (
@@ -66,7 +72,7 @@ def sides_of(log_name, columns, integral: Integral) -> tuple[Side, Side]:
             continue
         counter = _counter(log_name, name, columns[name], integral)
         if counter is None:
-            _note_silence(name, rejected)
+            _note_silence(name, rejected, integral)
             continue
         counted = count(counter, integral)
         for index in (0, 1):
@@ -95,12 +101,11 @@ def _counter(log_name, name, column, integral):
     return None if counter is None else replace(counter, name=name)
 
 
-def _note_silence(name, rejected):
+def _note_silence(name, rejected, integral):
     side = {"charge_capacity_ah": (0,), "discharge_capacity_ah": (1,)}
     for index in side.get(name, (0, 1)):
-        rejected[index].append(
-            f"column {name} does not follow current_a and is not used"
-        )
+        if _passed(index, integral).total[-1] > 0:
+            rejected[index].append(f"{name} does not follow current_a and is not used")
 
 
 def _passed(index, integral):
@@ -111,8 +116,8 @@ def _side(index, counter: Counter, counted: Counted, integral):
     """Charge by a counter; a sentence instead if the counter is not usable."""
     value = (counted.charge, counted.discharge)[index]
     passed = _passed(index, integral)
-    total, expected = float(value.sum()), float(passed.total[-1])
-    if counted.replaced_ah > _LARGEST_REPLACED * max(total, expected):
+    expected = float(passed.total[-1])
+    if len(counted.replaced_rows) > _LARGEST_REPLACED * counted.num_readings:
         return (
             f"column {counter.name} is not used for the {_WORDS[index]}: it contradicts "
             f"current_a in {number_of(len(counted.replaced_rows), 'interval')} (first: before row "
@@ -121,6 +126,9 @@ def _side(index, counter: Counter, counted: Counted, integral):
     doubt = np.zeros_like(value)
     replaced = counted.replaced_rows
     doubt[replaced] = passed.doubt[replaced]
+    if counter.counts == (1, 1):
+        direct = (integral.charge.largest > 0) & (integral.discharge.largest > 0)
+        doubt[direct] = np.minimum(passed.doubt[direct], np.abs(value[direct]))
     value, doubt, stalled = _without_stalls(value, doubt, counter, index, integral)
     return Side(
         value,
@@ -146,6 +154,11 @@ def _agreement(total, expected, integral):
     if integral.rough or not expected > 0 or not total > 0:
         return " (current_a is too coarse to check it)"
     difference = total / expected - 1
+    if abs(difference) > 0.5:
+        return (
+            f" ({total:.4g} Ah), although current_a integrated over time_s gives "
+            f"{expected:.4g} Ah"
+        )
     if abs(difference) > _AGREEMENT:
         more = "more" if difference > 0 else "less"
         return (
@@ -173,11 +186,11 @@ def _repairs(counter, counted):
             f"current does not explain (first: row {counted.false_rows[0]}, counting "
             "from 0)"
         )
-    if len(counted.replaced_rows) and counted.replaced_ah > counter.tolerance:
+    if counted.contradiction_ah > counter.tolerance:
         yield (
             f"{name} jumps at {number_of(len(counted.replaced_rows), 'row')} (first: row "
-            f"{counted.replaced_rows[0]}, counting from 0); the integrated current is "
-            f"used there ({counted.replaced_ah:.4g} Ah)"
+            f"{counted.replaced_rows[0]}, counting from 0) by {counted.contradiction_ah:.4g} "
+            "Ah more than the current explains; the integrated current is used there"
         )
     if counted.before_ah:
         yield (
@@ -191,25 +204,33 @@ def _without_stalls(value, doubt, counter, index, integral):
     if integral.rough:
         return value, doubt, ()
     passed = _passed(index, integral)
+    sign = 1 if index == 0 else -1
     first = integral.runs.first[:-1]
-    counted = np.add.reduceat(value, first)
-    least = np.add.reduceat(passed.smallest, first)
-    known = np.add.reduceat(passed.largest, first) < 1.5 * least
+    first = first[integral.direction[first] == sign]
+    if not first.size:
+        return value, doubt, ()
+    # Up to the next run of this direction, because a counter may catch up at rest.
+    counted, least, most = (
+        np.add.reduceat(part, first)
+        for part in (value, passed.smallest, passed.largest)
+    )
     factor = min(counter.scale[index], 1.0)
-    stalled = known & (counted < _DEFICIT * factor * least - counter.tolerance)
-    stalled &= least > _RELEVANT * least.max(initial=0.0)
+    stalled = (most < 1.5 * least) & (least > _RELEVANT * least.max())
+    limit = _DEFICIT_IF_ROUNDED if integral.rounding > ROUNDED else _DEFICIT
+    stalled &= counted < limit * factor * least - counter.tolerance
     if not stalled.any():
         return value, doubt, ()
-    rows = stalled[integral.runs.of_row]
+    owner = np.searchsorted(first, np.arange(len(value)), side="right") - 1
+    rows = (owner >= 0) & stalled[np.maximum(owner, 0)]
     value, doubt = value.copy(), doubt.copy()
     value[rows], doubt[rows] = passed.estimate[rows], passed.doubt[rows]
     return (
         value,
         doubt,
         (
-            f"{counter.name} stands still in {number_of(stalled.sum(), 'run')} of {_WORDS[index]} (first: "
-            f"from row {first[stalled][0]}, counting from 0); the integrated current is used "
-            "there",
+            f"{counter.name} stands still in {number_of(stalled.sum(), 'run')} of "
+            f"{_WORDS[index]} (first: from row {first[stalled][0]}, counting from 0); "
+            "the integrated current is used there",
         ),
     )
 
@@ -225,4 +246,4 @@ def _integrated(index, notes, integral):
         gap.statement for gap in integral.gaps if integral.direction[gap.row] == sign
     )
     known = np.where(np.isnan(passed.estimate), 0.0, passed.doubt)
-    return Side(passed.estimate, known, statements)
+    return Side(passed.estimate, known, statements, by_current=True)

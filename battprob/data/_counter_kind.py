@@ -18,6 +18,7 @@ _BLOCKS = 8  # comparisons per run at most
 _PARTS, _ROWS = 8, 16_384  # of a long log
 _ENOUGH = 20_000  # values of which a median is known well enough
 _FLOOR = 2e-4  # of the largest charge of a run; smaller deviations do not matter
+_QUANTILE, _NOISE = 0.35, 8.0  # of the deviations; a third of them may be faults
 _KNOWN_FACTORS = {
     1000.0: "mAh for Ah, or mA for A",
     3600.0: "coulomb for Ah, or hours for seconds",
@@ -37,8 +38,8 @@ class Counter:
         value: readings in Ah; NaN if missing.
         scale: readings divided by the current integrated over time, for (charge,
             discharge); 1 if unknown.
-        noise: six times the median deviation from the integrated current between two
-            readings, in Ah.
+        noise: eight times the lower third of the deviations from the integrated current
+            between two readings, in Ah; more than twice the standard deviation of noise.
         tolerance: deviation in Ah that is no contradiction; at least `noise`.
         statements: what was corrected.
     """
@@ -205,7 +206,11 @@ def _distinct_times(value, integral):
         return rows
     rows = _sampled(rows)
     later = np.diff(integral.time_s[rows]) > 0
-    return rows[np.concatenate([later, [True]])]
+    rows = rows[np.concatenate([later, [True]])]
+    # A single reading away from two that agree is false.
+    change = np.diff(value[rows])
+    back = np.abs(change[1:] + change[:-1]) < 0.05 * np.abs(change[:-1])
+    return rows[~np.concatenate([[False], back, [False]])] if len(rows) > 2 else rows
 
 
 def _sampled(rows):
@@ -289,13 +294,13 @@ def _noise(rows, value, integral, counts, scale):
     change = np.diff(value[rows])
     deviation = np.abs(change - expected)
     # Resets can be as frequent as readings at rest, and are no noise.
-    resets = (change < 0) & (np.abs(value[rows[1:]]) < 0.05 * np.abs(change))
-    medians = [
-        np.median(part[:: max(1, len(part) // _ENOUGH)])
+    resets = np.abs(value[rows[1:]]) < 0.05 * np.abs(change)
+    usual = [
+        np.quantile(part[:: max(1, len(part) // _ENOUGH)], _QUANTILE)
         for part in (deviation[flows & ~resets], deviation[~flows & ~resets])
         if part.size
     ]
-    noise = float(max(6.0 * max(medians, default=0.0), _quantum(change[flows])))
+    noise = float(max(_NOISE * max(usual, default=0.0), _quantum(change[flows])))
     return noise, max(noise, _FLOOR * largest)
 
 

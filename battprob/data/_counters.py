@@ -21,7 +21,8 @@ class Counted(NamedTuple):
         false_rows: rows whose reading is omitted.
         replaced_rows: rows whose interval takes the integrated current, because the
             reading contradicts it.
-        replaced_ah: charge of these intervals.
+        contradiction_ah: by how much the counter differs there from the current.
+        num_readings: number of readings.
         before_ah: reading of the first row if it counts charge from before the log.
     """
 
@@ -30,7 +31,8 @@ class Counted(NamedTuple):
     reset_rows: Int[np.ndarray, " r"]
     false_rows: Int[np.ndarray, " f"]
     replaced_rows: Int[np.ndarray, " p"]
-    replaced_ah: float
+    contradiction_ah: float
+    num_readings: int
     before_ah: float
 
 
@@ -45,25 +47,27 @@ def count(counter: Counter, integral: Integral) -> Counted:
     1. a reset, if the new reading itself is possible: it has been counted since;
     2. a return to the reading before such a fall: the fall was no reset, and the
        readings between are false (a single 0, or an instrument that shows 0 at rest);
-    3. a false reading, if one of the next readings continues the one before;
+    3. a false reading, if one of the next readings continues the one before, or is
+       possible after a reset;
     4. unexplained: the integrated current is used for this interval.
 
-    The charge between two readings is divided among the rows between them in proportion
+    A counter that stands still while the current flows, and catches up later, has no
+    readings in between. The charge between two readings is divided among the rows between them in proportion
     to the integrated current. What passes between the last reading and a reset is
     taken from the integrated current.
     """
     readings = _rows_with_reading(counter.value)
     value = counter.value[readings]
     bounds = _Bounds(readings, counter, integral)
-    valid, reset, replaced = _classify(bounds, readings, counter, integral)
-    rows = readings
-    if not valid.all():
-        rows = _as_index(readings, len(valid))[valid]
-        value, reset, replaced = value[valid], reset[valid], replaced[valid]
+    valid, held, reset, replaced = _classify(bounds, readings, counter, integral)
+    rows, used = readings, valid & ~held
+    if not used.all():
+        rows = _as_index(readings, len(used))[used]
+        value, reset, replaced = value[used], reset[used], replaced[used]
     change = np.diff(value)
     index = _as_index(rows, len(value))
     special = np.flatnonzero(reset | replaced)
-    expected = _special_changes(change, special, reset, index, counter, integral)
+    contradiction = _special_changes(change, special, reset, index, counter, integral)
     charge, discharge = _per_row(rows, change, reset, counter, integral)
     before = _count_first(index, counter, integral, charge, discharge)
     return Counted(
@@ -72,7 +76,8 @@ def count(counter: Counter, integral: Integral) -> Counted:
         index[reset],
         _as_index(readings, len(valid))[~valid],
         index[replaced],
-        float(np.abs(expected[replaced[special]]).sum()),
+        contradiction,
+        len(index),
         before,
     )
 
@@ -88,7 +93,9 @@ def _as_index(rows, size):
 
 
 def _special_changes(change, special, reset, index, counter, integral):
-    """Set the changes at resets and at unexplained readings; return the expected ones.
+    """Set the changes at resets and at unexplained readings.
+
+    Returns by how much the latter differ from the integrated current.
 
     If the run ends at the reset or goes on after it, the integrated current covers what
     passed before and after the reset, and the reading only what passed after.
@@ -96,11 +103,32 @@ def _special_changes(change, special, reset, index, counter, integral):
     before, after = index[special - 1], index[special]
     expected = _signed(before, after, counter, integral)
     fresh = counter.value[after]
-    later = integral.direction[after]
-    whole = (later == 0) | (later == integral.direction[before])
+    later, earlier = integral.direction[after], integral.direction[before]
+    whole = (later == 0) | (later == earlier)
+    if 0 in counter.counts:  # then a row in the other direction adds nothing
+        side = 1 if counter.counts[0] else -1
+        whole = (later != side) | (earlier == side)
+        if _ends_are_logged(change, reset, index, side, counter, integral):
+            whole &= later == earlier
     larger = np.where(whole & (np.abs(expected) > np.abs(fresh)), expected, fresh)
-    change[special - 1] = np.where(reset[special], larger, expected)
-    return expected
+    is_reset = reset[special]
+    difference = np.abs(change[special - 1] - expected)[~is_reset].sum()
+    change[special - 1] = np.where(is_reset, larger, expected)
+    return float(difference)
+
+
+def _ends_are_logged(change, reset, index, side, counter, integral):
+    """Whether the counter shows that runs start at, or one interval after, a row.
+
+    The last row of the run before is then its end, so that a reset loses nothing.
+    """
+    starts = integral.runs.starts[index] & (integral.direction[index] == side)
+    starts[0] = False
+    row = np.flatnonzero(starts)
+    most = (integral.charge if side > 0 else integral.discharge).largest[index[row]]
+    rise = np.where(reset[row], counter.value[index[row]], change[row - 1])
+    ratio = rise[most > 0] / most[most > 0]
+    return ratio.size > 0 and not 0.1 < float(np.median(ratio)) < 0.9
 
 
 def _signed(before, after, counter, integral):
@@ -139,7 +167,10 @@ class _Bounds:
         )
 
     def impossible(self):
-        """Readings that do not follow from the reading before."""
+        """Readings that do not follow from the reading before.
+
+        Also first and last readings of counters that stand still and then catch up.
+        """
         change = np.diff(self.value)
         highest, lowest = (
             sum(factor * np.diff(most) for factor, most in part) + self.tolerance
@@ -147,12 +178,13 @@ class _Bounds:
         )
         found = np.flatnonzero((change > highest) | (change < -lowest)) + 1
         if not found.size:
-            return found
+            return found, found, found
         # A counter that stands still for some rows may catch up in the next one.
         moved = np.flatnonzero(np.diff(self.value) != 0) + 1
         position = np.searchsorted(moved, found - 1, side="right") - 1
         since = np.where(position >= 0, moved[np.maximum(position, 0)], 0)
-        return found[~self.allow(change[found - 1], since, found)]
+        late = self.allow(change[found - 1], since, found)
+        return found[~late], since[late], found[late]
 
     def allow(self, change, first, last):
         """Whether `change` is possible from reading `first` to reading `last`."""
@@ -179,15 +211,13 @@ class _Bounds:
 
 
 def _classify(bounds, readings, counter, integral):
-    """Which readings are valid, which follow a reset, and which are unexplained."""
+    """Which readings are valid, late, the first after a reset, and unexplained."""
     num = len(bounds.value)
-    valid, reset, replaced = (
-        np.ones(num, bool),
-        np.zeros(num, bool),
-        np.zeros(num, bool),
-    )
+    valid = np.ones(num, bool)
+    held, reset, replaced = (np.zeros(num, bool) for _ in range(3))
     fall, resume = 0, 0
-    for here in bounds.impossible():
+    impossible, since, caught_up = bounds.impossible()
+    for here in impossible:
         if here < resume:
             continue
         if bounds.fresh(here):
@@ -197,12 +227,19 @@ def _classify(bounds, readings, counter, integral):
             fall = 0
         elif (end := _continued(bounds, here, num)) is not None:
             valid[here:end], resume = False, end + 1
+        elif (end := _started_again(bounds, here, num)) is not None:
+            valid[here:end], reset[end] = False, True
+            fall, resume = 0, end + 1
+        elif here == 1:
+            valid[0] = False
         else:
             replaced[here] = True
             fall = 0
+    for first, last in zip(since, caught_up, strict=True):
+        held[first + 1 : last] = True
     hidden = _hidden_resets(readings, counter, integral)
     reset[hidden[valid[hidden] & ~replaced[hidden]]] = True
-    return valid, reset, replaced
+    return valid, held, reset, replaced
 
 
 def _hidden_resets(readings, counter, integral):
@@ -256,30 +293,32 @@ def _per_row(rows, change, reset, counter, integral):
         passed = (integral.charge, integral.discharge)[side]
         charge = _spread(rows, change, passed, size)
         return (charge, np.zeros(size)) if side == 0 else (np.zeros(size), charge)
-    sums = (integral.charge.total, integral.discharge.total)
-    expected = [np.diff(total[rows]) for total in sums]
+    sides = (integral.charge, integral.discharge)
     direction = integral.direction[rows]
     flows = np.where(direction[1:] != 0, direction[1:], direction[:-1])
-    divide = _divide_net if counter.counts[1] < 0 else _divide_both
-    sides = divide(change, expected, reset[1:] & (direction[1:] != 0), flows)
+    if counter.counts[1] < 0:
+        largest = [np.diff(np.cumsum(passed.largest)[rows]) for passed in sides]
+        parts = _divide_net(change, *largest, known=not integral.rough)
+    else:
+        expected = [np.diff(passed.total[rows]) for passed in sides]
+        parts = _divide_both(change, expected, reset[1:] & (direction[1:] != 0), flows)
     return tuple(
         _spread(rows, part, passed, size)
-        for part, passed in zip(
-            sides, (integral.charge, integral.discharge), strict=True
-        )
+        for part, passed in zip(parts, sides, strict=True)
     )
 
 
-def _divide_net(change, expected, reset, direction):
-    """Charge and discharge for the changes of a net charge."""
-    del reset, direction  # the sign of the change is the direction
-    surplus = change - (expected[0] - expected[1])
-    both = (expected[0] > 0) & (expected[1] > 0)
-    up = np.where(both, expected[0] + np.maximum(surplus, 0.0), np.maximum(change, 0.0))
-    down = np.where(
-        both, expected[1] + np.maximum(-surplus, 0.0), np.maximum(-change, 0.0)
-    )
-    return up, down
+def _divide_net(change, up, down, *, known):
+    """Charge and discharge for the changes of a net charge.
+
+    If the direction of the current changes between two readings, the currents before
+    and after it, if they are known, determine the time of the change.
+    """
+    both = (up > 0) & (down > 0) & known
+    fraction = (change + down) / np.where(both, up + down, 1.0)
+    charge = np.where(both, up * np.clip(fraction, 0.0, 1.0), 0.0)
+    charge = np.maximum(charge, np.maximum(change, 0.0))
+    return charge, charge - change
 
 
 def _divide_both(change, expected, reset, direction):
@@ -292,6 +331,14 @@ def _divide_both(change, expected, reset, direction):
     # Without any current, a counter of both directions shows only its noise.
     change = np.where((total > 0) | (direction != 0), change, 0.0)
     return fraction * change, (1.0 - fraction) * change
+
+
+def _started_again(bounds, here, num):
+    """First of the next readings that a reset after `here` - 1 explains, or None."""
+    for end in range(here + 1, min(here + 1 + _LOOK, num)):
+        if bounds.allow(bounds.value[end], here - 1, end):
+            return end
+    return None
 
 
 def _spread(rows, change, passed, size):
@@ -318,26 +365,26 @@ def _spread(rows, change, passed, size):
     return charge
 
 
-def _count_first(rows, counter, integral, charge, discharge):
-    """Count the first reading if the current of the first row explains it.
+def _count_first(index, counter, integral, charge, discharge):
+    """Count the first reading if the current of the rows up to it explains it.
 
     Returns the reading if it counts charge from before the log, otherwise 0.
     """
-    if not len(rows):
+    if not len(index):
         return 0.0
-    row, value = rows[0], counter.value[rows[0]]
-    first = integral.direction[0]
-    passed, target = (
-        (integral.charge, charge) if first > 0 else (integral.discharge, discharge)
-    )
-    number = counter.counts[0 if first > 0 else 1]
-    most = 1.1 * passed.largest[0]
-    if (
-        row == 0
-        and first
-        and 0 < value * number <= most + counter.tolerance
-        and most > 0
+    row, value = int(index[0]), float(counter.value[index[0]])
+    if abs(value) <= counter.tolerance:
+        return 0.0
+    for passed, target, number, factor in zip(
+        (integral.charge, integral.discharge),
+        (charge, discharge),
+        counter.counts,
+        counter.scale,
+        strict=True,
     ):
-        target[0] = value * number
-        return 0.0
-    return float(value) if abs(value) > counter.tolerance else 0.0
+        # In row 0, only what flowed since the test clock started.
+        most = passed.most[row] * max(factor, 1.0) * (_SLACK if row else 1.1)
+        if 0 < value * number <= most + counter.tolerance and most > 0:
+            target[row] = value * number
+            return 0.0
+    return value

@@ -6,7 +6,7 @@ import numpy as np
 
 _FACTOR = 10.0  # a gap is at least this many times the longest other interval
 _PLAUSIBLE = 1.2  # of the largest charge of a run; more cannot have passed in a gap
-_CERTAIN = 0.1  # largest doubt, as a fraction of the run, for which a value is given
+_CERTAIN = 0.06  # largest doubt, as a fraction of the run, for which a value is given
 _SECONDS_PER_HOUR = 3600.0
 
 

@@ -11,6 +11,8 @@ from battprob.data._onsets import onset_fractions
 
 _SECONDS_PER_HOUR = 3600.0
 _SAMPLE = 1000  # rows from which the decimals of the time are counted
+ROUNDED = 0.03  # rounding error of the current that is not negligible
+_DIGITS = 4  # more digits of the current are no rounding that matters
 _OFTEN = 0.02  # fraction of intervals without duration that shows a rounded time
 
 
@@ -57,9 +59,11 @@ class Integral(NamedTuple):
         inside: whether the interval before each row is inside a run with current and
             no gap of the log, so that the trapezoidal rule applies.
         charge, discharge: charge passed in each direction.
+        rounding: rounding error of the largest current by its digits, relative to it.
         rough: whether the current changes much between most rows (a driving cycle that
             is sampled coarsely), so that the integral is only an estimate.
         gaps: gaps of the log while a current flows.
+        pauses: rows before which time without rows is taken as rest between two steps.
         onsets: how the log shows the time at which a current starts, for a statement.
     """
 
@@ -70,8 +74,10 @@ class Integral(NamedTuple):
     inside: Bool[np.ndarray, " t"]
     charge: Passed
     discharge: Passed
+    rounding: float
     rough: bool
     gaps: tuple[Gap, ...]
+    pauses: Int[np.ndarray, " p"]
     onsets: str
 
 
@@ -101,10 +107,11 @@ def integrate(rows: Rows) -> Integral:
         passed.largest[gap.row] = gap.largest_ah
         passed.doubt[gap.row] = gap.doubt_ah
         inside[gap.row] = False
+    rounding = _rounding(rows.current_a)
     rough = _is_rough(rows.current_a, inside, charge, discharge)
     extra_s = _time_resolution(rows.time_s, seconds, inside)
     charge, discharge = (
-        _with_sums(passed, sign, rows.current_a, seconds, extra_s, rough)
+        _with_sums(passed, sign, rows.current_a, seconds, extra_s, rounding, rough)
         for passed, sign in ((charge, 1), (discharge, -1))
     )
     return Integral(
@@ -115,8 +122,10 @@ def integrate(rows: Rows) -> Integral:
         inside,
         charge,
         discharge,
+        rounding,
         rough,
         gaps,
+        onsets.pauses,
         onsets.statement,
     )
 
@@ -156,6 +165,20 @@ def _time_resolution(time, seconds, inside):
     return max(written, float(np.median(within[within > 0])))
 
 
+def _rounding(current):
+    """Half the last decimal of the current, relative to the largest current."""
+    magnitude = np.abs(current[:: max(1, len(current) // _SAMPLE)])
+    largest = magnitude.max(initial=0.0)
+    if largest == 0:
+        return 0.0
+    for digit in range(_DIGITS):
+        last = 10.0 ** (np.floor(np.log10(largest)) - digit)
+        rest = magnitude / last
+        if np.allclose(rest, np.round(rest), rtol=0, atol=1e-6):
+            return float(0.5 * last / largest)
+    return 0.0
+
+
 def _is_rough(current, inside, charge, discharge):
     """Whether most charge passes where the current changes by 30 % between rows."""
     passed = np.where(inside, charge.largest + discharge.largest, 0.0)
@@ -165,10 +188,12 @@ def _is_rough(current, inside, charge, discharge):
     return bool(passed[change > 0.3 * larger].sum() > 0.3 * passed.sum() > 0)
 
 
-def _with_sums(passed, sign, current, seconds, extra_s, rough):
+def _with_sums(passed, sign, current, seconds, extra_s, rounding, rough):
     known = np.where(np.isnan(passed.estimate), 0.0, passed.estimate)
     # The current of rows at rest counts here: it bounds what can have passed.
     flows = np.maximum(sign * current, 0.0)
+    if rounding > ROUNDED:
+        flows = np.maximum(sign * current + rounding * np.abs(current).max(), 0.0)
     before = np.concatenate([flows[:1], flows[:-1]])
     hours = (seconds + extra_s) / _SECONDS_PER_HOUR
     possible = np.maximum(passed.largest, np.maximum(before, flows) * hours)

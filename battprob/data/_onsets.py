@@ -20,6 +20,8 @@ class Onsets(NamedTuple):
         first_s: time for which the current of row 0 flowed before row 0, in s.
         longest_first_s: the longest time for which it can have flowed since the test
             clock started, in s; 0 if the log is a part of a longer test.
+        pauses: rows before which time passes without rows, longer than a logging
+            interval, that is taken as rest although a current flows before or after it.
         statement: how the fractions were decided; empty if nothing was decided.
     """
 
@@ -29,6 +31,7 @@ class Onsets(NamedTuple):
     doubt: Float[np.ndarray, " r"]
     first_s: float
     longest_first_s: float
+    pauses: Int[np.ndarray, " p"]
     statement: str
 
 
@@ -73,7 +76,7 @@ def onset_fractions(rows, seconds, direction, runs) -> Onsets:
     """
     row = runs.first[1:-1]
     usual = _usual_interval(seconds, runs)
-    usual_after, usual_before = usual[1:], usual[:-1]
+    usual_before, usual_after = usual[:-1], usual[1:]
     duration = seconds[row]
     ratio = duration / np.where(usual_after > 0, usual_after, np.inf)
     flows = direction[row] != 0
@@ -81,24 +84,45 @@ def onset_fractions(rows, seconds, direction, runs) -> Onsets:
     ends = _regular_ends(seconds, direction, runs, usual)
     style = _style(ratio[flows], ends, one_rate[flows])
     new, old, doubt = _by_style(style, ratio)
+    longer = duration > (1 + _REGULAR) * usual_before
     # A change of the current within one direction leaves no time without current.
-    one_direction = (direction[row] == direction[row - 1]) & flows
-    close = duration <= (1 + _REGULAR) * np.maximum(usual_after, usual_before)
-    old = np.where(one_direction & close, 1.0 - new, old)
-    old = np.where(duration > (1 + _REGULAR) * usual_before, 0.0, old)
+    in_one_direction = (direction[row] == direction[row - 1]) & flows
+    close = ~longer | (duration <= (1 + _REGULAR) * usual_after)
+    old = np.where(in_one_direction & close, 1.0 - new, np.where(longer, 0.0, old))
     known, fraction = _by_step_time(rows.step_time_s, row, duration)
-    new, doubt = np.where(known, fraction, new), np.where(known, 0.0, doubt)
-    # A short rest of the interval is the pause between two steps; a longer one shows
-    # that the last row of the old step is not logged.
     remaining = (1.0 - fraction) * duration
-    ended = (remaining > _REGULAR * usual_before) | (style == "clock")
-    ended &= remaining <= (1 + _REGULAR) * usual_before
-    ended = np.where(ended, 1.0 - fraction, 0.0)
-    old = np.where(known, ended, old)
+    ended = _old_step_goes_on(remaining, usual_before, style)
+    new, doubt = np.where(known, fraction, new), np.where(known, 0.0, doubt)
+    old = np.where(known, np.where(ended, 1.0 - fraction, 0.0), old)
     used = "step time" if known[flows].any() else style
     first = _before_first_row(rows, direction, usual, style)
-    statement = _STATEMENTS[used] if flows.any() else ""
-    return Onsets(row, new, old, doubt, *first, statement)
+    return Onsets(
+        row,
+        new,
+        old,
+        doubt,
+        *first,
+        row[_pauses(duration * (1.0 - new - old), usual, flows, direction[row - 1])],
+        _STATEMENTS[used] if flows.any() else "",
+    )
+
+
+def _old_step_goes_on(remaining, usual_before, style):
+    """Whether the old current flowed until the new step began, by the step time.
+
+    A short time is the pause between two steps, and a time longer than the logging
+    interval a rest without rows; between them, the end of the old step is not logged.
+    """
+    long_enough = (remaining > _REGULAR * usual_before) | (style == "clock")
+    return long_enough & (remaining <= (1 + _REGULAR) * usual_before)
+
+
+def _pauses(without_current, usual, flows, direction_before):
+    """Whether more than a logging interval without rows passes between two currents."""
+    longest = np.maximum(usual[:-1], usual[1:])
+    return (flows | (direction_before != 0)) & (
+        without_current > (1 + _REGULAR) * longest
+    )
 
 
 def _usual_interval(seconds, runs):

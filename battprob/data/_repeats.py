@@ -33,9 +33,8 @@ def rows_in_time(log):
     for row in np.flatnonzero(step < -rounding) + 1:
         if not kept[row]:
             continue
-        end = row + int(np.argmax(np.append(time[row:], np.inf) > time[row - 1]))
-        earlier = int(np.searchsorted(time[:row], time[row]))
-        if not _equal_rows(log, earlier, row, end):
+        end = _end_of_repeat(log, row)
+        if end is None:
             raise DataError(
                 f"{log.name!r}: the time decreases at row {row} (counting from 0), from "
                 f"{time[row - 1]:.6g} to {time[row]:.6g} s; expected time_s not to "
@@ -55,6 +54,21 @@ def rows_in_time(log):
             f"{omitted[0]}, counting from 0)",
         ),
     )
+
+
+def _end_of_repeat(log, row):
+    """Row after the rows from `row` on that repeat earlier rows, or None."""
+    time = log.time_s
+    before = slice(0, row)
+    first = int(np.searchsorted(time[before], time[row], side="left"))
+    last = int(np.searchsorted(time[before], time[row], side="right"))
+    # The repeated rows end with the previous row, or where the time goes on.
+    goes_on = row + int(np.argmax(np.append(time[row:], np.inf) > time[row - 1]))
+    for earlier in range(first, last):
+        for end in (2 * row - earlier, goes_on):
+            if end <= len(time) and _equal_rows(log, earlier, row, end):
+                return end
+    return None
 
 
 def _equal_rows(log, earlier, row, end):

@@ -151,12 +151,17 @@ def _onset_statements(integral: Integral, charge: Side, discharge: Side):
     doubt = sum(
         float(np.sqrt(np.sum(side.doubt[starts] ** 2))) for side in (charge, discharge)
     )
-    if not integral.onsets or not doubt > _STATED_DOUBT * total:
-        return []
-    return [
-        f"{integral.onsets}; at most {100 * doubt / total:.2g} % of the charge depends "
-        "on it"
-    ]
+    if integral.onsets and doubt > _STATED_DOUBT * total:
+        fraction = "all" if doubt > total else f"at most {100 * doubt / total:.2g} %"
+        yield f"{integral.onsets}; {fraction} of the charge depends on it"
+    pauses = integral.pauses
+    if pauses.size and (charge.by_current or discharge.by_current):
+        seconds = integral.time_s[pauses] - integral.time_s[pauses - 1]
+        yield (
+            f"{number_of(pauses.size, 'time')} no row is logged between two steps (first: "
+            f"{seconds[0]:.6g} s before row {pauses[0]}, longest: {seconds.max():.6g} s); "
+            "taken as rest"
+        )
 
 
 def _without_doubt(side: Side, cycle, word, scale):
