@@ -56,7 +56,7 @@ MAY_IMPORT = {
 
 # What else the parts may import that keep themselves light.
 OUTSIDE = {
-    "data": {"numpy", "jaxtyping", "scipy", "h5py", "galvani", "pandas"}
+    "data": {"numpy", "jaxtyping", "scipy", "h5py", "galvani", "pandas", "pyarrow"}
     | {"tqdm", "joblib", "cloudpickle", "distributed", "matplotlib"},
     "plots": {"numpy", "matplotlib", "scipy"},
     **{leaf: {"jax", "numpy", "jaxtyping", "equinox"} for leaf in LEAVES},

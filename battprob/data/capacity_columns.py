@@ -32,6 +32,7 @@ class CapacityColumns(NamedTuple):
         capacity: index of the discharge capacity.
         unit_ah: unit of the capacity in Ah.
         cell: index of the name of the cell; None if the table is of one cell.
+        charge: index of the charge capacity and its unit in Ah; None without one.
         statements: how the columns were recognised.
     """
 
@@ -39,6 +40,7 @@ class CapacityColumns(NamedTuple):
     capacity: int
     unit_ah: float
     cell: int | None
+    charge: tuple[int, float] | None
     statements: tuple[str, ...]
 
 
@@ -68,7 +70,23 @@ def capacity_columns(
         if cell_index is None
         else f"cells from column {table.header[cell_index].strip()!r}",
     )
-    return CapacityColumns(cycle_index, index, unit_ah, cell_index, statements)
+    charge, of_charge = _charge(table)
+    return CapacityColumns(
+        cycle_index, index, unit_ah, cell_index, charge, statements + of_charge
+    )
+
+
+def _charge(table):
+    """Index and unit of the charge capacity if it can be read, and a statement."""
+    try:
+        index = _index(table, None, "charge")
+        if index is None:
+            return None, ()
+        unit_ah, unit = _unit(table, index)
+    except DataError as error:  # the file is useful without it
+        return None, (f"no charge capacity: {error}",)
+    name = table.header[index].strip()
+    return (index, unit_ah), (f"charge capacity from column {name!r}, {unit}",)
 
 
 def is_capacity_table(table: RawTable) -> bool:
@@ -87,6 +105,7 @@ _MEANING = {
     "cycle": "a cycle number",
     "discharge": "a discharge capacity",
     "capacity": "a discharge capacity",
+    "charge": "a charge capacity",
     "cell": "the name of a cell",
 }
 

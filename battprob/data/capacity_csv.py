@@ -96,7 +96,15 @@ def cells_of_table(
         raise DataError(f"{table.path} has a header but no rows")
     numbers = _numbers(table, columns.cycle)
     _require_integers(table, columns.cycle, numbers)
-    capacity, statements = _capacities(table, columns)
+    capacity, statements = _capacities(table, columns.capacity, columns.unit_ah)
+    per_cycle = {}
+    if columns.charge is not None:
+        try:
+            charge, more = _capacities(table, *columns.charge)
+            per_cycle["charge_capacity_ah"] = charge
+        except DataError as error:  # the file is useful without it
+            more = (f"no charge capacity: {error}",)
+        statements += more
     labels = {name: _text(table, table.index(name)) for name in (batch, protocol, *meta)
               if name is not None}  # fmt: skip
     cells = []
@@ -104,7 +112,7 @@ def cells_of_table(
         _require_order(table, columns.cycle, numbers, rows)
         values = {label: _constant(table, label, text, rows, columns.cell)
                   for label, text in labels.items()}  # fmt: skip
-        own = (*table.statements, *columns.statements, *statements)
+        common = (*table.statements, *columns.statements, *statements)
         cells.append(
             Cell(
                 name,
@@ -112,8 +120,9 @@ def cells_of_table(
                 capacity[rows],
                 batch=None if batch is None else values[batch],
                 protocol=None if protocol is None else values[protocol],
+                per_cycle={key: value[rows] for key, value in per_cycle.items()},
                 meta={
-                    "statements": own + _repeated(numbers[rows]),
+                    "statements": common + _repeated(numbers[rows]),
                     **{label: values[label] for label in meta},
                 },
             )
@@ -149,20 +158,20 @@ def _require_integers(table, index, numbers):
         )
 
 
-def _capacities(table, columns):
+def _capacities(table, index, unit_ah):
     """Capacity of each row in Ah, and statements about its sign.
 
     A capacity has no sign. Some programs write the charge that leaves the cell as
     negative; then all rows are negative. Signs that differ have no such explanation.
     """
-    capacity = columns.unit_ah * _numbers(table, columns.capacity)
-    name = table.header[columns.capacity].strip()
+    capacity = unit_ah * _numbers(table, index)
+    name = table.header[index].strip()
     negative = np.flatnonzero(capacity < 0)
     if negative.size and (capacity > 0).any():
         row = int(negative[0])
         raise DataError(
             f"{table.location(row)}: {name} is negative ({capacity[row]:g} Ah), but "
-            "positive in other rows; expected discharge capacities of one sign. Leave "
+            "positive in other rows; expected capacities of one sign. Leave "
             "such values empty"
         )
     largest = np.nanmax(np.abs(capacity), initial=0.0)

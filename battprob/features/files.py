@@ -16,11 +16,11 @@ from battprob.data.paths import files_in
 from battprob.data.records import Cell
 from battprob.data.reduce import Reduce, ReducedFile
 from battprob.data.spectra import Spectrum
+from battprob.features._log_voltages import common_voltages, limits_of
 from battprob.features.available import MissingFeature, early_life_available
 from battprob.features.impedance import nyquist_table
 from battprob.features.table import FeatureTable
 
-_NUM_VOLTAGES = 1000
 _FREQUENCIES_PER_DECADE = 5
 _ROWS_IN_MEMORY = 10_000_000  # of all logs that are read once; about 0.5 GB
 
@@ -109,8 +109,8 @@ def features_of_files(
     values, failures, limits = dict(files.values), list(files.failures), ""
     _require_one_kind(values)
     if any(value.waiting for value in values.values()):
-        grid = _common_voltages(values)
-        limits = "" if grid is None else _limits(values, grid)
+        grid = common_voltages(values)
+        limits = "" if grid is None else limits_of(values, grid)
         values, more = _with_curves(values, Reduce(cycles, grid), options)
         failures += more
     notes = [note for value in values.values() for note in value.notes]
@@ -157,50 +157,6 @@ def _require_one_kind(values: Mapping[Path, ReducedFile]):
             f"expected files with one type of records, got {listed}. Make one table for "
             "each type"
         )
-
-
-def _common_voltages(values: Mapping[Path, ReducedFile]):
-    """Equally spaced falling voltages that all logs cover; None if there is no curve.
-
-    Logs that end before the cycles whose curves are needed do not count, unless all do.
-    """
-    with_curves = [path for path, value in values.items() if _overlaps(value)]
-    complete = [path for path in with_curves if values[path].has_cycles]
-    covered: dict[Path, Any] = {
-        path: values[path].voltage_range_v for path in complete or with_curves
-    }
-    if not covered:
-        return None
-    lowest = max(covered, key=lambda path: covered[path][0])
-    highest = min(covered, key=lambda path: covered[path][1])
-    low, high = covered[lowest][0], covered[highest][1]
-    if not low < high:
-        raise DataError(
-            "the discharges of the cells need a common voltage range; that of "
-            f"{lowest.name} ends at {low:g} V, that of {highest.name} begins at "
-            f"{high:g} V: leave out one of them, or choose voltage_v (--voltages)"
-        )
-    return np.linspace(high, low, _NUM_VOLTAGES)
-
-
-def _overlaps(value):
-    """Whether the discharges of a log have voltages in common."""
-    return value.voltage_range_v is not None and (
-        value.voltage_range_v[0] < value.voltage_range_v[1]
-    )
-
-
-def _limits(values, grid):
-    """Names of the logs that end the common range of voltages."""
-    ends = {
-        path: value.voltage_range_v
-        for path, value in values.items()
-        if _overlaps(value)
-    }
-    low = [path.name for path, limits in ends.items() if limits[0] == grid[-1]]
-    high = [path.name for path, limits in ends.items() if limits[1] == grid[0]]
-    names = dict.fromkeys(high[:1] + low[:1])
-    return f" (limited by {' and '.join(names)})" if len(ends) > 1 and names else ""
 
 
 def _with_curves(values, reduce: Reduce, options):

@@ -68,6 +68,34 @@ def test_the_discharge_capacity_is_preferred(table):
         read_capacity_csv(table("cycle,Charge_Capacity (Ah)\n1,3\n"))
 
 
+def test_cycle_summaries_of_batteryarchive(table):
+    """Assert that the file is recognised, though voltage and current occur in it."""
+    header = (
+        "Cycle_Index,Start_Time,End_Time,Test_Time (s),Min_Current (A),Max_Current (A),"
+        "Min_Voltage (V),Max_Voltage (V),Charge_Capacity (Ah),Discharge_Capacity (Ah),"
+        "Charge_Energy (Wh),Discharge_Energy (Wh)"
+    )
+    rows = "".join(
+        f"{cycle}.0,2010-09-0{cycle} 14:35:40,2010-09-0{cycle} 18:35:40,{cycle}e4,-1.3,"
+        f"1.3,2.7,4.2,1.4,{1.3 - cycle / 100},5.0,4.8\n"
+        for cycle in (1, 2, 3)
+    )
+    (cell,) = read_file(table(f"{header}\n{rows}"))
+    np.testing.assert_allclose(cell.capacity_ah, [1.29, 1.28, 1.27])
+    assert cell.per_cycle["charge_capacity_ah"].tolist() == [1.4, 1.4, 1.4]
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("Charge capacity (mAh/g)", "3"), ("charge_capacity_Ah", "x")],
+)
+def test_a_charge_capacity_that_cannot_be_read_is_stated(table, header, value):
+    path = table(f"cycle,capacity_Ah,{header}\n1,1.1,{value}\n2,1.0,{value}\n")
+    (cell,) = read_capacity_csv(path)
+    assert cell.per_cycle == {}
+    assert any("no charge capacity: " in line for line in cell.meta["statements"])
+
+
 def test_numbers_as_names_of_cells(table):
     cells = read_capacity_csv(table("cell,cycle,capacity_Ah\n2,1,1.0\n1,1,1.1\n"))
     assert [cell.name for cell in cells] == ["2", "1"]

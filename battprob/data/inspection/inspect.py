@@ -231,7 +231,7 @@ def _summary(records):
             return f"impedance spectrum {first.name!r}: {num}, {band}"
         return f"{len(points)} impedance spectra, {num} each, {band}"
     if len(records) == 1:
-        return f"cell {first.name!r}: {len(first.cycle)} cycles, {_range(first.cycle)}"
+        return f"cell {first.name!r}: {len(first.cycle)} rows, {_range(first.cycle)}"
     cycles = sum(len(cell.cycle) for cell in records)
     return f"{len(records)} cells with {cycles} cycles in all"
 
