@@ -23,6 +23,7 @@ _OTHER_UNIT = re.compile(
     re.IGNORECASE,
 )
 _LETTER = re.compile(r"[^\W\d_]|[%#°]")
+_UNIT_ALONE = re.compile(r"[(\[{<][^)\]}>]*[)\]}>]")
 _TOKEN = re.compile(r"\S+(?:\s*[(\[{<][^)\]}>]*[)\]}>])?")
 
 
@@ -97,6 +98,8 @@ def _names(line, width, separator, nearest):
     for other in ("\t", ";", ",", "  ", " ", "token"):
         parts = _TOKEN.findall(text) if other == "token" else split(text, other)
         names = fit(parts, width)
+        if any(map(_UNIT_ALONE.fullmatch, parts)):
+            continue  # `Capacity (Ah)` is one name
         if names is not None and looks_like_header(names, " "):
             return names
     return None

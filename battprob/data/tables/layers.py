@@ -36,10 +36,8 @@ def layered_table(path: Path, buffer: bytes) -> tuple[RawTable, ...]:
     depth = len(headers) - 1
     prefix = re.escape(separator.encode() * depth)
     other = re.escape(separator.encode())
-    start = 0
-    for _ in headers:
-        start = buffer.index(b"\n", start) + 1
-    body = buffer[start:].replace(b"\r", b"")
+    body = buffer.replace(b"\r", b"").split(b"\n", len(headers))[len(headers) :]
+    body = body[0] if body else b""
     # Lines that are no records: cycle and step rows, blank lines.
     pattern = re.compile(rb"^(?!%s[^%s\n])[^\n]*(?:\n|\Z)" % (prefix, other), re.M)
     parts, numbers, owners = [], [], []

@@ -10,6 +10,7 @@ from battprob.data.tables.fields import NAMES, SEPARATORS, comment_body, is_blan
 from battprob.data.tables.headers import (
     Width,
     header_of,
+    is_quantity,
     is_units,
     looks_like_header,
     own_names,
@@ -244,7 +245,8 @@ def _headerless(lines, run, separator, path, decimal):
 def _check_no_header(lines, above, run, separator, path):
     names = [name for name in split(lines[above], separator) if name]
     texts = [name for name in names if kind(name) == "text"]
-    if len(texts) >= 3 and looks_like_header(texts, " "):
+    known = len(texts) > 1 and all(map(is_quantity, texts))
+    if known or (len(texts) >= 3 and looks_like_header(texts, " ")):
         raise DataError(
             f"{path}, line {above + 1}: the header has {len(names)} names, but the rows "
             f"after it have {run.width} fields separated by {NAMES[separator]}; repair "

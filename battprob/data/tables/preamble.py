@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from battprob.data.tables.fields import comment_body, is_blank, split
 
-_LONGEST = 1000  # characters; longer lines are protocols in JSON or XML
+_LONGEST = 1000  # characters of a line
 _MOST = 1000  # entries
 # `Mass : 1 mg`, then `Mass: 1 mg`, then `Mass=1 mg`: a colon may stand in a key, as in
 # `t1 (h:m:s)`, and an equals sign too, as in `weight (at x = 0) : 310 g/mol`.
@@ -13,6 +13,7 @@ _PAIRS = (
     re.compile(r"\s*(.{1,80}?)\s+:(?:\s+(.*))?"),
     re.compile(r"\s*([^:]{1,80}?):(?:\s+(.*))?"),
     re.compile(r"\s*([^=:]{1,80}?)\s*=\s*(.*)"),
+    re.compile(r"\s*(Loop \d+)\s+(from point number .*)"),  # EC-Lab
 )
 _FIXED_WIDTH = re.compile(r"(\S.{0,30}?)\s{2,}(\S.*)")
 
@@ -31,6 +32,8 @@ def preamble(lines: Sequence[str], separator: str) -> dict[str, str]:
     for line in lines:
         if is_blank(line) or len(line) > _LONGEST or len(found) >= _MOST:
             continue
+        if line.lstrip().startswith(("{", "<")):  # a protocol in JSON or XML
+            continue
         body = comment_body(line)
         for left, right in _pairs(line if body is None else body, separator):
             key = left.strip().strip('"').rstrip(":=").strip()
@@ -42,14 +45,15 @@ def preamble(lines: Sequence[str], separator: str) -> dict[str, str]:
 
 def _pairs(line, separator):
     """Keys and values of one line."""
-    fields = [field for field in split(line, separator or "\t") if field]
+    separator = separator if separator.strip(" ") else "\t"
+    fields = [field for field in split(line, separator) if field]
     if len(fields) > 1 and any(field.endswith(":") for field in fields):
         return _alternating(fields)
     for pattern in _PAIRS:
         if pair := pattern.fullmatch(line):
             value = pair[2] or ""
-            return [(pair[1], value.strip(separator + " ") if separator else value)]
-    if len(fields) > 1 and separator.strip(" "):
+            return [(pair[1], value.strip(separator + " "))]
+    if len(fields) > 1:
         return [(fields[0], ", ".join(fields[1:]))]
     fixed = _FIXED_WIDTH.fullmatch(line.strip())  # dE1 (mV)            5.00     5.00
     return [(fixed[1], ", ".join(re.split(r"\s{2,}", fixed[2])))] if fixed else []

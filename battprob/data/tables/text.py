@@ -23,7 +23,7 @@ from battprob.data.tables.versastudio import versastudio_tables
 
 # Lines and bytes in which the table is looked for: more if the first are not enough.
 _SAMPLES = ((300, 1 << 18), (4000, 1 << 21), (30_000, 1 << 24))
-_MOST_TABLES = 1000
+_MOST_TABLES = 100  # of different headers; more are a damaged file
 _NO_TABLE = {
     b"{": "JSON",
     b"<?xml": "XML",
@@ -80,13 +80,15 @@ def read_text_tables(path: Path, raw: bytes) -> tuple[RawTable, ...]:
 
 def _tables(path, buffer):
     tables = []
-    offset, line = 0, 1
-    while len(tables) < _MOST_TABLES:
-        table, rest = _table(path, buffer, offset, line)
+    rest = (0, 1)
+    while rest is not None:
+        if len(tables) == _MOST_TABLES:
+            raise DataError(
+                f"{path} has more than {_MOST_TABLES} tables with different headers; "
+                "split the file"
+            )
+        table, rest = _table(path, buffer, *rest)
         tables.append(table)
-        if rest is None:
-            break
-        offset, line = rest
     if len(tables) == 1:
         return (tables[0],)
     statement = f"The file has {len(tables)} tables with different headers."
