@@ -46,10 +46,11 @@ def kind(cell: str) -> Kind:
 
 
 def decimal_mark(cells: list[str]) -> Literal[".", ",", ""]:
-    """Decimal mark of numbers that can have no other reading; empty if none decides.
+    """Decimal mark of numbers that can have no other reading; empty if unknown.
 
-    `1,350` is a decimal number or a number with a thousands separator. Such cells do
-    not decide, but `0,350`, `12,5` and `1,350E+02` do. The more frequent mark wins.
+    `1,350` is a decimal number or a number with a thousands separator. Such cells are
+    ignored; `0,350`, `12,5` and `1,350E+02` are counted. The more frequent mark is
+    returned.
 
     Example:
         >>> decimal_mark(["3,04", "12"]), decimal_mark(["1,350"])

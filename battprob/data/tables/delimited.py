@@ -43,7 +43,7 @@ def parse(body: bytes, delimiter: str, numeric: list[bool], decimal: str) -> Col
         body: UTF-8 without a header.
         delimiter: one character.
         numeric: for every column, whether its values are expected to be numbers.
-        decimal: decimal mark that the cells decided; empty if none did.
+        decimal: decimal mark of unambiguous numbers; empty if unknown.
     """
     numeric = list(numeric)
     table, irregular, failed = _read(body, delimiter, numeric, decimal)
@@ -92,7 +92,7 @@ def _read(body, delimiter, numeric, decimal):
         try:
             table = csv.read_csv(
                 pa.BufferReader(pa.py_buffer(body)),
-                # Line numbers of irregular rows are known on one thread only.
+                # Line numbers of irregular rows are correct on one thread only.
                 read_options=csv.ReadOptions(
                     column_names=names, block_size=max(block, 1), use_threads=False
                 ),

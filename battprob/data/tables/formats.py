@@ -51,7 +51,7 @@ _PLAIN = {
 def name_of(
     first_lines: list[str], header: tuple[str, ...], separator: str, suffix: str
 ) -> str:
-    """Name of the format for the user; for an unknown one how fields are separated."""
+    """Name of the format for the user; for other tables the separator of the fields."""
     start = [line[:200] for line in first_lines[:12]]
     for pattern, name in _FIRST_LINES:
         if any(pattern.match(line.lstrip()) for line in start):

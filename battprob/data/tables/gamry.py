@@ -99,7 +99,7 @@ def _table(path, lines, start, match, meta):
     statements = (statement, *read.statements)
     if match[2] and len(rows) < 0.9 * int(match[2]):
         statements += (
-            f"The file announces {match[2]} rows in table {match[1]} but has {len(rows)}.",
+            f"The header of table {match[1]} states {match[2]} rows, but the table has {len(rows)}.",
         )
     return RawTable(
         path=path,

@@ -194,7 +194,7 @@ def _next_header(lines, index, layout, delimiter):
 
 
 def _starts_table(lines, index, path):
-    """Whether another table with a header of its own starts soon after a line."""
+    """Whether another table with another header starts soon after a line."""
     stop = min(index + _AHEAD, len(lines.filled))
     texts = [lines.text(i) for i in range(index, stop)]
     try:

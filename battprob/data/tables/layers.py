@@ -24,8 +24,8 @@ def layered_table(path: Path, buffer: bytes) -> tuple[RawTable, ...]:
     """Records of a layered export, with columns of their cycle and step added.
 
     Two or three header lines begin with no, one and two empty fields: names of the
-    cycle rows, step rows and record rows. Rows begin in the same way. A cycle row may
-    go on with its first step row. Returns nothing for other files.
+    cycle rows, step rows and record rows. Rows begin in the same way. The
+    first step row may follow in the line of its cycle row. Returns nothing for other files.
 
     Raises:
         DataError: a line is none of these rows.
@@ -40,7 +40,7 @@ def layered_table(path: Path, buffer: bytes) -> tuple[RawTable, ...]:
     body = body[0] if body else b""
     # Lines that are no records: cycle and step rows, blank lines.
     pattern = re.compile(rb"^(?!%s[^%s\n])[^\n]*(?:\n|\Z)" % (prefix, other), re.M)
-    parts, numbers, owners = [], [], []
+    parts, numbers, state_numbers = [], [], []
     state: list[list[str]] = [[] for _ in headers[:-1]]
     states: list[list[list[str]]] = []
     position, line = 0, len(headers) + 1
@@ -51,7 +51,7 @@ def layered_table(path: Path, buffer: bytes) -> tuple[RawTable, ...]:
             count = part.count(b"\n") + (not part.endswith(b"\n"))
             parts.append(part)
             numbers.append(np.arange(line, line + count))
-            owners.append(np.full(count, len(states)))
+            state_numbers.append(np.full(count, len(states)))
             states.append([list(fields) for fields in state])
             line += count
         if match is None or match.start() == len(body):
@@ -63,7 +63,9 @@ def layered_table(path: Path, buffer: bytes) -> tuple[RawTable, ...]:
     if not parts:
         raise DataError(f"{path} has headers of cycles and records but no records")
     return (
-        _assembled(path, headers, separator, b"".join(parts), numbers, owners, states),
+        _assembled(
+            path, headers, separator, b"".join(parts), numbers, state_numbers, states
+        ),
     )
 
 
@@ -106,22 +108,22 @@ def _update(state, text, headers, separator, path, line):
             f"{path}, line {line}: expected a row of a cycle, a step or a record, found "
             f"{text.strip()[:40]!r}; repair or delete the line, or export the file again"
         )
-    own = fields[level:]
-    state[level] = own
+    filled = fields[level:]
+    state[level] = filled
     for below in range(level + 1, len(state)):
         state[below] = []
     if level == 0 and len(state) > 1:
-        after = own[len(headers[0]) :]
+        after = filled[len(headers[0]) :]
         while after and not after[0]:
             after.pop(0)
         if after:
-            state[0], state[1] = own[: len(headers[0])], after
+            state[0], state[1] = filled[: len(headers[0])], after
 
 
-def _assembled(path, headers, separator, body, numbers, owners, states):
+def _assembled(path, headers, separator, body, numbers, state_numbers, states):
     depth = len(headers) - 1
     lines = np.concatenate(numbers)
-    owner = np.concatenate(owners)
+    state_number = np.concatenate(state_numbers)
     sample = split(body[:4096].split(b"\n")[0].decode("utf-8", "replace"), separator)
     names = [""] * depth + headers[-1]
     names += [""] * (len(sample) - len(names))
@@ -132,7 +134,7 @@ def _assembled(path, headers, separator, body, numbers, owners, states):
     ]
     layout = Layout(separator, tuple(names), None, 0, 0, decimal_mark(cells), 1.0)
     rows = read_rows(path, body, layout, lines)
-    owner = owner[np.searchsorted(lines, rows.lines)]
+    state_number = state_number[np.searchsorted(lines, rows.lines)]
     header, columns = [], []
     for level, choice in enumerate(_added(headers)):
         for position in choice:
@@ -141,7 +143,7 @@ def _assembled(path, headers, separator, body, numbers, owners, states):
             number = to_numbers(cells)
             column = cells if len(number.invalid) else number.values
             header.append(headers[level][position])
-            columns.append(column[owner])
+            columns.append(column[state_number])
     kept = [i for i in range(depth, len(names)) if names[i]]
     return RawTable(
         path=path,

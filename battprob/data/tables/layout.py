@@ -19,7 +19,7 @@ from battprob.data.tables.headers import (
 _MOST_ROWS = 400  # rows of a run that are classified
 _MOST_MARKERS = 3  # lines of text between the header and the first row
 _CLEAN = 0.75  # fraction of numbers and times in rows that need no header
-# Blanks also stand within dates and texts, and any line has one field.
+# Blanks also occur within dates and texts, and any line has one field.
 _PENALTY = {" ": 0.1, "  ": 0.15, "": 0.3}
 
 
@@ -36,9 +36,9 @@ class Layout:
         units: unit of each column from a row of units; None without one.
         header_line: index of the header's line; None without a header.
         first: index of the line of the first row.
-        decimal: decimal mark if cells of the rows decide it, otherwise empty.
+        decimal: decimal mark of unambiguous numbers in the rows; empty if unknown.
         score: fraction of cells that are numbers or times, higher with a header.
-        passed: indices of lines of numbers before the header.
+        ignored: indices of lines of numbers before the header.
     """
 
     separator: str
@@ -48,7 +48,7 @@ class Layout:
     first: int
     decimal: str
     score: float
-    passed: tuple[int, ...] = ()
+    ignored: tuple[int, ...] = ()
 
 
 @dataclass
@@ -78,7 +78,7 @@ def find_layout(
     """Layout of the first table in some lines; None if there is no table.
 
     A row has numbers or times in at least three of ten non-empty fields. Every
-    separator is tried. The one wins that leaves the fewest cells as text and that also
+    separator is tried. The one is chosen that leaves the fewest cells as text and that also
     splits the line before the rows into as many names.
 
     Raises:
@@ -132,7 +132,7 @@ def _with_separator(lines, separator, path, extra_names):
     )
     width = Width(run.width, run.filled(), extra)
     names, units, line, first = _units(lines, line, names, separator, width)
-    passed = [
+    ignored = [
         i
         for r in runs
         for i in r.rows
@@ -140,7 +140,7 @@ def _with_separator(lines, separator, path, extra_names):
     ]
     score = run.clean() + 0.5 - _PENALTY.get(separator, 0.0)
     return Layout(
-        separator, names, units, line, first, decimal, score, tuple(sorted(passed))
+        separator, names, units, line, first, decimal, score, tuple(sorted(ignored))
     )
 
 

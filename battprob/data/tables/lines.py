@@ -32,19 +32,19 @@ class Lines:
 
     def equal_to(self, line: bytes) -> np.ndarray:
         """Indices of the lines that are equal to a line, which is not empty."""
-        found = []
+        positions = []
         position = self.body.find(line) if line else -1
         while position >= 0:
             end = position + len(line)
             before = self.body[max(position - 1, 0) : position]
             after = self.body[end : end + 1]
             if before in (b"", b"\n") and after in (b"", b"\n", b"\r"):
-                found.append(position)
+                positions.append(position)
             position = self.body.find(line, end)
-        if not found:
+        if not positions:
             return np.zeros(0, dtype=np.int64)
         starts, _ = self._bounds()
-        return np.searchsorted(starts[self.filled], found)
+        return np.searchsorted(starts[self.filled], positions)
 
     def _bounds(self):
         if self._starts is None:

@@ -7,7 +7,7 @@ from battprob.data.tables.fields import comment_body, is_blank, split
 
 _LONGEST = 1000  # characters of a line
 _MOST = 1000  # entries
-# `Mass : 1 mg`, then `Mass: 1 mg`, then `Mass=1 mg`: a colon may stand in a key, as in
+# `Mass : 1 mg`, then `Mass: 1 mg`, then `Mass=1 mg`: a key may contain a colon, as in
 # `t1 (h:m:s)`, and an equals sign too, as in `weight (at x = 0) : 310 g/mol`.
 _PAIRS = (
     re.compile(r"\s*(.{1,80}?)\s+:(?:\s+(.*))?"),
@@ -28,9 +28,9 @@ def preamble(lines: Sequence[str], separator: str) -> dict[str, str]:
         >>> preamble(["# Cell: A1", "mass;0.0012;;"], ";")
         {'Cell': 'A1', 'mass': '0.0012'}
     """
-    found: dict[str, list[str]] = {}
+    entries: dict[str, list[str]] = {}
     for line in lines:
-        if is_blank(line) or len(line) > _LONGEST or len(found) >= _MOST:
+        if is_blank(line) or len(line) > _LONGEST or len(entries) >= _MOST:
             continue
         if line.lstrip().startswith(("{", "<")):  # a protocol in JSON or XML
             continue
@@ -38,9 +38,9 @@ def preamble(lines: Sequence[str], separator: str) -> dict[str, str]:
         for left, right in _pairs(line if body is None else body, separator):
             key = left.strip().strip('"').rstrip(":=").strip()
             value = right.strip().strip('"').strip()
-            if key and value and value not in found.setdefault(key, []):
-                found[key].append(value)
-    return {key: "; ".join(values) for key, values in found.items() if values}
+            if key and value and value not in entries.setdefault(key, []):
+                entries[key].append(value)
+    return {key: "; ".join(values) for key, values in entries.items() if values}
 
 
 def _pairs(line, separator):

@@ -118,7 +118,7 @@ def _without_blank_end(body):
         if not is_blank(body[start:end].decode("utf-8", "replace")):
             break
         end = max(start - 1, 0)
-    # A copy is not worth it for one line end.
+    # One line end does not matter: a copy of a long text is avoided.
     return body if end >= len(body) - 2 and body[end:].isspace() else body[:end]
 
 

@@ -1,4 +1,4 @@
-"""Tables of a text file: the format decides where to look, the lines what is found."""
+"""Tables of a text file: layouts are recognised by content."""
 
 import re
 from collections.abc import Callable
@@ -45,11 +45,11 @@ _SPECIAL: tuple[tuple[re.Pattern[str], Special], ...] = (
 def read_text_tables(path: Path, raw: bytes) -> tuple[RawTable, ...]:
     """Tables of a text file in any usual encoding, without interpretation.
 
-    Found are separators, decimal commas, thousands separators, lines before the header,
+    Recognised are separators, decimal commas, thousands separators, lines before the header,
     rows of units, repeated headers, comments, and several tables one after another.
 
     Args:
-        path: the file, for messages and formats that only the suffix tells apart.
+        path: the file, for messages; its suffix distinguishes some formats.
         raw: its content.
 
     Raises:
@@ -236,9 +236,9 @@ def _statements(layout, line):
         f"Table with {header}, rows from line {line + layout.first} on, {fields}"
     )
     statement += ", decimal commas." if layout.decimal == "," else "."
-    if not layout.passed:
+    if not layout.ignored:
         return (statement,)
-    count, first = len(layout.passed), line + layout.passed[0]
+    count, first = len(layout.ignored), line + layout.ignored[0]
     lines = (
         f"Line {first} has"
         if count == 1
@@ -248,7 +248,7 @@ def _statements(layout, line):
 
 
 def _check_names(table):
-    """Refuse a table in which values stand in a column after those with names."""
+    """Refuse a table with values in a column after those with names."""
     if not any(table.header):
         return
     for name, column in zip(table.header[1:], table.columns[1:], strict=True):

@@ -57,7 +57,7 @@ class Times(NamedTuple):
             time zone; NaN where the cell is missing or is no time.
         invalid: rows, counted from 0, whose cell is neither a time nor missing.
         kind: `duration` (also a time of day without a date) or `date`.
-        statement: how day and month were told apart; empty if there was no choice.
+        statement: how day and month were distinguished; empty if there was no choice.
     """
 
     seconds: np.ndarray
@@ -78,11 +78,11 @@ def to_seconds(strings: Sequence[str] | np.ndarray, *, where: str = "") -> Times
         where: file and column for the error message.
 
     Raises:
-        DataError: day and month of the dates cannot be told apart.
+        DataError: day and month of the dates cannot be distinguished.
 
     Example:
         >>> to_seconds(["0:00:05", "1:00:00.5"]).seconds
-        array([5.0000e+00, 3.6005e+03])
+        array([   5. , 3600.5])
         >>> to_seconds(["13/01/2020 00:00:00"]).seconds - to_seconds(["2020-01-13"]).seconds
         array([0.])
     """
@@ -146,38 +146,38 @@ def _digits(cells, rows, length):
 
 def _fields(match, digits):
     """Numbers of the named groups of a shape, one array per group."""
-    found = match.groupdict()
+    groups = match.groupdict()
     number = {}
     for name in ("D", "D2", "H", "M", "S", "F", "y", "m", "d", "a", "b", "zh", "zm"):
-        if found.get(name):
+        if groups.get(name):
             start, end = match.span(name)
             number[name] = digits[:, start:end] @ 10.0 ** np.arange(end - start)[::-1]
-    if found.get("F"):
-        number["F"] /= 10.0 ** len(found["F"])
-    if found.get("month"):
-        number["m"] = np.full(len(digits), _MONTHS.get(found["month"].lower(), 0.0))
+    if groups.get("F"):
+        number["F"] /= 10.0 ** len(groups["F"])
+    if groups.get("month"):
+        number["m"] = np.full(len(digits), _MONTHS.get(groups["month"].lower(), 0.0))
     if "y" in number:
         year = number.pop("y")
         # Two digits: 70 to 99 are of the last century, as in POSIX.
-        short = len(found["y"]) == 2
+        short = len(groups["y"]) == 2
         number["year"] = year + (np.where(year < 70, 2000, 1900) if short else 0)
     return number
 
 
 def _clock(fields, match):
-    found = match.groupdict()
+    groups = match.groupdict()
     hour = fields.get("H", 0.0)
-    if found.get("half"):
-        hour = hour % 12 + (12 if found["half"] in "Pp" else 0)
-    if found.get("H") and found.get("S") is None and "year" not in fields:
-        # "12:30" is h:mm or mm:ss: nothing tells which.
+    if groups.get("half"):
+        hour = hour % 12 + (12 if groups["half"] in "Pp" else 0)
+    if groups.get("H") and groups.get("S") is None and "year" not in fields:
+        # "12:30" is h:mm or mm:ss: which of them is unknown.
         return np.nan
     minute, second = fields.get("M", 0.0), fields.get("S", 0.0) + fields.get("F", 0.0)
     seconds = 3600.0 * hour + 60.0 * minute + second
     seconds = seconds + _DAY * (fields.get("D", 0.0) + fields.get("D2", 0.0))
     zone = 3600.0 * fields.get("zh", 0.0) + 60.0 * fields.get("zm", 0.0)
-    seconds = seconds - (-zone if found.get("zs") == "-" else zone)
-    seconds = -seconds if found.get("sign") == "-" else seconds
+    seconds = seconds - (-zone if groups.get("zs") == "-" else zone)
+    seconds = -seconds if groups.get("sign") == "-" else seconds
     impossible = (minute >= 60) | (fields.get("S", 0.0) > 60)
     if "year" in fields:
         impossible = impossible | (hour > 24)
@@ -220,29 +220,27 @@ def _order(times, dotted, where, cells):
         return column, f"Dates were read as {names[column]}: no other order exists."
     if dotted:
         return 1, "Dates with points were read as day.month.year."
-    falls = [np.nan_to_num(np.diff(c[~np.isnan(c)])) for c in (first, second)]
-    if not any(fall.any() for fall in falls) or all(
-        np.array_equal(np.diff(first), fall) for fall in falls
-    ):
+    steps = [np.diff(column[~np.isnan(column)]) for column in (first, second)]
+    if np.array_equal(*steps):
         return (
             0,
             "Dates were read as month/day; day/month would give the same durations.",
         )
-    pause = [np.abs(fall).max(initial=0.0) for fall in falls]
-    order = [bool((fall < 0).any()) for fall in falls]
-    if order[0] != order[1]:
-        column = int(order[0])
+    falls = [bool((step < 0).any()) for step in steps]
+    if falls[0] != falls[1]:
+        column = int(falls[0])
         other = names[1 - column]
         return (
             column,
             f"Dates were read as {names[column]}: as {other} they would fall.",
         )
     # A day is a month in the wrong order: pauses of weeks appear.
-    if min(pause) < 7 * _DAY and max(pause) > 25 * _DAY:
-        column = int(pause[1] < pause[0])
+    pauses = [np.abs(step).max(initial=0.0) / _DAY for step in steps]
+    if min(pauses) < 7 and max(pauses) > 25:
+        column = int(pauses[1] < pauses[0])
         return column, (
             f"Dates were read as {names[column]}: as {names[1 - column]} the log would "
-            f"have a pause of {max(pause) / _DAY:.0f} days."
+            f"have a pause of {max(pauses):.0f} days."
         )
     raise DataError(
         f"{where or 'a column'} has dates such as {cells[0]!r}: whether the month or the "

@@ -23,10 +23,10 @@ def versastudio_tables(path: Path, lines: list[str]) -> tuple[RawTable, ...]:
     """
     starts = [i for i, line in enumerate(lines) if _SEGMENT.match(line)]
     tables = [_table(path, lines, start, _meta(lines)) for start in starts]
-    found = tuple(table for table in tables if table is not None)
-    if not found:
+    tables_with_rows = tuple(table for table in tables if table is not None)
+    if not tables_with_rows:
         raise DataError(f"{path} is a VersaStudio .par file without a segment of rows")
-    return found
+    return tables_with_rows
 
 
 def _meta(lines):

@@ -75,7 +75,7 @@ def test_gamry_several_tables():
 
 def test_gamry_fewer_rows_than_announced_are_stated():
     (table,) = read([*GAMRY_HEAD, *gamry(GAMRY_ROWS, "CURVE\tTABLE\t5258")])
-    assert "announces 5258 rows in table CURVE but has 4" in table.statements[-1]
+    assert "states 5258 rows, but the table has 4" in table.statements[-1]
 
 
 def test_gamry_a_damaged_row_is_refused():
