@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from battprob._errors import DataError
-from battprob.data._integration import Integral
+from battprob.data._integration import Integral, Passed
 
 _ROUNDING = 1e-9  # slope that is only the rounding of numbers
 _FEW = 3  # comparisons; fewer are no evidence against the name of a column
@@ -51,6 +51,24 @@ class Counter:
     noise: float
     tolerance: float
     statements: tuple[str, ...]
+
+    def directions(self, integral: Integral) -> list[tuple[Passed, int, float]]:
+        """Integrated charge, slope and scale of each direction that is counted."""
+        passed = (integral.charge, integral.discharge)
+        parts = zip(passed, self.counts, self.scale, strict=True)
+        return [part for part in parts if part[1] != 0]
+
+    def expected(
+        self,
+        integral: Integral,
+        first: Int[np.ndarray, " k"],
+        last: Int[np.ndarray, " k"],
+    ) -> Float[np.ndarray, " k"]:
+        """Change from the first to the last rows that the integrated current predicts."""
+        change = np.zeros(len(first))
+        for passed, number, factor in self.directions(integral):
+            change += number * factor * (passed.total[last] - passed.total[first])
+        return change
 
 
 # What the name of a column in `TimeSeries.other` promises.

@@ -17,7 +17,7 @@ _ONE = 0.9  # of the discharge of a cycle; the largest discharge with less is no
 _HOLD_V = 0.02  # the curve is constant at most so far below its last voltage, V
 _HOLD_CHARGE = 0.01  # of the capacity that the curve can gain in this range at most
 _SPIKE_V = 0.01  # smallest deviation in V of a false voltage from its neighbours
-_SPIKE_FACTOR = 12.0  # the same by the noise of the voltage
+_SPIKE_FACTOR = 6.0  # the same by the noise of the voltage
 _WINDOW = 3  # rows before and after with which a suspicious voltage is compared
 _RELAXED_V = 1e-3
 
@@ -44,10 +44,9 @@ def discharge_curves(log: LogRows, voltage_v: ArrayLike) -> Curves:
       cycle has several discharges and the largest passes less than 90 % of their
       charge, it has no curve, because no single Q(V) describes it; otherwise the curve
       is that of the largest.
-    - **False voltages.** Where the voltage rises, a row that differs from the median of
-      itself and the three rows before and after by more than 10 mV and twelve times the
-      noise is left out. On a monotone section the median is the voltage itself, so
-      steep ends are kept.
+    - **False voltages.** Where the voltage rises from row to row by more than 10 mV and
+      six times its noise, the rows (at most three) without which it is smoothest
+      are left out. A monotone section is never changed, so steep ends are kept.
     - **Relaxed rows.** After an interruption, rows are left out until the voltage is
       back at the voltage before the interruption.
     - **Noise.** The voltage is replaced by the centre of its monotone envelope, and
@@ -198,51 +197,50 @@ def _cleaned(log, discharges, index, discharged):
 def _spikes(voltage):
     """Rows whose voltage does not fit to the rows around them.
 
-    Each false voltage makes the voltage rise before or after it. Around each rise, the
-    row farthest from the median of its neighbours is removed first, because it also
-    shifts the medians of the rows beside it.
+    In a discharge each false voltage makes the voltage rise before or after it. At each
+    rise, those rows are false (at most three) without which the curve is smoothest.
     """
     spikes = np.zeros(len(voltage), bool)
     change = voltage[1:] - voltage[:-1]
     if len(voltage) < 2 * _WINDOW or change.max() <= _SPIKE_V:
         return spikes
     limit = max(_SPIKE_V, _SPIKE_FACTOR * _noise(voltage))
-    rises = np.flatnonzero(change > limit)
-    for rise in rises:
-        low = max(0, rise - 2 * _WINDOW)
-        near = np.arange(low, min(len(voltage), rise + 2 * _WINDOW + 2))
-        near = near[~spikes[near]]
-        for _ in range(_WINDOW):
-            part = voltage[near]
-            if not (np.diff(part) > limit).any() or len(part) <= _WINDOW:
-                break
-            away = np.abs(part - _running_median(part))
-            # At the ends only a voltage that cannot be part of a discharge is false.
-            away[0] = max(part[1:3].min() - part[0], 0.0) if near[0] == 0 else 0.0
-            at_end = near[-1] == len(voltage) - 1
-            away[-1] = max(part[-1] - part[-3:-1].max(), 0.0) if at_end else 0.0
-            worst = int(np.argmax(away))
-            if away[worst] <= limit:
-                break
-            spikes[near[worst]] = True
-            near = np.delete(near, worst)
+    for rise in np.flatnonzero(change > limit):
+        low, high = max(0, rise - _WINDOW), min(len(voltage), rise + _WINDOW + 2)
+        near = np.arange(low, high)[~spikes[low:high]]
+        if (np.diff(voltage[near]) > limit).any():
+            spikes[near[_false_rows(voltage[near])]] = True
     return spikes
 
 
-def _noise(voltage):
-    """Upper quartile of the distance from the median of three rows.
+def _false_rows(voltage):
+    """Slice of the rows that cause the largest rise, or an empty one.
 
-    It is 0 for a monotone voltage; up to a quarter of the rows may be false.
+    The roughness is the sum of the second differences. A row that is removed must
+    lower it by more than the usual change from row to row, a row at an end by more than
+    three times as much, because the range of the curve depends on it.
     """
-    left, middle, right = voltage[:-2], voltage[1:-1], voltage[2:]
-    low, high = np.minimum(left, right), np.maximum(left, right)
-    distance = np.maximum(low - middle, 0.0) + np.maximum(middle - high, 0.0)
-    return float(np.quantile(distance, 0.75))
+    rises = np.maximum(np.diff(voltage), 0.0)
+    allowed = rises.sum() - 0.9 * rises.max()
+    usual = float(np.median(np.abs(np.diff(voltage))))
+    best, lowest = slice(0), np.inf
+    for width in range(1, min(_WINDOW, len(voltage) - 3) + 1):
+        for first in range(len(voltage) - width + 1):
+            rest = np.diff(np.delete(voltage, slice(first, first + width)))
+            at_end = first == 0 or first + width == len(voltage)
+            cost = np.abs(np.diff(rest)).sum() + (width + 2 * at_end) * usual
+            if np.maximum(rest, 0.0).sum() <= allowed and cost < lowest:
+                best, lowest = slice(first, first + width), cost
+    return best
 
 
-def _running_median(values):
-    index = np.arange(len(values))[:, None] + np.arange(-_WINDOW, _WINDOW + 1)
-    return np.median(values[np.clip(index, 0, len(values) - 1)], axis=1)
+def _noise(voltage):
+    """A quantile of the second differences of the voltage.
+
+    With white noise it is 1.1 times its standard deviation. Each false row changes
+    three second differences, so a fifth of the rows may be false.
+    """
+    return float(np.quantile(np.abs(np.diff(voltage, 2)), 0.35))
 
 
 def _relaxed(voltage, valid, breaks):

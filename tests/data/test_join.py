@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from battprob import DataError
-from battprob.data import TimeSeries
-from battprob.data.join import join
+from battprob.data import TimeSeries, join
 from tests.data.logs import columns, log_of, rows_of
 
 TABLE = columns()
