@@ -5,13 +5,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float
 
+from battprob._errors import DataError
 from battprob.data._counter_kind import Counter, identify
 from battprob.data._counters import Counted, count
 from battprob.data._integration import ROUNDED, Integral
 
-_LARGEST_REPLACED = (
-    0.1  # of the readings; a counter contradicted more often is not used
-)
+_LARGEST_REPLACED = 0.1  # of the readings; with more contradictions it is not used
 # A counter that shows less of the smallest charge of a run has stood still; the second
 # value is for currents with so few digits that their rounding may explain more.
 _DEFICIT, _DEFICIT_IF_ROUNDED = 0.93, 0.7
@@ -54,6 +53,11 @@ def number_of(count: int | np.integer, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def first_of(rows) -> str:
+    """Where the first of some rows is, for a sentence."""
+    return f"(first: row {rows[0]}, counting from 0)"
+
+
 def sides_of(log_name, columns, integral: Integral) -> tuple[Side, Side]:
     """Charge and discharge from the first counter that is consistent with the current.
 
@@ -78,7 +82,7 @@ def sides_of(log_name, columns, integral: Integral) -> tuple[Side, Side]:
         for index in (0, 1):
             if not counter.counts[index] or sides[index] is not None:
                 continue
-            side = _side(index, counter, counted, integral)
+            side = _side(log_name, index, counter, counted, integral)
             if isinstance(side, str):
                 rejected[index].append(side)
             else:
@@ -112,19 +116,20 @@ def _passed(index, integral):
     return (integral.charge, integral.discharge)[index]
 
 
-def _side(index, counter: Counter, counted: Counted, integral):
+def _side(log_name, index, counter: Counter, counted: Counted, integral):
     """Charge by a counter; a sentence instead if the counter is not usable."""
     value = (counted.charge, counted.discharge)[index]
     passed = _passed(index, integral)
     expected = float(passed.total[-1])
-    if len(counted.replaced_rows) > _LARGEST_REPLACED * counted.num_readings:
+    replaced = counted.replaced_rows
+    if len(replaced) > _LARGEST_REPLACED * counted.num_readings:
+        _require_known_current(log_name, counter, replaced, index)
         return (
-            f"column {counter.name} is not used for the {_WORDS[index]}: it contradicts "
-            f"current_a in {number_of(len(counted.replaced_rows), 'interval')} (first: before row "
-            f"{counted.replaced_rows[0]}, counting from 0)"
+            f"column {counter.name} is not used for the {_WORDS[index]}: it "
+            f"contradicts current_a at {number_of(len(replaced), 'row')} "
+            f"{first_of(replaced)}"
         )
     doubt = np.zeros_like(value)
-    replaced = counted.replaced_rows
     doubt[replaced] = passed.doubt[replaced]
     if counter.counts == (1, 1):
         direct = (integral.charge.largest > 0) & (integral.discharge.largest > 0)
@@ -141,6 +146,16 @@ def _side(index, counter: Counter, counted: Counted, integral):
         ),
         counted.before_ah != 0 and bool(integral.direction[:2].any()),
     )
+
+
+def _require_known_current(log_name, counter, rows, index):
+    """A counter is wrong only if it agrees with the current in most of the rows."""
+    if not counter.sure[index]:
+        raise DataError(
+            f"{log_name!r}: column {counter.name} contradicts current_a integrated "
+            f"over time_s at {number_of(len(rows), 'row')} {first_of(rows)}, and no "
+            "part of the log shows which of them is right; correct or remove the column"
+        )
 
 
 def _source(index, counter, total, expected, integral):
@@ -175,22 +190,24 @@ def _percent(difference):
 def _repairs(counter, counted):
     """Sentences about resets, false readings and the first reading of a counter."""
     name = counter.name
-    if len(counted.reset_rows):
+    resets, false, replaced = (
+        counted.reset_rows,
+        counted.false_rows,
+        counted.replaced_rows,
+    )
+    if len(resets):
+        count_of_rows = number_of(len(resets), "row")
+        yield f"{name} starts again at {count_of_rows} {first_of(resets)}"
+    if len(false):
         yield (
-            f"{name} starts again at {number_of(len(counted.reset_rows), 'row')} (first: row "
-            f"{counted.reset_rows[0]}, counting from 0)"
-        )
-    if len(counted.false_rows):
-        yield (
-            f"{number_of(len(counted.false_rows), 'reading')} of {name} omitted, which the "
-            f"current does not explain (first: row {counted.false_rows[0]}, counting "
-            "from 0)"
+            f"{number_of(len(false), 'reading')} of {name} omitted, which the current "
+            f"does not explain {first_of(false)}"
         )
     if counted.contradiction_ah > counter.tolerance:
         yield (
-            f"{name} jumps at {number_of(len(counted.replaced_rows), 'row')} (first: row "
-            f"{counted.replaced_rows[0]}, counting from 0) by {counted.contradiction_ah:.4g} "
-            "Ah more than the current explains; the integrated current is used there"
+            f"{name} jumps at {number_of(len(replaced), 'row')} {first_of(replaced)} "
+            f"by {counted.contradiction_ah:.4g} Ah more than the current explains; the "
+            "integrated current is used there"
         )
     if counted.before_ah:
         yield (
@@ -224,15 +241,12 @@ def _without_stalls(value, doubt, counter, index, integral):
     rows = (owner >= 0) & stalled[np.maximum(owner, 0)]
     value, doubt = value.copy(), doubt.copy()
     value[rows], doubt[rows] = passed.estimate[rows], passed.doubt[rows]
-    return (
-        value,
-        doubt,
-        (
-            f"{counter.name} stands still in {number_of(stalled.sum(), 'run')} of "
-            f"{_WORDS[index]} (first: from row {first[stalled][0]}, counting from 0); "
-            "the integrated current is used there",
-        ),
+    statement = (
+        f"{counter.name} stands still in {number_of(stalled.sum(), 'run')} of "
+        f"{_WORDS[index]} {first_of(first[stalled])}; the integrated current is used "
+        "there"
     )
+    return value, doubt, (statement,)
 
 
 def _integrated(index, notes, integral):

@@ -15,7 +15,8 @@ class ColumnTable:
         return len(getattr(self, fields(self)[0].name))  # pyright: ignore
 
     def _columns(self):
-        return {one.name: getattr(self, one.name) for one in fields(self)}  # pyright: ignore
+        names = [one.name for one in fields(self)]  # pyright: ignore
+        return {name: getattr(self, name) for name in names}
 
     def to_dataframe(self) -> Any:
         """A pandas DataFrame with one row per entry and one column per field."""

@@ -38,8 +38,9 @@ class Counter:
         value: readings in Ah; NaN if missing.
         scale: readings divided by the current integrated over time, for (charge,
             discharge); 1 if unknown.
+        sure: whether the scale is known, for (charge, discharge).
         noise: eight times the lower third of the deviations from the integrated current
-            between two readings, in Ah; more than twice the standard deviation of noise.
+            between two readings, in Ah.
         tolerance: deviation in Ah that is no contradiction; at least `noise`.
         statements: what was corrected.
     """
@@ -48,6 +49,7 @@ class Counter:
     counts: tuple[int, int]
     value: Float[np.ndarray, " t"]
     scale: tuple[float, float]
+    sure: tuple[bool, bool]
     noise: float
     tolerance: float
     statements: tuple[str, ...]
@@ -64,7 +66,7 @@ class Counter:
         first: Int[np.ndarray, " k"],
         last: Int[np.ndarray, " k"],
     ) -> Float[np.ndarray, " k"]:
-        """Change from the first to the last rows that the integrated current predicts."""
+        """Change between rows that the integrated current predicts."""
         change = np.zeros(len(first))
         for passed, number, factor in self.directions(integral):
             change += number * factor * (passed.total[last] - passed.total[first])
@@ -149,16 +151,28 @@ def identify(
     for slope, number in zip(slopes, counts, strict=True):
         if number and slope.num >= _FEW:
             _require_units(log_name, name, slope)
-    scale = [
-        abs(slope.value) if number and slope.sure and slope.num >= _FEW else 1.0
+    known = [
+        bool(number and slope.sure and slope.num >= _FEW)
         for slope, number in zip(slopes, counts, strict=True)
+    ]
+    scale = [
+        abs(slope.value) if sure else 1.0
+        for slope, sure in zip(slopes, known, strict=True)
     ]
     sign = -1 if counts[0] < 0 or (counts[0] == 0 and counts[1] < 0) else 1
     counts = (sign * counts[0], sign * counts[1])
     noise, tolerance = _noise(rows, sign * value, integral, counts, scale)
     tolerance = np.inf if unseen else tolerance  # the current cannot contradict it
-    scales = (scale[0], scale[1])
-    return Counter(name, counts, sign * value, scales, noise, tolerance, statements)
+    return Counter(
+        name,
+        counts,
+        sign * value,
+        (scale[0], scale[1]),
+        (known[0], known[1]),
+        noise,
+        tolerance,
+        statements,
+    )
 
 
 def _signs(slopes, declared):
@@ -218,7 +232,7 @@ def _slope(rows, value, integral, sign):
 
 
 def _distinct_times(value, integral):
-    """Rows with a reading, of a long log some parts; of rows with one time, the last."""
+    """Rows with a reading, without false ones; of rows with one time, the last."""
     rows = np.flatnonzero(np.isfinite(value))
     if not len(rows):
         return rows
@@ -232,7 +246,7 @@ def _distinct_times(value, integral):
 
 
 def _sampled(rows):
-    """Some parts of a long log, which show as well as all rows what a counter counts."""
+    """Parts of a long log, which show what a counter counts as well as all rows."""
     if len(rows) <= _PARTS * _ROWS:
         return rows
     first = np.linspace(0, len(rows) - _ROWS, _PARTS).astype(np.int64)
@@ -267,9 +281,9 @@ def _require_direction(log_name, name, declared, counts):
     """A counter of one direction may count both, but not only the other one."""
     if counts[0 if declared[0] else 1] == 0:
         raise DataError(
-            f"{log_name!r}: column {name} {_WORDS[counts]}, which contradicts its name; "
-            "expected the sign of the current and the columns of the counters to agree: "
-            "correct one of them"
+            f"{log_name!r}: column {name} {_WORDS[counts]}, which contradicts its "
+            "name; expected the sign of the current and the columns of the counters to "
+            "agree: correct one of them"
         )
 
 
@@ -288,8 +302,8 @@ def _require_units(log_name, name, slope):
     hint = f" ({causes[0]}?)" if causes else ""
     raise DataError(
         f"{log_name!r}: column {name} is {factor:.4g} times current_a integrated over "
-        f"time_s; expected the same charge in Ah{hint}: correct the unit of the counter, "
-        "of the current or of the time"
+        f"time_s; expected the same charge in Ah{hint}: correct the unit of the "
+        "counter, of the current or of the time"
     )
 
 

@@ -120,7 +120,9 @@ def _per_row(rows, change, reset, counter, integral):
     flows = np.where(direction[1:] != 0, direction[1:], direction[:-1])
     if counter.counts[1] < 0:
         largest = [np.diff(np.cumsum(passed.largest)[rows]) for passed in sides]
-        parts = _divide_net(change, *largest, known=not integral.rough)
+        both = [np.diff(passed.total[rows]) > 0 for passed in sides]
+        known = both[0] & both[1] & (not integral.rough)
+        parts = _divide_net(change, *largest, known)
     else:
         expected = [np.diff(passed.total[rows]) for passed in sides]
         parts = _divide_both(change, expected, reset[1:] & (direction[1:] != 0), flows)
@@ -130,11 +132,12 @@ def _per_row(rows, change, reset, counter, integral):
     )
 
 
-def _divide_net(change, up, down, *, known):
+def _divide_net(change, up, down, known):
     """Charge and discharge for the changes of a net charge.
 
-    If the direction of the current changes between two readings, the currents before
-    and after it, if they are known, determine the time of the change.
+    If both currents flow between two readings, which is known from the start of steps
+    (`onset_fractions`), the currents determine the time of the change. Otherwise there
+    may be a rest between them, and only the change itself has passed.
     """
     both = (up > 0) & (down > 0) & known
     fraction = (change + down) / np.where(both, up + down, 1.0)

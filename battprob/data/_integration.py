@@ -152,7 +152,7 @@ def _passed(sign, current, seconds, direction, onsets):
 
 
 def _time_resolution(time, seconds, inside):
-    """Resolution of the time in s: its last decimal, more if rows often share a time."""
+    """Last decimal of the time in s; more if rows often have the same time."""
     sample = time[:: max(1, len(time) // _SAMPLE)]
     written = 0.0
     for digits in range(4):

@@ -13,7 +13,7 @@ from battprob._errors import DataError
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, init=False)
 class LogRows:
-    """Columns of a log, validated and read-only; `TimeSeries` adds what follows from them.
+    """Columns of a log, validated and read-only; `TimeSeries` is the public class.
 
     Arguments and errors are those of `TimeSeries`.
     """

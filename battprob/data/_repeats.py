@@ -36,10 +36,10 @@ def rows_in_time(log):
         end = _end_of_repeat(log, row)
         if end is None:
             raise DataError(
-                f"{log.name!r}: the time decreases at row {row} (counting from 0), from "
-                f"{time[row - 1]:.6g} to {time[row]:.6g} s; expected time_s not to "
-                "decrease: sort the rows, remove rows that repeat, or join the parts "
-                "with battprob.data.join"
+                f"{log.name!r}: the time decreases at row {row} (counting from 0), "
+                f"from {time[row - 1]:.6g} to {time[row]:.6g} s; expected time_s not "
+                "to decrease: sort the rows, remove rows that repeat, or join the "
+                "parts with battprob.data.join"
             )
         kept[row:end] = False
     time = np.maximum.accumulate(time)
@@ -50,8 +50,8 @@ def rows_in_time(log):
         kept,
         time,
         (
-            f"{number_of(omitted.size, 'row')} repeating earlier rows omitted (first: row "
-            f"{omitted[0]}, counting from 0)",
+            f"{number_of(omitted.size, 'row')} repeating earlier rows omitted (first: "
+            f"row {omitted[0]}, counting from 0)",
         ),
     )
 

@@ -132,7 +132,8 @@ def _rows(log, kept, time):
     rows = Rows(time, log.voltage_v, log.current_a, log.cycle, log.step, step_time)
     if kept.all():
         return rows
-    return Rows(*(None if part is None else part[kept] for part in rows))  # pyright: ignore[reportArgumentType]
+    columns = [None if part is None else part[kept] for part in rows]
+    return Rows(*columns)  # pyright: ignore[reportArgumentType]
 
 
 def _all_rows(values, kept, fill):
@@ -158,9 +159,9 @@ def _onset_statements(integral: Integral, charge: Side, discharge: Side):
     if pauses.size and (charge.by_current or discharge.by_current):
         seconds = integral.time_s[pauses] - integral.time_s[pauses - 1]
         yield (
-            f"{number_of(pauses.size, 'time')} no row is logged between two steps (first: "
-            f"{seconds[0]:.6g} s before row {pauses[0]}, longest: {seconds.max():.6g} s); "
-            "taken as rest"
+            f"{number_of(pauses.size, 'time')} no row is logged between two steps "
+            f"(first: {seconds[0]:.6g} s before row {pauses[0]}, longest: "
+            f"{seconds.max():.6g} s); taken as rest"
         )
 
 
@@ -179,9 +180,10 @@ def _without_doubt(side: Side, cycle, word, scale):
     value[_most_doubtful(side.doubt, first, unknown)] = np.nan
     number, doubt = cycle[first][unknown][0], doubt[unknown][0]
     return value, [
-        f"the {word} of {number_of(unknown.sum(), 'cycle')} (first: {number}) is unknown "
-        f"(NaN): rows are too sparse to see when currents start and stop ({doubt:.2g} Ah "
-        "depend on it); add a column with a charge counter or with the time in the step"
+        f"the {word} of {number_of(unknown.sum(), 'cycle')} (first: {number}) is "
+        "unknown (NaN): rows are too sparse to see when currents start and stop "
+        f"({doubt:.2g} Ah depend on it); add a column with a charge counter or with "
+        "the time in the step"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Discharge curves Q(V) of the cycles of a log, and voltages that logs have in common."""
+"""Discharge curves Q(V) of the cycles of a log, and a common voltage grid of logs."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -287,12 +287,12 @@ def _on_grid(voltage, charge, grid):
 def _statements(several, false):
     if several:
         yield (
-            f"no discharge curve for {number_of(len(several), 'cycle')} with several discharges "
-            f"(first: {several[0]}); number the cycles anew with with_cycles"
+            f"no discharge curve for {number_of(len(several), 'cycle')} with several "
+            f"discharges (first: {several[0]}); number the cycles anew with with_cycles"
         )
     if false:
         yield (
-            f"the voltage of {number_of(len(false), 'row')} does not fit to the rows around them; "
-            f"left out of the discharge curves (first: row {false[0]}, counting "
-            "from 0)"
+            f"the voltage of {number_of(len(false), 'row')} does not fit to the rows "
+            f"around them; left out of the discharge curves (first: row {false[0]}, "
+            "counting from 0)"
         )

@@ -1,4 +1,4 @@
-"""`CycleTable`: capacities, energies and mean values of each cycle; rules for cycles."""
+"""`CycleTable`: capacities and mean values of each cycle; rules that number cycles."""
 
 from dataclasses import dataclass
 

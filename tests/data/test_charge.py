@@ -292,6 +292,18 @@ def test_a_pause_is_not_integrated():
     assert_right(log_of(TABLE, time_s=time))  # the counter knows
 
 
+def test_a_pause_in_each_cycle_is_not_usual():
+    table = columns((2.0, 1.99, 1.98, 1.97, 1.96))
+    time = table["time_s"].copy()
+    for cycle in range(1, 6):
+        rows = np.flatnonzero((table["cycle"] == cycle) & (table["current_a"] < 0))
+        time[rows[20] :] += 36_000
+    log = log_of(table, keep=(), time_s=time)
+    expected = [2.0, 1.99, 1.98, 1.97, 1.96]
+    np.testing.assert_allclose(log.cycles.discharge_capacity_ah, expected, rtol=0.03)
+    assert sum("the test was paused" in line for line in log.statements) == 5
+
+
 def test_the_time_in_the_step_shows_the_pause():
     _, time = with_pause(10.0)
     assert_right(log_of(TABLE, keep=(), time_s=time, step_time=True), rtol=1e-3)

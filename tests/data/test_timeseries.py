@@ -77,7 +77,8 @@ def test_a_log_is_read_only_and_pickles():
 
 def test_repr():
     assert repr(log_of(TABLE)) == (
-        "TimeSeries('x', 264 rows in 6.943 h, cycles 1 to 3, 2.96 to 4.126 V, -2 to 2 A)"
+        "TimeSeries('x', 264 rows in 6.943 h, cycles 1 to 3, 2.96 to 4.126 V, "
+        "-2 to 2 A)"
     )
 
 
