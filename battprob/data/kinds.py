@@ -11,9 +11,17 @@ from battprob.data.capacity_columns import capacity_columns, is_capacity_table
 from battprob.data.cycler.columns import find_columns, missing_columns
 from battprob.data.impedance.columns import NamedColumns, has_impedance, numbers
 from battprob.data.impedance.columns import find_columns as find_impedance
+from battprob.data.impedance.complex_text import split_complex
 from battprob.data.tables.table import RawTable
 
 _MOST_NAMES = 12  # in a message
+_FEWEST_FREQUENCIES = 5  # of a sweep between rows of frequency 0
+_OF_CYCLES = {
+    "half_cycle",
+    "charge_capacity_ah",
+    "discharge_capacity_ah",
+    "capacity_ah",
+}
 
 Kind = Literal["log", "spectra", "capacities"]
 
@@ -21,8 +29,10 @@ Kind = Literal["log", "spectra", "capacities"]
 def kind_of(tables: Sequence[RawTable], path: Path) -> Kind:
     """Kind of the records in the tables of one file.
 
-    - Spectra: most rows of a table have a positive frequency and an impedance. A log in
-      which columns of impedance are empty, or filled in a few rows only, is a log.
+    - Spectra: most rows of a table have a positive frequency and an impedance, or the
+      others have frequency 0, as potentiostats write it for a rest before the sweep. A
+      log in which columns of impedance are empty, or filled in a few rows only, or which
+      counts the charge of cycles, is a log.
     - Capacities: there are cycle numbers and capacities, and one row per cycle.
     - Log: there are a time, a voltage and a current or a charge.
 
@@ -35,6 +45,7 @@ def kind_of(tables: Sequence[RawTable], path: Path) -> Kind:
     Raises:
         DataError: none of the tables has the columns of one of these kinds.
     """
+    tables = [split_complex(table) for table in tables]
     if any(_is_spectra(table) for table in tables):
         return "spectra"
     if any(_is_capacities(table) for table in tables):
@@ -77,7 +88,21 @@ def _is_spectra(table):
     except DataError:
         return not _is_log(table)  # the reader of spectra explains what is wrong
     points = (values[0] > 0) & np.isfinite(values).all(axis=0)
-    return bool(points.mean() > 0.5)
+    if points.mean() > 0.5:
+        return True
+    # Software also writes 0 for an impedance that it measures at one frequency at times.
+    num_frequencies = len(np.unique(values[0][points]))
+    return (
+        num_frequencies >= _FEWEST_FREQUENCIES
+        and bool((values[0] == 0)[~points].all())
+        and not _counts_cycles(table)
+    )
+
+
+def _counts_cycles(table):
+    """Whether columns count the charge of half cycles, as in a log with some sweeps."""
+    sources, _ = find_columns(table, {})
+    return not _OF_CYCLES.isdisjoint(sources)
 
 
 def _is_capacities(table):

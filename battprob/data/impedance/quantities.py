@@ -16,16 +16,20 @@ ADMITTANCE, LOGARITHM = "admittance", "logarithm"  # recognised in order to refu
 _BASE_UNIT = {FREQUENCY: "Hz", ANGULAR: "rad/s", PHASE: "deg"}  # the others: ohm
 
 # Names without blanks, punctuation and the minus sign, in lower case.
-_Z = r"(?:z|(?:complex)?impedance)"
-_RE = r"re(?:al|ell|el)?(?:part|teil)?"
-_IM = r"im(?:ag(?:in[aä]r(?:y|e|ia|io)?)?|g)?(?:part|teil)?"
+_Z = r"(?:z|(?:complex)?impedance|impedanz|impedancia|阻抗)"
+_RE = r"(?:part[ei]e?)?r[eé](?:al|ell|elle|el|ale)?(?:part|teil)?"
+_IM = r"(?:part[ei]e?)?im(?:m?ag(?:in[aä]r(?:y|e|ia|io)?|inaire)?|g)?(?:part|teil)?"
 _ABS = r"(?:abs(?:olute)?|mod(?:ulus)?|mag(?:nitude)?|betrag)"
-_ANGLE = r"(?:phase(?:angle|shift|winkel)?|theta|θ|phi|φ|arg(?:ument)?|angle|phz)"
+_ANGLE = (
+    r"(?:phasen?(?:angle|shift|winkel)?|相位角?|theta|θ|phi|φ|arg(?:ument)?|angle|phz)"
+)
 _NAMES = {
-    FREQUENCY: r"f|(?:ac|applied|measured|excitation)?fr[eé]q(?:s|uen(?:cy|cies|ce|ces|z|zen))?|frecuencia|frequenza",
+    FREQUENCY: r"f|(?:ac|applied|measured|excitation)?fr[eé]q(?:s|uen(?:cy|cies|ce|ces|z|zen))?"
+    r"|frecuencia|frequenza|频率|頻率|周波数",
     ANGULAR: r"omega|ω|(?:angular|radial|circular)freq(?:uency)?",
-    REAL: rf"{_RE}(?:of)?{_Z}?'?|{_Z}(?:'|'a|r|prime|{_RE})",
-    IMAGINARY: rf"{_IM}(?:of)?{_Z}?(?:'')?|{_Z}(?:''|''b|i|doubleprime|{_IM})",
+    # `Zs` is the series impedance of Novocontrol, as against the parallel one.
+    REAL: rf"{_RE}(?:of)?{_Z}?'?|{_Z}s?(?:'|'a|r|prime|{_RE})|[实実實]部",
+    IMAGINARY: rf"{_IM}(?:of)?{_Z}?(?:'')?|{_Z}s?(?:''|''b|i|doubleprime|{_IM})|[虚虛]部",
     MODULUS: rf"{_Z}|\|{_Z}\||/{_Z}/|{_ABS}(?:of)?(?:{_Z}|\|{_Z}\|)?|{_Z}{_ABS}",
     PHASE: rf"{_ANGLE}(?:of)?{_Z}?|{_Z}{_ANGLE}|∠{_Z}",
     RESISTANCE: r"r|rs|(?:series)?resistance",
@@ -44,9 +48,15 @@ _SAME = str.maketrans(
         "º": "°",
     }
 )
+# Solartron writes the unit as `Impedance Phase Degrees (')`.
+_DEGREES = re.compile(r"\bdegrees\s*\('\)$", re.IGNORECASE)
 _PREFIX = re.compile(r"^(?:data|measured|meas)\b[\s:._]*", re.IGNORECASE)
-_MINUS = re.compile(r"^\(?\s*(?:-\s*(?:1\s*[*x]?)?|neg(?:ative|\b|_)|minus)\)?[\s._*]*")
-_MINUS_AFTER = re.compile(r"(?:[\s_.(]+(?:neg|negative|minus)\)?|\s*[*x]\s*\(?-1\)?)$")
+_MINUS = re.compile(
+    r"^\(?\s*(?:-\s*(?:1\s*[*x]?)?|neg(?:ative|\b|_|(?=z|im))|minus)\)?[\s._*]*"
+)
+_MINUS_AFTER = re.compile(
+    r"(?:[\s_.(]+(?:neg|negative|minus)\)?|\s*[*x]\s*\(?-1\)?|\s*\(\s*-\s*\))$"
+)
 _ELECTRODES = re.compile(r"z(wece|we|ce)(?=$|[|/'])")
 _LOGARITHM = re.compile(r"^(?:log_?10|log|lg|ln)\s*[_(\[]?\s*(.+?)[)\]]?$")
 _AREA = re.compile(
@@ -145,7 +155,7 @@ def _plain(header):
     if header.startswith('"') and header.endswith('"'):
         header = header.strip('"')
     header = unicodedata.normalize("NFKC", header.translate(_SAME))
-    return _PREFIX.sub("", header.strip())
+    return _DEGREES.sub("(degrees)", _PREFIX.sub("", header.strip()))
 
 
 def _splits(header) -> Iterator[tuple[str, str]]:

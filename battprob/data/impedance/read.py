@@ -13,6 +13,7 @@ from battprob.data.impedance.columns import (
     find_columns,
     has_impedance,
 )
+from battprob.data.impedance.complex_text import split_complex
 from battprob.data.impedance.consistency import (
     refuse_contradictions,
     refuse_polar,
@@ -130,7 +131,8 @@ def read_spectra(
         modulus_ohm,
         phase_deg,
     )
-    tables, statements = _with_impedance(path, read_tables(path), named)
+    tables = [split_complex(table) for table in read_tables(path)]
+    tables, statements = _with_impedance(path, tables, named)
     spectra = []
     for table, label in zip(tables, _labels(tables), strict=True):
         columns = find_columns(table, named)

@@ -29,7 +29,7 @@ def signed(
 
     Raises:
         DataError: Im Z has the wrong sign, or is positive at nearly all frequencies
-            without confirmation by Re Z.
+            without confirmation by Re Z; or Re Z is negative at nearly all frequencies.
     """
     if choice == "reverse":
         return impedance_ohm.conj(), ("sign of Im Z reversed, as the caller chose",)
@@ -40,6 +40,7 @@ def signed(
             f"imaginary_sign must be 'reverse', 'keep' or None; got {choice!r}"
         )
     count = len(frequency_hz)
+    _refuse_negative_real(place, impedance_ohm)
     positive = int(np.count_nonzero(np.imag(impedance_ohm) > 0))
     other_sign = phase is not None and opposite(phase[1], impedance_ohm)
     if positive < min(2, count) and not other_sign:
@@ -53,6 +54,19 @@ def signed(
         reason = "as in a coil" if is_reversed is False else "which may be the sign"
         return impedance_ohm, (f"Im Z is positive at all frequencies, {reason}",)
     return impedance_ohm, ()
+
+
+def _refuse_negative_real(place, impedance_ohm):
+    """Refuse spectra whose real part is negative at nearly all frequencies."""
+    count = len(impedance_ohm)
+    negative = int(np.count_nonzero(np.real(impedance_ohm) < 0))
+    if _mostly(negative, count):
+        where = "all" if negative == count else f"{negative} of {count}"
+        raise DataError(
+            f"{place}: Re Z is negative at {where} frequencies, but that of a cell is "
+            "positive: correct the sign of the column or the order of the columns; "
+            "imaginary_sign='keep' (command line: --imaginary-sign keep) accepts it"
+        )
 
 
 def _mostly(positive, count):

@@ -19,6 +19,12 @@ _NUMBER = re.compile(
     r"[+-]?(?:\d+[.,]?\d*|[.,]\d+)(?:[eEdD][+-]?\d+)?|[+-]?inf(?:inity)?", re.IGNORECASE
 )
 _GROUPED = re.compile(r"[+-]?\d{1,3}(?:,\d{3})+(?:\.\d*)?|[+-]?\d{1,3}(?:\.\d{3})+,\d*")
+_FLOAT = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+# `1-2j`, `(1-2j)`, `1-2i`, `1-2*j`, `1-j2`, without blanks.
+COMPLEX = re.compile(
+    rf"\(?(?P<re>[+-]?{_FLOAT})(?P<sign>[+-])"
+    rf"(?:(?P<im>{_FLOAT})\*?[ijIJ]|[ijIJ]\*?(?P<after>{_FLOAT}))\)?"
+)
 _TIME = re.compile(
     r"[+-]?(?:\d+\s*d(?:ays?)?\b,?\s*|\d+[.-])?\d+:\d{1,2}(?::\d{1,2}(?:[.,]\d*)?)?"
     r"(?:\s*[AP]\.?M\.?)?"  # 0d 00:00:05, 1.02:03:04, 6:04:18 PM

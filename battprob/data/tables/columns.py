@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from battprob.data.tables.cells import kind
+from battprob.data.tables.cells import COMPLEX, kind
 from battprob.data.tables.numbers import to_numbers
 
 _EPOCH = datetime.datetime(1899, 12, 30)  # day 0 of spreadsheets and Access databases
@@ -120,7 +120,10 @@ def cell_column(cells: Sequence[Any]) -> Column:
 def is_value(cell: Any) -> bool:
     """Whether a cell contains a number or a time, also one stored as text."""
     if isinstance(cell, str):
-        return cell != "" and kind(cell) in ("number", "time")
+        return cell != "" and (
+            kind(cell) in ("number", "time")
+            or COMPLEX.fullmatch(cell.replace(" ", "")) is not None
+        )
     return cell is not None
 
 

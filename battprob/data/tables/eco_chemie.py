@@ -43,8 +43,8 @@ def eco_chemie_table(path: Path, lines: list[str]) -> tuple[RawTable, ...]:
             columns=tuple(np.ascontiguousarray(values[:, i]) for i in range(3)),
             lines=np.array([line for line, _ in points[::_FIELDS]]),
             statements=(
-                "The file has no header; each point begins with frequency, real part "
-                "and negative imaginary part, as the format defines.",
+                "the file has no header; each point begins with frequency, real part "
+                "and negative imaginary part, as the format defines",
             ),
         ),
     )

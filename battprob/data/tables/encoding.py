@@ -39,7 +39,7 @@ def decode(path: Path, raw: bytes) -> Text:
     stripped = buffer.rstrip(b"\0\x1a")
     if b"\0" in buffer[len(stripped) :]:
         count = len(buffer) - len(stripped)
-        statements += (f"The file ends in {count} zero bytes, which were left out.",)
+        statements += (f"the file ends in {count} zero bytes, which were left out",)
     buffer = stripped
     if b"\0" in buffer or _fraction_control(buffer[:_SAMPLE]) > 0.02:
         raise DataError(
@@ -58,7 +58,7 @@ def _utf8(raw):
             return _recoded(raw[len(mark) :], encoding), ()
     guess = _utf16_without_mark(raw[:_SAMPLE])
     if guess:
-        statement = f"The text has no byte-order mark and was read as {guess.upper()}."
+        statement = f"the text has no byte-order mark and was read as {guess.upper()}"
         return _recoded(raw, guess), (statement,)
     if raw.isascii():
         return raw, ()
@@ -71,9 +71,7 @@ def _utf8(raw):
         return raw, ()
     encoding = _code_page(raw)
     names = {"cp1252": "Windows code page 1252", "gb18030": "GB 18030 (Chinese)"}
-    statement = (
-        f"The text is not UTF-8 and was read as {names.get(encoding, encoding)}."
-    )
+    statement = f"the text is not UTF-8 and was read as {names.get(encoding, encoding)}"
     return _recoded(raw, encoding), (statement,)
 
 

@@ -94,12 +94,15 @@ def _table(path, lines, start, match, meta):
     layout = Layout("\t", header, unit, 0, 0, decimal_mark(cells), 1.0)
     body = "\n".join("\t".join(row) for row in rows).encode() + b"\n"
     read = read_rows(path, body, layout, np.array(numbers))
-    statement = f"Table {match[1]} with header in line {start + 2}, rows from line {numbers[0]} on"
-    statement += ", decimal commas." if layout.decimal == "," else "."
+    statement = (
+        f"table {match[1]} with header in line {start + 2}, rows from line "
+        f"{numbers[0]} on{', decimal commas' if layout.decimal == ',' else ''}"
+    )
     statements = (statement, *read.statements)
     if match[2] and len(rows) < 0.9 * int(match[2]):
         statements += (
-            f"The header of table {match[1]} states {match[2]} rows, but the table has {len(rows)}.",
+            f"the header of table {match[1]} states {match[2]} rows, but the table has "
+            f"{len(rows)}",
         )
     return RawTable(
         path=path,

@@ -56,7 +56,7 @@ def header_of(
         names = _names(lines[i], width, separator, nearest)
         # Text between rows is no header, unless it repeats one.
         if names is not None and (
-            lines[i] in lines[:i] or not _follows_row(lines, i, width, separator)
+            lines[i] in lines[:i] or not _follows_row(lines, i, names, width, separator)
         ):
             return i, names
         cells = split(lines[i], separator)
@@ -68,9 +68,21 @@ def header_of(
     return None
 
 
-def _follows_row(lines, index, width, separator):
+def _follows_row(lines, index, names, width, separator):
+    """Whether a line follows rows; one line of numbers may also describe the table."""
     above = [line for line in lines[max(index - 5, 0) : index] if not is_blank(line)]
-    cells = split(above[-1], separator) if above else []
+    is_row = [_is_row(line, width, separator) for line in above]
+    if not is_row or not is_row[-1]:
+        return False
+    if len(above) > 1:
+        before = fit(split(above[-2], separator), width)
+        if is_row[-2] or (before is not None and looks_like_header(before, separator)):
+            return True
+    return not all(is_quantity(name) for name in names if name)
+
+
+def _is_row(line, width, separator):
+    cells = split(line, separator)
     numbers = sum(kind(cell) in ("number", "time") for cell in cells)
     return len(cells) == width.fields and numbers > 0.5 * len(cells)
 

@@ -238,7 +238,7 @@ def _statements(lines, groups):
             example = lines.text(indices[0]).strip()[:40]
             statements.append(
                 f"{_places(lines, indices)}{comma} "
-                f"{one if len(indices) == 1 else several} and {was} left out: {example!r}."
+                f"{one if len(indices) == 1 else several} and {was} left out: {example!r}"
             )
     return tuple(statements)
 
@@ -248,8 +248,8 @@ def _places(lines, indices):
     if len(numbers) > 5:
         return f"{len(numbers)} lines, the first of them line {numbers[0]},"
     if len(numbers) == 1:
-        return f"Line {numbers[0]}"
-    return f"Lines {', '.join(numbers[:-1])} and {numbers[-1]}"
+        return f"line {numbers[0]}"
+    return f"lines {', '.join(numbers[:-1])} and {numbers[-1]}"
 
 
 def _error(path, lines, index, cells, layout):

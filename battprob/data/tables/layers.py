@@ -152,9 +152,9 @@ def _assembled(path, headers, separator, body, numbers, state_numbers, states):
         columns=(*columns, *(rows.columns[i] for i in kept)),
         lines=rows.lines,
         statements=(
-            f"Rows of {' and '.join(['cycles', 'steps'][:depth])} precede those of the "
+            f"rows of {' and '.join(['cycles', 'steps'][:depth])} precede those of the "
             f"records; their columns {', '.join(repr(name) for name in header)} were "
-            "added to the records.",
+            "added to the records",
             *rows.statements,
         ),
     )

@@ -23,6 +23,7 @@ _CLEAN = 0.75  # fraction of numbers and times in rows that need no header
 _PENALTY = {" ": 0.1, "  ": 0.15, "": 0.3}
 
 
+_COUNT = re.compile(r"\s*(\d{1,7})\s*")
 _DAMAGED = re.compile(r"(?!\s*\d+\s*$)(?=.*\d)[\d.,;:|+\-eE\s]+")
 
 
@@ -132,6 +133,7 @@ def _with_separator(lines, separator, path, extra_names):
     )
     width = Width(run.width, run.filled(), extra)
     names, units, line, first = _units(lines, line, names, separator, width)
+    first = _after_count(lines, first, run)
     ignored = [
         i
         for r in runs
@@ -217,6 +219,18 @@ def _units(lines, line, names, separator, width):
     return tuple(names), units, line, first
 
 
+def _after_count(lines, first, run):
+    """First row after a line that has only the number of rows, if there is one."""
+    match = _COUNT.fullmatch(lines[first]) if first < len(lines) else None
+    if match is None or run.width < 2:
+        return first
+    below = [i for i in run.rows if i > first]
+    is_sampled = not below or below[-1] < len(lines) - 1
+    if int(match[1]) == len(below) or (int(match[1]) > len(below) and not is_sampled):
+        return first + 1
+    return first
+
+
 def _previous(lines, line):
     above = [i for i in range(max(line - 3, 0), line) if not is_blank(lines[i])]
     return above[-1] if above else None
@@ -236,7 +250,8 @@ def _headerless(lines, run, separator, path, decimal):
     for i in range(first - 1, -1, -1):
         cells = [] if is_blank(lines[i]) else split(lines[i], separator)
         is_row = len(cells) == run.width > 1 and _count(cells) == (run.width, 0)
-        if is_row or (first - i <= 2 and _DAMAGED.fullmatch(lines[i])):
+        is_date = kind(lines[i]) == "time"
+        if is_row or (first - i <= 2 and _DAMAGED.fullmatch(lines[i]) and not is_date):
             first = i
     score = run.clean() - _PENALTY.get(separator, 0.0)
     return Layout(separator, ("",) * run.width, None, None, first, decimal, score)

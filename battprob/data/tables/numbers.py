@@ -127,8 +127,8 @@ def _convention(cells, decimal):
         "",
         "",
         (
-            f"Values such as {marked[0]!r} have two readings, with a decimal mark or with a "
-            "thousands separator; such a column is kept as text."
+            f"values such as {marked[0]!r} have two readings, with a decimal mark or with a "
+            "thousands separator; such a column is kept as text"
         ),
     )
 
@@ -161,14 +161,14 @@ def _marks_every_thousand(cells, mark):
 
 
 def _statement(marked, mark):
-    names = {",": "Commas", ".": "Points", "'": "Apostrophes", "’": "Apostrophes"}
+    names = {",": "commas", ".": "points", "'": "apostrophes", "’": "apostrophes"}
     for char in _group(mark):
         example = next((cell for cell in marked if char in cell), None)
         if example is not None:
             return (
-                f"{names.get(char, 'Blanks')} in values such as {example!r} were read "
-                "as thousands separators."
+                f"{names.get(char, 'blanks')} in values such as {example!r} were read "
+                "as thousands separators"
             )
     if mark == ",":
-        return f"Values such as {marked[0]!r} were read with a decimal comma."
+        return f"values such as {marked[0]!r} were read with a decimal comma"
     return ""

@@ -91,7 +91,7 @@ def _tables(path, buffer):
         tables.append(table)
     if len(tables) == 1:
         return (tables[0],)
-    statement = f"The file has {len(tables)} tables with different headers."
+    statement = f"the file has {len(tables)} tables with different headers"
     return tuple(
         replace(
             table,
@@ -233,18 +233,18 @@ def _statements(layout, line):
     if layout.separator == "":
         fields = "one field per line"
     statement = (
-        f"Table with {header}, rows from line {line + layout.first} on, {fields}"
+        f"table with {header}, rows from line {line + layout.first} on, {fields}"
     )
-    statement += ", decimal commas." if layout.decimal == "," else "."
+    statement += ", decimal commas" if layout.decimal == "," else ""
     if not layout.ignored:
         return (statement,)
     count, first = len(layout.ignored), line + layout.ignored[0]
     lines = (
-        f"Line {first} has"
+        f"line {first} has"
         if count == 1
         else f"{count} lines from line {first} on have"
     )
-    return statement, f"{lines} numbers before the header, which are not in the table."
+    return statement, f"{lines} numbers before the header, which are not in the table"
 
 
 def _check_names(table):

@@ -21,6 +21,8 @@ _MONTHS = {
          "jul", "aug", "sep", "oct", "nov", "dec"), start=1)
 }  # fmt: skip
 _ZEROS = str.maketrans("123456789,", "000000000.")
+_CHINESE = str.maketrans({"年": "-", "月": "-", "日": " ", "时": ":", "時": ":", "分": ":",
+                          "秒": None})  # fmt: skip
 _CLOCK = (
     r"(?P<H>0+):(?P<M>00?)(?::(?P<S>00?)(?:\.(?P<F>0*))?)?"
     r"(?:\s*(?P<half>[AP])\.?M\.?)?"
@@ -87,6 +89,8 @@ def to_seconds(strings: Sequence[str] | np.ndarray, *, where: str = "") -> Times
         array([0.])
     """
     text = "\n".join([str(cell).strip().replace("\n", " ") for cell in strings])
+    if "年" in text:
+        text = "\n".join(map(str.strip, text.translate(_CHINESE).split("\n")))
     cells = text.split("\n") if len(strings) else []
     shapes = text.translate(_ZEROS).split("\n") if len(strings) else []
     clock = np.full(len(cells), np.nan)
@@ -217,14 +221,14 @@ def _order(times, dotted, where, cells):
     names = ("month/day", "day/month")
     if missing[0] != missing[1]:
         column = int(missing[1] < missing[0])
-        return column, f"Dates were read as {names[column]}: no other order exists."
+        return column, f"dates were read as {names[column]}: no other order exists"
     if dotted:
-        return 1, "Dates with points were read as day.month.year."
+        return 1, "dates with points were read as day.month.year"
     steps = [np.diff(column[~np.isnan(column)]) for column in (first, second)]
     if np.array_equal(*steps):
         return (
             0,
-            "Dates were read as month/day; day/month would give the same durations.",
+            "dates were read as month/day; day/month would give the same durations",
         )
     falls = [bool((step < 0).any()) for step in steps]
     if falls[0] != falls[1]:
@@ -232,15 +236,15 @@ def _order(times, dotted, where, cells):
         other = names[1 - column]
         return (
             column,
-            f"Dates were read as {names[column]}: as {other} they would fall.",
+            f"dates were read as {names[column]}: as {other} they would fall",
         )
     # A day is a month in the wrong order: pauses of weeks appear.
     pauses = [np.abs(step).max(initial=0.0) / _DAY for step in steps]
     if min(pauses) < 7 and max(pauses) > 25:
         column = int(pauses[1] < pauses[0])
         return column, (
-            f"Dates were read as {names[column]}: as {names[1 - column]} the log would "
-            f"have a pause of {max(pauses):.0f} days."
+            f"dates were read as {names[column]}: as {names[1 - column]} the log would "
+            f"have a pause of {max(pauses):.0f} days"
         )
     raise DataError(
         f"{where or 'a column'} has dates such as {cells[0]!r}: whether the month or the "

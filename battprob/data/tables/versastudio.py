@@ -79,8 +79,8 @@ def _table(path, lines, start, meta):
         label=label[1] if label else "",
         meta=meta,
         statements=(
-            f"Segment with header in line {definition + 1}, rows from line "
-            f"{rows[0] + 1} on.",
+            f"segment with header in line {definition + 1}, rows from line "
+            f"{rows[0] + 1} on",
             *read.statements,
         ),
     )

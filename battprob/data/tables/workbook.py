@@ -88,7 +88,11 @@ def read_workbook(path: Path) -> tuple[RawTable, ...]:
 def _sheets(module, path):
     sheets = []
     most = max(_MOST_CELLS, _MOST_CELLS_PER_BYTE * path.stat().st_size)
-    with module.CalamineWorkbook.from_path(str(path)) as workbook:
+    # `from_path` takes the format from the suffix, which may be another one.
+    with (
+        path.open("rb") as file,
+        module.CalamineWorkbook.from_filelike(file) as workbook,
+    ):
         for information in workbook.sheets_metadata:
             if "WorkSheet" not in str(information.typ):
                 continue

@@ -27,8 +27,15 @@ HEADERS = {
         ("Frequenz in MHz", 1, 1e6),
         ("f/mHz", 1, 1e-3),
         ("freq. (KHz)", 1, 1e3),
+        ("频率 (Hz)", 1, 1),
+        ("周波数[kHz]", 1, 1e3),
     ],
-    ANGULAR: [("omega", 1, 1), ("ω / rad/s", 1, 1), ("f (rad/s)", 1, 1)],
+    ANGULAR: [
+        ("omega", 1, 1),
+        ("ω / rad/s", 1, 1),
+        ("f (rad/s)", 1, 1),
+        ("ω / rad s-1", 1, 1),
+    ],
     REAL: [
         ("Re(Z)/Ohm", 1, 1),
         ("Z'(a)", 1, 1),
@@ -40,6 +47,9 @@ HEADERS = {
         ("-Z'", -1, 1),
         ("re_mohm", 1, 1e-3),
         ("Realteil", 1, 1),
+        ("Partie réelle (Ohm)", 1, 1),
+        ("Z reale (mOhm)", 1, 1e-3),
+        ("Zs'[Ohms]", 1, 1),
     ],
     IMAGINARY: [
         ("-Im(Z)/Ohm", -1, 1),
@@ -52,6 +62,10 @@ HEADERS = {
         ("Zimag_neg", -1, 1),
         ("-1*Im(Z)", -1, 1),
         ("minus Im Z", -1, 1),
+        ("negZimag", -1, 1),
+        ("Zimag(-)(Ohm)", -1, 1),
+        ("Partie imaginaire (Ohm)", 1, 1),
+        ("-Zs''[Ohms]", -1, 1),
         ("Imag (MOhm)", 1, 1e6),
     ],
     MODULUS: [
@@ -61,6 +75,7 @@ HEADERS = {
         ("Z-Mag", 1, 1),
         ("Impedance/Ohm", 1, 1),
         ("abs(Z) [mOhm]", 1, 1e-3),
+        ("Impedanz [Ohm]", 1, 1),
     ],
     PHASE: [
         ("Phase(Z)/deg", 1, 1),
@@ -69,6 +84,8 @@ HEADERS = {
         ("Theta (rad)", 1, 57.29577951308232),
         ("θz(deg)", 1, 1),
         ("Phase_Angle", 1, 1),
+        ("Phasenwinkel [°]", 1, 1),
+        ("Impedance Phase Degrees (')", 1, 1),
     ],
     RESISTANCE: [("Rs/Ohm", 1, 1)],
     REACTANCE: [("X (Ohm)", 1, 1)],
@@ -92,6 +109,7 @@ def test_headers_of_instruments(kind):
         *("I/mA", "Ewe/V", "<Ewe>/V", "time/s", "Cycle_Index", "Temperature (F)"),
         *("E Real", "Z2 Imag", "Zsig", "Z' error", "Tan(Delta)", "I Range", "C(F)"),
         *("Amplitude/mV", "soc_percent", "Charge_Capacity (Ah)", "Re(C)/nF", "Pt"),
+        *("Zp'[Ohms]", "Partition", "negative current / A"),
     ],
 )
 def test_other_columns_are_not_impedances(header):

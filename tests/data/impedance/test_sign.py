@@ -145,3 +145,11 @@ def test_modulus_and_phase_are_compared_with_the_real_part():
         else:
             with pytest.raises(DataError, match=r"a real part of .* 'Zre' has"):
                 refuse_contradictions(*arguments)
+
+
+def test_a_negative_real_part_is_refused():
+    column = find_columns(table({"f": F, "re": F, "im": F}), NamedColumns()).second
+    with pytest.raises(DataError, match="Re Z is negative at all frequencies"):
+        signed("a.csv", column, F, -arcs(F).conj(), None, None)
+    kept, _ = signed("a.csv", column, F, -arcs(F), None, "keep")
+    np.testing.assert_array_equal(kept, -arcs(F))

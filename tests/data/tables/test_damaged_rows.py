@@ -64,7 +64,7 @@ def test_a_last_line_with_too_few_fields_is_left_out_and_stated(end):
     table = read([HEADER, *ROWS, "61.0,3.0"], end)
     assert len(table) == 60
     assert (
-        "Line 62, the last one, is cut short and was left out" in table.statements[-1]
+        "line 62, the last one, is cut short and was left out" in table.statements[-1]
     )
 
 
@@ -104,7 +104,7 @@ def test_a_repeated_header_is_left_out_and_stated():
     assert len(table) == 120
     assert table.columns[0].dtype == float
     assert table.lines[60] == 63
-    assert "Line 62 repeats the header" in table.statements[-1]
+    assert "line 62 repeats the header" in table.statements[-1]
 
 
 def test_a_repeated_preamble_and_header():
@@ -117,7 +117,7 @@ def test_a_repeated_preamble_and_header():
 def test_comments_between_rows_are_stated():
     table = read([HEADER, *ROWS[:9], "# pause of 2 h, 5 min", *ROWS[9:]])
     assert len(table) == 60
-    assert table.statements[-1].startswith("Line 11 is a comment and was left out")
+    assert table.statements[-1].startswith("line 11 is a comment and was left out")
 
 
 def test_a_table_with_another_header_is_another_table():
@@ -134,7 +134,7 @@ def test_a_table_with_another_header_is_another_table():
 def test_a_small_table_before_the_header_is_stated():
     table = read(["Number,Channel,Value,Reason", "1,2,3,4", HEADER, *ROWS])
     assert len(table) == 60
-    assert "Line 2 has numbers before the header" in table.statements[1]
+    assert "line 2 has numbers before the header" in table.statements[1]
 
 
 def test_an_open_quotation_mark_is_named():

@@ -59,4 +59,4 @@ def test_binary_content_is_refused(raw):
 def test_zero_bytes_after_the_text_are_left_out_and_stated():
     text = decode(Path("a.csv"), b"V,I\n1,2\n\0\0\0")
     assert text.buffer == b"V,I\n1,2\n"
-    assert text.statements == ("The file ends in 3 zero bytes, which were left out.",)
+    assert text.statements == ("the file ends in 3 zero bytes, which were left out",)

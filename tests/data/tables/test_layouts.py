@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from battprob import DataError
 from battprob.data.tables.text import read_text_tables
 
 NAMES = ("Test Time / s", "Voltage / V", "Current / A", "State")
@@ -193,3 +194,33 @@ def test_dates_and_durations_stay_text():
     table = read(["Date;Step Time;V", "2020-01-02 10:00:00;0d 00:00:05;3.1"])
     assert table.columns[0].tolist() == ["2020-01-02 10:00:00"]
     assert table.columns[1].tolist() == ["0d 00:00:05"]
+
+
+def test_a_line_with_the_number_of_rows_after_the_header():
+    lines = text("\t")
+    check(read([lines[0], f" {len(TIME)} ", *lines[1:]]), first_line=3)
+
+
+def test_another_number_after_the_header_is_a_damaged_row():
+    lines = text("\t")
+    with pytest.raises(DataError, match="line 2: expected 4 fields"):
+        read([lines[0], "17", *lines[1:]])
+
+
+def test_a_line_of_numbers_before_the_header():
+    lines = text("\t")
+    table = read(["settings", "100\t2\t3\t4", *lines])
+    check(table, first_line=4)
+    assert "line 2 has numbers before the header" in table.statements[-1]
+
+
+def test_a_date_before_rows_without_a_header():
+    table = read(["measured on", "2024-01-02 12:00:00", "1,2,3", "2,3,4", "3,4,5"])
+    assert len(table) == 3
+
+
+def test_statements_are_phrases():
+    table = read(text(";", decimal=","))
+    for statement in table.statements:
+        assert statement[0].islower()
+        assert not statement.endswith(".")

@@ -214,3 +214,15 @@ def test_a_single_cell_far_from_the_table(tmp_path):
     far = [[] for _ in range(1_000_000)] + [[None] * 5 + [1.0]]
     with pytest.raises(DataError, match=r"a single cell far from the table"):
         _read(tmp_path, {"a": [["t", "U"], [0, 1], [1, 2], *far]})
+
+
+def test_a_workbook_with_the_suffix_of_another_format(tmp_path):
+    path = write_workbook(tmp_path / "a.xlsx", {"a": [["t", "U"], [0, 1], [1, 2]]})
+    (table,) = read_workbook(path.rename(tmp_path / "a.xls"))
+    assert len(table) == 2
+
+
+def test_complex_numbers_are_values(tmp_path):
+    rows = [["f/Hz", "Z/Ohm"], [10, "1-2j"], [1, "2 - 3i"]]
+    (table,) = _read(tmp_path, {"a": rows})
+    assert list(table.columns[1]) == ["1-2j", "2 - 3i"]
