@@ -1,6 +1,7 @@
 """Columns of a table with one row per cycle: cell, cycle number, discharge capacity."""
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 from battprob._errors import DataError
@@ -10,16 +11,21 @@ from battprob.data.tables.units import dimension, factor, split_unit
 # Names without unit, blanks and punctuation. The first that a table has is used.
 _NAMES = {
     "cycle": ("cycle", "cycleindex", "cyclenumber", "cyclenum", "cycleno", "cyclecount",
-              "cycleid", "cycles", "cyc", "cyc#", "cycle#"),
+              "cycleid", "cycles", "cyc", "cyc#", "cycle#", "zyklus", "zyklen",
+              "zyklusnummer", "zyklennummer", "zyklusnr", "zyklennr"),
     "discharge": ("dischargecapacity", "dischargingcapacity", "capacitydischarge",
                   "dischargecap", "dischargeah", "qdischarge", "qdis", "qd", "dchgcap",
                   "capdchg", "capacitydchg", "dchgcapacity", "dischcapacity",
-                  "discapacity", "dcapacity", "disccap"),
-    "capacity": ("capacity", "cap", "q"),
-    "charge": ("chargecapacity", "chargingcapacity", "capacitycharge", "qcharge"),
+                  "discapacity", "dcapacity", "disccap", "discap", "dcap", "capd",
+                  "entladekapazitat", "entladekapazitaet"),
+    "capacity": ("capacity", "cap", "q", "kapazitat", "kapazitaet"),
+    "charge": ("chargecapacity", "chargingcapacity", "capacitycharge", "qcharge",
+               "ladekapazitat", "ladekapazitaet"),
     "cell": ("cell", "cellid", "cellname", "cellnumber", "cellno", "cell#", "battery",
-             "batteryid", "batteryname", "barcode", "serialnumber"),
+             "batteryid", "batteryname", "barcode", "serialnumber", "sample",
+             "sampleid", "samplename", "file", "filename", "zelle", "zellname"),
 }  # fmt: skip
+_NO_UNIT = "taken as Ah because its name has no unit"
 _CHARGES = ("discharge", "capacity", "charge")
 _HINT = "read_capacity_csv(path, cycle='record', capacity_ah='Q [mAh]')"
 
@@ -33,6 +39,7 @@ class CapacityColumns(NamedTuple):
         unit_ah: unit of the capacity in Ah.
         cell: index of the name of the cell; None if the table is of one cell.
         charge: index of the charge capacity and its unit in Ah; None without one.
+        is_named: whether the caller named the capacity, or its name has a unit.
         statements: how the columns were recognised.
     """
 
@@ -41,6 +48,7 @@ class CapacityColumns(NamedTuple):
     unit_ah: float
     cell: int | None
     charge: tuple[int, float] | None
+    is_named: bool
     statements: tuple[str, ...]
 
 
@@ -72,7 +80,13 @@ def capacity_columns(
     )
     charge, of_charge = _charge(table)
     return CapacityColumns(
-        cycle_index, index, unit_ah, cell_index, charge, statements + of_charge
+        cycle_index,
+        index,
+        unit_ah,
+        cell_index,
+        charge,
+        capacity_ah is not None or unit != _NO_UNIT,
+        statements + of_charge,
     )
 
 
@@ -112,6 +126,11 @@ _MEANING = {
 
 def _required(table, index, quantity) -> int:
     if index is None:
+        if not any(_header(table)):
+            raise DataError(
+                f"{table.path} has no header line; expected names of columns, such as "
+                "'cycle,capacity_Ah', in the line before the numbers"
+            )
         raise DataError(
             f"{table.path} has no column that is known as {_MEANING[quantity]}; its "
             f"columns are {_header(table)}. Name the columns, as in {_HINT}"
@@ -151,13 +170,16 @@ def _index(table, name, *quantities):
 
 def _may_be(table, index, quantity):
     """Whether the unit of a column does not exclude a quantity (`Capacity (mWh)`)."""
-    known = dimension(table.unit(index).strip() or split_unit(table.header[index]).unit)
-    return known in (("Ah", "1", None) if quantity in _CHARGES else ("1", None))
+    unit = table.unit(index).strip() or split_unit(table.header[index]).unit
+    if quantity in _CHARGES and factor(unit, "Ah") is not None:
+        return True  # `C` is the coulomb here, and not the degree Celsius
+    return dimension(unit) in ("1", None)
 
 
 def _plain(name):
     name = re.sub(r"[(\[{].*?[)\]}]", "", name)  # a remark or a unit that is not known
-    return re.sub(r"[^a-z0-9#]", "", name.lower())
+    name = unicodedata.normalize("NFKD", name.lower())  # `ä` becomes `a` and a mark
+    return re.sub(r"[^a-z0-9#]", "", name)
 
 
 def _unit(table, index):
@@ -168,7 +190,7 @@ def _unit(table, index):
         remark = re.search(r"[(\[{](.*?)[)\]}]|(%)|/\s*(\S*)$", header)
         written = next(filter(None, remark.groups()), "") if remark else ""
     if not written:
-        return 1.0, "taken as Ah because its name has no unit"
+        return 1.0, _NO_UNIT
     unit_ah = factor(written, "Ah")
     if unit_ah is None:
         raise DataError(

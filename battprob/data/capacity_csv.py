@@ -49,7 +49,8 @@ def read_capacity_csv(
 
     Raises:
         DataError: a column is missing, a value is not a number, the unit is not one of
-            charge, capacities are negative in some rows only, cycle numbers decrease,
+            charge, a column without unit has relative capacities (from 1 or 100 on),
+            capacities are negative in some rows only, cycle numbers decrease,
             or a cell has two batches or protocols; the message names the file, the
             column and the line.
 
@@ -107,6 +108,8 @@ def cells_of_table(
         statements += more
     labels = {name: _text(table, table.index(name)) for name in (batch, protocol, *meta)
               if name is not None}  # fmt: skip
+    if not columns.is_named:
+        _refuse_relative(table, columns, capacity)
     cells = []
     for name, rows in _rows_of_cells(table, columns.cell).items():
         _require_order(table, columns.cycle, numbers, rows)
@@ -183,6 +186,19 @@ def _capacities(table, index, unit_ah):
     if negative.size:
         return -capacity, (f"all values of {name!r} are negative: sign reversed",)
     return capacity, ()
+
+
+def _refuse_relative(table, columns, capacity):
+    """Refuse a column without unit that starts at exactly 1 or 100 in every cell."""
+    first = [capacity[rows][0] for rows in _rows_of_cells(table, columns.cell).values()]
+    if set(first) in ({1.0}, {100.0}):
+        name = table.header[columns.capacity].strip()
+        raise DataError(
+            f"{table.path}: {name} has no unit and starts at exactly {first[0]:g}, as "
+            "relative capacities do; if it is a charge, write the unit in its name "
+            f"('{name}_Ah') or name the column: read_capacity_csv(path, "
+            f"capacity_ah={name!r})"
+        )
 
 
 def _text(table, index):

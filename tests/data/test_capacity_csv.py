@@ -45,6 +45,8 @@ def test_columns_by_name(table):
     [
         ("Cycle_Index,Discharge_Capacity (Ah)", 1),
         ("cycle index,Discharge capacity / mAh", 1e-3),
+        ("Zyklus,Entladekapazität [mAh]", 1e-3),
+        ("cycle,discharge capacity (C)", 1 / 3600),
         ("Cycle Number,Q_discharge [mA.h]", 1e-3),
         ("cycle,QDischarge", 1),
         ("CYCLE,capacity_mAh", 1e-3),
@@ -146,6 +148,9 @@ def test_repeated_cycles_are_stated(table):
         ("cell,cycle,capacity_Ah\na,1,1\n,2,1\n", {}, "line 3: cell is empty"),
         ("cycle,capacity_Ah\n1,1\n2,-1\n", {}, "line 3: capacity_Ah is negative"),
         ("cycle,capacity\n1,1100\n2,1000\n", {}, "up to 1100 Ah.* 'capacity_mAh'"),
+        ("cycle,capacity\n1,100\n2,98\n", {}, "starts at exactly 100, as relative"),
+        ("cycle,capacity\n1,1\n2,0.98\n", {}, "'capacity_Ah'"),
+        ("1,1.1\n2,1.0\n3,1.0\n", {}, "has no header line; expected names"),
         ("cycle,capacity (%)\n1,99\n2,98\n", {}, "has the unit '%'; expected a charge"),
         ("cycle,capacity (mAh/g)\n1,9\n2,8\n", {}, "has the unit 'mAh/g'"),
         (
@@ -180,3 +185,9 @@ def test_a_table_per_cycle_with_mean_voltages_is_not_a_log(table):
 def test_real_tables(data_folder, name, options, num_cells):
     cells = read_capacity_csv(data_folder / name / "capacity.csv", **options)
     assert len(cells) == num_cells
+
+
+def test_a_named_column_may_start_at_one(table):
+    path = table("cycle,capacity\n1,1\n2,0.98\n")
+    (cell,) = read_capacity_csv(path, capacity_ah="capacity")
+    np.testing.assert_array_equal(cell.capacity_ah, [1, 0.98])
