@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from battprob._errors import DataError
 from battprob.data.records import Cell
@@ -111,7 +112,7 @@ def _draw_capacities(ax, cell, unit):
         label="discharge",
     )  # fmt: skip
     ax.set(xlabel="cycle", ylabel=f"capacity ({prefix}Ah)")
-    ax.set_ylim(bottom=0)
+    ax.set_ylim(0, 1.08 * ax.dataLim.y1 if ax.dataLim.y1 > 0 else 1)
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend(frameon=False)
 
@@ -146,7 +147,7 @@ def _cells_figure(cells):
             label=cell.name if labelled else None,
         )  # fmt: skip
     axes[0].set(xlabel="cycle", ylabel=f"discharge capacity ({prefix}Ah)")
-    axes[0].set_ylim(bottom=0)
+    axes[0].set_ylim(0, 1.08 * axes[0].dataLim.y1 if axes[0].dataLim.y1 > 0 else 1)
     if labelled:
         axes[0].legend(frameon=False, fontsize="small")
     if with_curves:
@@ -172,6 +173,8 @@ def _spectra_figure(spectra):
     axes["nyquist"].axhline(0, lw=0.6, color=_CHARGE)
     axes["nyquist"].set(xlabel=f"Re Z ({prefix}Ω)", ylabel=f"−Im Z ({prefix}Ω)")
     axes["modulus"].set(xscale="log", yscale="log", ylabel=f"|Z| ({prefix}Ω)")
+    axes["modulus"].yaxis.set_major_formatter(LogFormatter())
+    axes["modulus"].yaxis.set_minor_formatter(LogFormatter())
     axes["modulus"].tick_params(labelbottom=False)
     axes["phase"].set(xscale="log", xlabel="frequency (Hz)", ylabel="phase (°)")
     if labelled:
