@@ -24,12 +24,20 @@ class ColumnTable:
 
         return pd.DataFrame(self._columns())
 
+    def _shown(self) -> tuple[str, ...]:
+        """Names of the columns that the text of the table has."""
+        raise NotImplementedError
+
     def __repr__(self):
-        return f"{type(self).__name__}({len(self)} rows)\n{self._text()}"
+        more = len(self._columns()) - len(self._shown())
+        return (
+            f"{type(self).__name__}({len(self)} rows; {more} more columns in "
+            f"to_dataframe())\n{self._text()}"
+        )
 
     def _text(self, most: int = 12):
         """Aligned text; the middle of a long table is left out."""
-        columns = self._columns()
+        columns = {name: getattr(self, name) for name in self._shown()}
         rows = list(range(len(self)))
         if len(rows) > most:
             rows = [*rows[: most // 2], -1, *rows[-most // 2 :]]

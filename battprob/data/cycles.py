@@ -23,7 +23,7 @@ _ANEW = "cycles numbered anew: "
 _AS_IN_FILE = "cycles are numbered as in the file"
 _NEIGHBOURS = 3  # cycles before and after, with which a rate is compared
 _OTHER_RATE = 1.3  # factor between discharge currents that is remarkable
-_CUT = 0.8  # of the discharge capacity of the cycles before
+_NEAR_END_V = 0.02  # distance from the usual last voltage, V
 _NEGLIGIBLE = 1e-3  # of the largest capacity
 
 
@@ -73,6 +73,13 @@ class CycleTable(ColumnTable):
     complete: Bool[np.ndarray, " c"]
     note: tuple[str, ...]
 
+    def _shown(self):
+        return (
+            "cycle", "charge_capacity_ah", "discharge_capacity_ah",
+            "coulombic_efficiency", "discharge_current_a", "min_voltage_v",
+            "max_voltage_v", "complete", "note",
+        )  # fmt: skip
+
 
 def cycle_table(log: LogRows) -> CycleTable:
     """Values of each cycle; see `CycleTable`."""
@@ -88,7 +95,12 @@ def cycle_table(log: LogRows) -> CycleTable:
         np.searchsorted(first, discharges.first_row, side="right") - 1,
         minlength=len(first),
     )
+    lowest = np.minimum.reduceat(log.voltage_v, first)
+    highest = np.maximum.reduceat(log.voltage_v, first)
     complete, notes = _complete(log, charge, discharge)
+    if _ends_inside(log, lowest[:-1][complete[:-1]], highest[:-1][complete[:-1]]):
+        complete[-1] = False
+        notes[-1].append("the log ends inside this cycle")
     _mark_rates(current, notes)
     for index in np.flatnonzero(num > 1):
         notes[index].append(f"{num[index]} discharges")
@@ -106,8 +118,8 @@ def cycle_table(log: LogRows) -> CycleTable:
         end_s=log.time_s[last],
         discharge_current_a=current,
         discharge_rate_per_h=rate,
-        min_voltage_v=np.minimum.reduceat(log.voltage_v, first),
-        max_voltage_v=np.maximum.reduceat(log.voltage_v, first),
+        min_voltage_v=lowest,
+        max_voltage_v=highest,
         temperature_c=mean_of_present(log.other.get("temperature_c"), first),
         resistance_ohm=mean_of_present(log.other.get("resistance_ohm"), first),
         num_discharges=num,
@@ -194,12 +206,18 @@ def _complete(log, charge, discharge):
     if charge_of(log).begins_inside:
         complete[0] = False
         notes[0].append("the log begins inside this cycle")
-    usual = discharge[:-1][with_discharge[:-1]][-_NEIGHBOURS:]
-    flows = bool(charge_of(log).direction[-1])
-    if flows and usual.size and discharge[-1] < _CUT * np.median(usual):
-        complete[-1] = False
-        notes[-1].append("the log ends inside this cycle")
     return complete, notes
+
+
+def _ends_inside(log, lowest, highest):
+    """Whether the last row has a current, and is not at the voltage where steps end."""
+    direction = charge_of(log).direction[-1]
+    if direction == 0 or not lowest.size:
+        return False
+    voltage = log.voltage_v[-1]
+    if direction < 0:
+        return bool(voltage > np.median(lowest[-_NEIGHBOURS:]) + _NEAR_END_V)
+    return bool(voltage < np.median(highest[-_NEIGHBOURS:]) - _NEAR_END_V)
 
 
 def _mark_rates(current, notes):

@@ -69,6 +69,12 @@ class StepTable(ColumnTable):
     end_voltage_v: Float[np.ndarray, " s"]
     temperature_c: Float[np.ndarray, " s"]
 
+    def _shown(self):
+        return (
+            "kind", "cycle", "step", "first_row", "last_row", "duration_s", "charge_ah",
+            "mean_current_a", "start_voltage_v", "end_voltage_v",
+        )  # fmt: skip
+
 
 def step_table(log: LogRows) -> StepTable:
     """Divide a log into steps; see `StepTable` for the rules."""

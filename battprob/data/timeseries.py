@@ -191,7 +191,8 @@ class TimeSeries(LogRows):
         }
         for unit, size in (("g", mass_g), ("cm2", area_cm2)):
             per_cycle |= _specific(self.name, table, unit, size)
-        statements = (*self.statements, *(curves.statements if curves else ()))
+        more = (*_cut_cycles(table), *(curves.statements if curves else ()))
+        statements = (*self.statements, *more)
         return Cell(
             self.name,
             table.cycle,
@@ -200,6 +201,13 @@ class TimeSeries(LogRows):
             per_cycle=per_cycle,
             meta={"statements": statements, **(meta or {})},
         )
+
+
+def _cut_cycles(table):
+    """Sentences about a first and a last cycle that are not complete."""
+    for row in dict.fromkeys((0, len(table) - 1)):
+        if not table.complete[row]:
+            yield f"cycle {table.cycle[row]} is not complete: {table.note[row]}"
 
 
 def _present(table, names):

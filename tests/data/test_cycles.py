@@ -23,7 +23,9 @@ def test_columns_of_the_table():
     assert cycles.num_discharges.tolist() == [1, 1, 1]
     assert cycles.complete.all()
     assert cycles.note == ("", "", "")
-    assert repr(cycles).startswith("CycleTable(3 rows)\n")
+    assert repr(cycles).startswith(
+        "CycleTable(3 rows; 8 more columns in to_dataframe())"
+    )
     frame = pytest.importorskip("pandas") and cycles.to_dataframe()
     assert frame["discharge_capacity_ah"].round(2).tolist() == [2.0, 1.98, 1.96]
 
@@ -82,6 +84,10 @@ def test_cycles_that_are_cut():
     assert later.complete.tolist() == [False, True, False]
     assert later.note[0] == "the log begins inside this cycle"
     assert later.note[2] == "the log ends inside this cycle"
+    cell = log_of(rows_of(TABLE, np.arange(20, len(ONE) - 30))).to_cell()
+    assert cell.meta["statements"][-1] == (
+        "cycle 3 is not complete: the log ends inside this cycle"
+    )
     only_charge = log_of(rows_of(TABLE, np.arange(42))).cycles
     assert not only_charge.complete[0]
     assert only_charge.note == ("no discharge",)

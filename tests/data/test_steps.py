@@ -74,5 +74,5 @@ def test_table_as_text_and_dataframe():
     assert len(frame) == len(log.steps) == 12
     assert frame["temperature_c"].between(25, 30).all()
     lines = repr(log.steps).split("\n")
-    assert lines[0] == "StepTable(12 rows)"
+    assert lines[0] == "StepTable(12 rows; 5 more columns in to_dataframe())"
     assert lines[2].split()[:2] == ["charge", "1"]
