@@ -235,6 +235,10 @@ def _without_stalls(value, doubt, counter, index, integral):
     stalled = (most < 1.5 * least) & (least > _RELEVANT * least.max())
     limit = _DEFICIT_IF_ROUNDED if integral.rounding > ROUNDED else _DEFICIT
     stalled &= counted < limit * factor * least - counter.tolerance
+    # A counter that stands still in one interval only shows a pause of the test.
+    missing = np.maximum(factor * passed.smallest - value, 0.0)
+    longest = np.maximum.reduceat(missing, first)
+    stalled &= counted + longest < limit * factor * least - counter.tolerance
     if not stalled.any():
         return value, doubt, ()
     owner = np.searchsorted(first, np.arange(len(value)), side="right") - 1

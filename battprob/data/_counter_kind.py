@@ -140,7 +140,9 @@ def identify(
     declared = DECLARED[name]
     counts = _signs(slopes, declared)
     unseen = counts is None and _moves_at_rest(value, integral)
-    counts = counts or (declared if unseen else (0, 0))
+    pairs = zip(slopes, declared, strict=True)
+    untested = all(slope.num < _FEW for slope, number in pairs if number)
+    counts = counts or (declared if unseen or untested else (0, 0))
     if not any(counts):
         return None
     statements = ()
@@ -217,7 +219,11 @@ def _slope(rows, value, integral, sign):
         np.diff(part[rows])[of_side]
         for part in (value, passed.total, passed.least, passed.most)
     )
-    used = (weight > 0) & (rise != 0)
+    # A block that ends just after a restart shows no slope.
+    end = value[rows[1:]][of_side]
+    restarted = (rise < 0) & (end >= 0) & (end <= 1.1 * weight)
+    restarted &= np.abs(rise + weight) > 0.1 * weight
+    used = (weight > 0) & (rise != 0) & ~restarted
     if weight[used].sum() < 0.5 * charge:
         return _NO_SLOPE._replace(num=num, sure=True)
     steady = used & (least >= _STEADY * most)
@@ -292,6 +298,7 @@ def _require_units(log_name, name, slope):
     factor = abs(slope.value)
     limits = sorted((abs(slope.lowest), abs(slope.highest)))
     lowest, highest = (factor, factor) if slope.sure else limits
+    lowest, highest = min(lowest, factor), max(highest, factor)
     if highest >= 1 / _LARGEST_FACTOR and lowest <= _LARGEST_FACTOR:
         return
     causes = [

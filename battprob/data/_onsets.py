@@ -6,6 +6,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 _REGULAR = 0.1  # relative deviation of an interval that still counts as regular
+_IRREGULAR = 2.0  # factor between the intervals of an irregular logger
+_PAUSE = 2.0  # logging intervals without rows that are stated as a pause
 _NEIGHBOURS = 3
 
 
@@ -20,8 +22,8 @@ class Onsets(NamedTuple):
         first_s: time for which the current of row 0 flowed before row 0, in s.
         longest_first_s: the longest time for which it can have flowed since the test
             clock started, in s; 0 if the log is a part of a longer test.
-        pauses: rows before which time passes without rows, longer than a logging
-            interval, that is taken as rest although a current flows before or after it.
+        pauses: rows before which time passes without rows, longer than two logging
+            intervals, that is taken as rest although a current flows before or after.
         statement: how the fractions were decided; empty if nothing was decided.
     """
 
@@ -118,11 +120,9 @@ def _old_step_goes_on(remaining, usual_before, style):
 
 
 def _pauses(without_current, usual, flows, direction_before):
-    """Whether more than a logging interval without rows passes between two currents."""
+    """Whether more than two logging intervals without rows pass between two runs."""
     longest = np.maximum(usual[:-1], usual[1:])
-    return (flows | (direction_before != 0)) & (
-        without_current > (1 + _REGULAR) * longest
-    )
+    return (flows | (direction_before != 0)) & (without_current > _PAUSE * longest)
 
 
 def _usual_interval(seconds, runs):
@@ -189,9 +189,14 @@ def _before_first_row(rows, direction, usual, style):
     begins with the test; otherwise it is a part of a longer test.
     """
     start, interval = float(rows.time_s[0]), usual[0]
-    if direction[0] == 0 or not 0 < start <= (1 + _REGULAR) * interval:
-        return 0.0, 0.0
     step_time = rows.step_time_s
+    # Without an equal time in the step, the first interval must be a usual one.
+    same = step_time is not None and abs(step_time[0] - start) <= 0.01 * start
+    if step_time is not None and start == 0:
+        start, same = float(step_time[0]), True
+    longest = (_IRREGULAR if same else 1 + _REGULAR) * interval
+    if direction[0] == 0 or not 0 < start <= longest:
+        return 0.0, 0.0
     if step_time is not None and 0 <= step_time[0] <= (1 + _REGULAR) * start:
         return float(step_time[0]), float(step_time[0])
     return start * {"interval": 1.0, "clock": 0.5}.get(style, 0.0), start
