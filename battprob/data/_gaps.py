@@ -42,7 +42,7 @@ def gaps_of(rows, seconds, direction, runs, inside, charge, discharge) -> tuple:
     of the same direction have an interval a fifth as long, and if the run does not pass
     much more charge than the runs of the other direction. The current has flowed on if
     the voltage has changed as much as expected from the rest of the run, or if the time
-    in the step went on.
+    in the step went on; then the interval counts in full.
     """
     duration = np.where(inside, seconds, 0.0)
     first = runs.first[:-1]
@@ -64,11 +64,13 @@ def gaps_of(rows, seconds, direction, runs, inside, charge, discharge) -> tuple:
             longest, passed, same & (longest > 0), run, direction[first]
         )
         found = part.start + _long_intervals(duration[part], usual)
-        found = [row for row in found if not _flowed(rows, duration, part, row)]
+        flowed = [row for row in found if _flowed(rows, duration, part, row)]
+        gaps += [_flowed_gap(rows, duration, row) for row in flowed]
+        found = [row for row in found if row not in flowed]
         if found:
             others = np.delete(certain, run).max(initial=0.0)
             gaps += _gaps_of_run(rows, duration, part, found, passed[run], others)
-    return tuple(gaps)
+    return tuple(sorted(gaps))
 
 
 def _usual_longest(longest, passed, peers, run, direction):
@@ -106,12 +108,35 @@ def _flowed(rows, duration, part, row):
     return change[row - part.start] >= 0.3 * slope * duration[row] > 0
 
 
+def _flowed_gap(rows, duration, row):
+    """A gap in which the current flowed on, with the charge of the trapezoidal rule."""
+    charge = _mean_current_a(rows, row) * duration[row] / _SECONDS_PER_HOUR
+    reason = (
+        f"it flowed on, as the voltage or the time in the step shows; {charge:.4g} Ah"
+    )
+    return Gap(
+        int(row),
+        float(duration[row]),
+        *(charge, charge, charge, 0.0),
+        _statement(rows, duration, row, f"{reason} are counted"),
+    )
+
+
+def _mean_current_a(rows, row):
+    return 0.5 * float(abs(rows.current_a[row - 1] + rows.current_a[row]))
+
+
+def _statement(rows, duration, row, reason):
+    return (
+        f"no row for {duration[row]:.6g} s before row {row} (counting from 0) while a "
+        f"current of {rows.current_a[row]:.4g} A flows: {reason}"
+    )
+
+
 def _gaps_of_run(rows, duration, part, found, passed, others):
     """The gaps of one run: what may have passed in each, and what is counted for it."""
     usual = float(np.median(duration[part][duration[part] > 0]))
-    current = {
-        row: 0.5 * abs(rows.current_a[row - 1] + rows.current_a[row]) for row in found
-    }
+    current = {row: _mean_current_a(rows, row) for row in found}
     largest = {row: current[row] * duration[row] / _SECONDS_PER_HOUR for row in found}
     counted = passed - sum(largest.values())
     for row in found:
@@ -124,8 +149,7 @@ def _gaps_of_run(rows, duration, part, found, passed, others):
             row,
             duration[row],
             *bounds,
-            f"no row for {duration[row]:.6g} s before row {row} (counting from 0) "
-            f"while a current of {rows.current_a[row]:.4g} A flows: {reason}",
+            _statement(rows, duration, row, reason),
         )
 
 
