@@ -405,3 +405,21 @@ def test_only_rest():
     log = TimeSeries("x", [0, 1, 2], [3, 3, 3], [0, 0, 0], [1, 1, 1])
     assert capacities(log) == (0.0, 0.0)
     assert log.statements == ()
+
+
+# --- rows that are missing ----------------------------------------------------------
+
+
+def test_a_net_counter_passes_nothing_in_a_rest_without_rows():
+    rest = np.abs(TABLE["current_a"]) == 0
+    table = rows_of(TABLE, np.flatnonzero(~rest))
+    net = {"net_charge_ah": table[COUNTERS[0]] - table[COUNTERS[1]]}
+    assert_right(log_of({**table, **net}, keep=("net_charge_ah",)))
+
+
+def test_the_first_row_counts_the_time_in_the_step():
+    table = rows_of(TABLE, np.arange(1, len(TABLE["time_s"])))
+    since = table["time_s"] - table["time_s"][0]
+    for time in (table["time_s"], since):
+        log = log_of(table, time_s=time, step_time=True)
+        assert_right(log)

@@ -139,7 +139,10 @@ def _restarts_each_step(log, time):
     # Each new step restarts the clock, and nothing else does.
     both = np.intersect1d(changes, falls).size
     usual = np.median(intervals[intervals > 0])
-    low = np.mean(time[falls] <= 1.1 * usual) > _NEARLY_ALL
+    # A step may have a logging interval of its own.
+    following = time[np.minimum(falls + 1, len(time) - 1)] - time[falls]
+    first = np.maximum(usual, following)
+    low = np.mean(time[falls] <= 1.1 * first) > _NEARLY_ALL
     same = changes.size and both >= _NEARLY_ALL * max(changes.size, falls.size)
     return bool(same and low and not _returns(time, falls))
 

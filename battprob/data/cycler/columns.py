@@ -116,7 +116,7 @@ def parse_header(table: RawTable, index: int) -> tuple[str, str]:
     if without_format != header.strip():
         return without_format, ""
     name, unit = split_unit(header)
-    row_unit = _REFERENCE.sub("", table.unit(index)).strip()
+    row_unit = _REFERENCE.sub("", table.unit(index)).strip().strip("()[]").strip()
     return (name, unit) if unit else (header.strip(), row_unit)
 
 

@@ -32,6 +32,8 @@ def counters(
     for name in ("charge_increment_ah", "net_charge_ah"):
         if name in log:
             kept[name] = log[name]
+    if {"charge_increment_ah", "net_charge_ah"} <= kept.keys():
+        statements += _without_incomplete_increments(log, kept, current_a, time_s)
     if "step_charge_ah" in log and not kept:
         kept["charge_increment_ah"] = _increments(log)
         statements.append(
@@ -45,6 +47,29 @@ def counters(
         kept |= named
         statements.append(statement)
     return kept, tuple(statements)
+
+
+def _without_incomplete_increments(log, kept, current, time_s):
+    """Remove the charge since the previous row if the net charge shows that rows lack.
+
+    An export of every tenth row has a tenth of the increments, but all of the net
+    charge, unless the net charge restarts.
+    """
+    change = np.diff(kept["net_charge_ah"])
+    increments = kept["charge_increment_ah"][1:]
+    flow = np.maximum(np.abs(current[1:]), np.abs(current[:-1]))
+    possible = 1.5 * flow * np.diff(time_s) / 3600
+    tolerance = 1e-3 * float(np.nanmax(np.abs(kept["net_charge_ah"]), initial=0.0))
+    differs = np.abs(change - increments) > tolerance
+    if not differs.any() or not (np.abs(change) <= possible + tolerance).all():
+        return []
+    del kept["charge_increment_ah"]
+    row = int(np.flatnonzero(differs)[0]) + 1
+    return [
+        f"{log.header('charge_increment_ah')!r} is not the change of "
+        f"{log.header('net_charge_ah')!r} in {count(differs.sum(), 'row')} (first: "
+        f"{log.line(row)}), so that rows are missing; the net charge is used"
+    ]
 
 
 def _positive(log, name):

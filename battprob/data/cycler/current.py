@@ -3,9 +3,14 @@
 import numpy as np
 from jaxtyping import Float
 
-from battprob.data.cycler.log import Log
+from battprob.data.cycler.log import Log, count
 
 _SECONDS_PER_HOUR = 3600.0
+_FALSE = 20.0  # times the next largest current: more in one row is a false reading
+_MOST_FALSE = 3
+_SAME_VOLTAGE_V = 0.005
+_SAME_CURRENT = 0.2  # of the largest other current
+_FEWEST_ROWS = 20
 
 
 def with_current(log: Log, time_s: Float[np.ndarray, " t"]) -> Log:
@@ -24,6 +29,40 @@ def with_current(log: Log, time_s: Float[np.ndarray, " t"]) -> Log:
     note = (
         f"no column of the current: the mean current since the previous row, from "
         f"{header!r} and the time"
+    )
+    return log.with_values(note, current_a=current)
+
+
+def without_false_currents(log: Log) -> Log:
+    """The log without single absurd currents, which would set the scale of all others.
+
+    A current in one row that is more than 20 times the largest of all other rows is a
+    false reading, if the rows before and after have equal currents and the voltage
+    stays between theirs. It is replaced by the mean of these currents. The first
+    current after a step of the voltage is no such reading.
+    """
+    current, voltage = log["current_a"].copy(), log["voltage_v"]
+    rows = []
+    while len(current) >= _FEWEST_ROWS and len(rows) <= _MOST_FALSE:
+        magnitude = np.abs(current)
+        row = int(np.argmax(magnitude))
+        others = float(np.max(np.delete(magnitude, row)))
+        if not (magnitude[row] > _FALSE * others > 0 and 0 < row < len(current) - 1):
+            break
+        beside = [row - 1, row + 1]
+        low, high = np.sort(voltage[beside])
+        stays = low - _SAME_VOLTAGE_V <= voltage[row] <= high + _SAME_VOLTAGE_V
+        if not stays or np.ptp(current[beside]) > _SAME_CURRENT * others:
+            break
+        current[row] = np.mean(current[beside])
+        rows.append(row)
+    if not rows or len(rows) > _MOST_FALSE:
+        return log
+    note = (
+        f"{log.header('current_a')!r} has {count(len(rows), 'false reading')} (such as "
+        f"{log['current_a'][rows[0]]:g} A at {log.line(rows[0])}, more than {_FALSE:g} "
+        "times all others without a change of the voltage): replaced by the mean of "
+        "the rows before and after"
     )
     return log.with_values(note, current_a=current)
 

@@ -9,6 +9,7 @@ from battprob.data.cycler.swings import swing_starts
 
 _SECONDS_PER_HOUR = 3600.0
 _LARGEST_NUMBER = 1e9
+_LONGEST = 10.0  # times nearly all intervals with a current
 
 
 def cycle_numbers(
@@ -133,8 +134,17 @@ def _starts(log, time, current):
         charge = np.nan_to_num(log["charge_increment_ah"])
     else:
         step = np.diff(time, prepend=time[0])
+        # A long pause is no charge; the largest one sets the scale of the others.
+        flowing = step[current != 0]
+        if flowing.size:
+            step = np.minimum(step, _LONGEST * np.quantile(flowing, 0.95))
         charge = current * step / _SECONDS_PER_HOUR
     rows, direction = swing_starts(charge)
     if rows.size == 0:
         return rows, 1
-    return rows[direction == direction[0]], int(direction[0])
+    first = int(direction[0])
+    # The first row of a step, which no charge has passed before, belongs to the step.
+    changes = np.flatnonzero(np.diff(np.sign(current), prepend=0.0))
+    rows = rows[direction == first]
+    begin = changes[np.searchsorted(changes, rows, side="right") - 1]
+    return np.where(np.sign(current[begin]) == first, begin, rows), first

@@ -15,7 +15,7 @@ from battprob.data.cycler.columns import (
     no_columns_error,
 )
 from battprob.data.cycler.counters import counters
-from battprob.data.cycler.current import with_current
+from battprob.data.cycler.current import with_current, without_false_currents
 from battprob.data.cycler.cycle_numbers import cycle_numbers
 from battprob.data.cycler.log import Log, load
 from battprob.data.cycler.sign import signed_current
@@ -94,7 +94,7 @@ def timeseries_of_tables(
     chosen, sources, notes = _log_table(tables, path, columns or {}, table)
     log = load(chosen, sources)
     log, time_s, time_notes = clock(log)
-    log = with_current(log, time_s)
+    log = without_false_currents(with_current(log, time_s))
     current, sign_notes = signed_current(log, charging_is_positive=charging_is_positive)
     voltage, voltage_notes = checked_voltage(log)
     counted, counter_notes = counters(log, current, time_s)

@@ -28,7 +28,17 @@ _DEFINED = re.compile(
 )
 # In potentiostats the sign cannot be reversed; in voltammetry the voltage may fall.
 _MEASURED = re.compile(r"\b(ec-lab|bt-lab|biologic)\b", re.IGNORECASE)
+# Names without units, of Arbin and BEEP and of NASA's battery data set.
+_DEFINED_BY_NAMES = (
+    {"cycleindex", "datapoint"},
+    {"cycleindex", "datetimeiso"},
+    {"voltagemeasured", "currentmeasured", "temperaturemeasured", "time"},
+)
 _BDF_HEADER = re.compile(r".+ / .+|.+_(milli)?(second|volt|ampere)s?|.+_[sVA]")
+
+
+# Of the sum of all magnitudes; noise and the offset at rest.
+_LARGEST_NEGATIVE = 0.02
 
 
 class SignedCurrent(NamedTuple):
@@ -79,10 +89,11 @@ def signed_current(log: Log, *, charging_is_positive: bool | None) -> SignedCurr
 
 def _without_sign(log, current, states):
     """Current that has one sign although the log charges and discharges, or None."""
-    threshold = flow_threshold(current)
-    if (current < -threshold).any():
+    flows = np.abs(current) > flow_threshold(current)
+    # The noise at rest may be negative although no current has a sign.
+    negative = -float(np.sum(current[current < 0]))
+    if negative > _LARGEST_NEGATIVE * float(np.sum(np.abs(current))):
         return None
-    flows = np.abs(current) > threshold
     direction, source = None, ""
     if states is not None:
         direction, source = states, f"column {log.header('state')!r}"
@@ -93,6 +104,8 @@ def _without_sign(log, current, states):
         discharges = (flows & (direction < 0)).sum()
         # One direction in few rows is the first row of a step with the old label.
         if min(charges, discharges) <= 0.01 * flows.sum():
+            return None
+        if np.mean(current[flows & (direction < 0)] < 0) > 0.5:
             return None
         direction = _complete(log, direction, flows, source)
         return SignedCurrent(
@@ -196,4 +209,4 @@ def sign_defined(log):
     if headers and all(_BDF_HEADER.fullmatch(header) for header in headers):
         return True
     keys = {name_key(header) for header in log.table.header}
-    return {"cycleindex", "datapoint"} <= keys
+    return any(names <= keys for names in _DEFINED_BY_NAMES)

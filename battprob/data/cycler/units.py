@@ -16,9 +16,9 @@ def check_units(log: Log, time_s: Float[np.ndarray, " t"]) -> None:
     """Refuse times and currents without a unit that nothing confirms.
 
     A header such as `time` or `current` may be in s, min or h and in A or mA. The units
-    are confirmed by a format that defines them, by a counter of charge that counts the
-    current times the time, and that of the time also by a wall clock. The unit of the
-    voltage is recognised by its size (`checked_voltage`).
+    are confirmed by a format that defines them, by a counter of charge with a unit that
+    counts the current times the time, and that of the time also by a wall clock. The
+    unit of the voltage is recognised by its size (`checked_voltage`).
 
     Raises:
         DataError: the unit of the time or the current is unknown.
@@ -28,7 +28,7 @@ def check_units(log: Log, time_s: Float[np.ndarray, " t"]) -> None:
         return
     if is_checked(log, time_s):
         unknown = [name for name in unknown if name != "time_s"]
-    ratio = charge_ratio(log, time_s)
+    ratio = charge_ratio(log, time_s) if _counter_has_unit(log) else None
     if not unknown or (ratio is not None and abs(np.log(ratio)) < _TOLERANCE):
         return
     headers = {name: log.header(name) for name in unknown}
@@ -38,6 +38,13 @@ def check_units(log: Log, time_s: Float[np.ndarray, " t"]) -> None:
         "header, or if they are s and A, name the columns: read_timeseries(path, "
         f"columns={headers})"
     )
+
+
+def _counter_has_unit(log):
+    """Whether a counter of charge has a unit: without one, mA and mAh agree, too."""
+    names = ("charge_capacity_ah", "discharge_capacity_ah", "capacity_ah")
+    sources = [log.sources[name] for name in (*names, "net_charge_ah") if name in log]
+    return any(source.unit or source.named for source in sources)
 
 
 def _without_unit(log, name):

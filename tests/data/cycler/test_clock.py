@@ -160,3 +160,21 @@ def test_a_wall_clock_that_falls_or_stands_is_not_used():
         result = clock(log_of({**bdf(data), "Unix Time / s": values}))
         assert "unix_time_s" not in result.log
         assert any(reason in text for text in result.log.statements)
+
+
+def test_steps_with_logging_intervals_of_their_own_restart_the_time():
+    minutes = [np.arange(1, 9) * interval for interval in (10, 1, 5, 2)]
+    step_time = 60.0 * np.concatenate(minutes)
+    total = 60.0 * np.concatenate(
+        [m + before for m, before in zip(minutes, (0, 80, 88, 128), strict=True)]
+    )
+    columns = {
+        "Step": np.repeat([1, 2, 3, 4], 8),
+        "Time": step_time,
+        "Date_Time": _text(total),
+        "Volts": np.full(32, 3.0),
+        "Amps": np.repeat([1, 0, -1, 0], 8),
+    }
+    result = clock(log_of(columns))
+    np.testing.assert_allclose(result.time_s, total - total[0])
+    assert any("restarts at each step" in text for text in result.log.statements)

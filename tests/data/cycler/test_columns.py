@@ -296,3 +296,22 @@ def test_missing_columns_have_alternatives():
     assert missing_columns(find_columns(raw_table(columns), {})[0]) == []
     columns = {"time/s": [0, 1], "Ewe/V": [3, 3]}
     assert missing_columns(find_columns(raw_table(columns), {})[0]) == ["current_a"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "units"),
+    [
+        (["Prog Time", "Voltage", "Current", "Capacity"], ["", "[V]", "[A]", "[Ah]"]),
+        (["Programmdauer", "Spannung[V]", "Strom[A]", "AhAkku"], None),
+        (["Temps (s)", "Tension (V)", "Courant (A)", "Capacité (Ah)"], None),
+        (["Zeit in s", "Spannung in V", "Strom in A", "Kapazität in Ah"], None),
+        (["Test Time (sec)", "Volts", "Amps", "Capacity (AHr)"], None),
+    ],
+)
+def test_headers_of_other_languages_and_rows_of_units_in_brackets(headers, units):
+    columns = {header: [1.0, 2.0] for header in headers}
+    fields = {} if units is None else {"units": tuple(units)}
+    sources, _ = find_columns(raw_table(columns, **fields), {})
+    names = ("time_s", "voltage_v", "current_a", "capacity_ah")
+    assert [sources[name].header for name in names] == headers
+    assert [sources[name].scale for name in names] == [1.0] * 4

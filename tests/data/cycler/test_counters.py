@@ -87,3 +87,21 @@ def test_two_counters_are_preferred_to_one():
     more = {"Charge_Capacity (Ah)": data["qc"], "Discharge_Capacity (Ah)": data["qd"]}
     kept, _ = _kept(data["qc"], **more)
     assert sorted(kept) == ["charge_capacity_ah", "discharge_capacity_ah"]
+
+
+def test_increments_that_lack_rows_give_way_to_the_net_charge():
+    data = cycled()
+    net = 1000 * (data["qc"] - data["qd"])
+    every = slice(None, None, 3)
+    columns = {
+        "time/s": data["t"],
+        "Ewe/V": data["v"],
+        "I/mA": 1000 * data["i"],
+        "dq/mA.h": np.diff(net, prepend=0.0),
+        "(Q-Qo)/mA.h": net,
+    }
+    for rows, kept in ((slice(None), 2), (every, 1)):
+        log = log_of({name: values[rows] for name, values in columns.items()})
+        found, statements = counters(log, log["current_a"], log["time_s"])
+        assert len(found) == kept
+        assert any("rows are missing" in text for text in statements) == (kept == 1)

@@ -106,3 +106,18 @@ def test_a_drive_cycle_is_one_discharge():
 
 def test_no_charge_is_no_swing():
     assert swing_starts(np.zeros(5))[0].size == 0
+
+
+def test_a_long_pause_hides_no_cycle():
+    data = cycled()
+    discharge = np.flatnonzero(data["i"] < 0)
+    # In the interval after the first row of the second discharge.
+    data["t"][discharge[22] :] += 3e5
+    begins = np.argmax(data["i"] < 0)
+    data = {name: values[begins:] for name, values in data.items()}
+    cycle, _ = _cycles(bdf(data))
+    assert cycle[-1] == 3
+    first = np.flatnonzero(np.diff(cycle)) + 1
+    previous = data["i"][first - 1]
+    assert (data["i"][first] < 0).all()
+    assert (previous >= 0).all()

@@ -175,3 +175,14 @@ def test_one_discharge_with_a_positive_current():
     columns = _plain(data)
     columns["I/A"] = -data["i"]
     np.testing.assert_array_equal(_signed(columns).current_a, data["i"])
+
+
+def test_noise_at_rest_is_no_sign_of_a_current_without_sign():
+    data = cycled()
+    current = np.abs(data["i"])
+    current[current == 0] = np.resize([-0.004, 0.003], (current == 0).sum())
+    columns = _plain(data) | {"I/A": current, "State": _states(data)}
+    result = _signed(columns)
+    flows = data["i"] != 0
+    np.testing.assert_array_equal(result.current_a[flows], data["i"][flows])
+    assert "the current has no sign" in result.statements[0]

@@ -7,9 +7,9 @@ from battprob.data.cycler.states import direction_of_states
 
 _STATES = {
     1.0: ["C", "c", "CC_Chg", "CCCV Chg", "Charge", "CHARGING", "恒流充电", "CC-CV_Chg",
-          "Chg", "C_CC"],
+          "Chg", "C_CC", "CHA", "Laden", "Charge"],
     -1.0: ["D", "CC_DChg", "CC Dchg", "Discharge", "DISCHG", "恒流放电", "D_CC", "dis",
-           "Power Discharge"],
+           "Power Discharge", "DCH", "Entladen", "Décharge"],
     0.0: ["R", "Rest", "Pause", "OCV", "搁置", "P", "Idle"],
 }  # fmt: skip
 

@@ -112,3 +112,11 @@ def test_rows_of_many_shapes_keep_their_order():
     seconds = np.arange(0, 400_000, 997)
     cells = [f"{s // 3600}:{s // 60 % 60:02d}:{s % 60:02d}.5" for s in seconds]
     np.testing.assert_allclose(to_seconds(cells).seconds, seconds + 0.5)
+
+
+@pytest.mark.parametrize(
+    "cell", ["2030年3月5日 17:12:04", "2030年03月05日17时12分04秒", "2030年3月5日"]
+)
+def test_dates_in_chinese(cell):
+    expected = unix(2030, 3, 5, *((17, 12, 4) if "17" in cell else ()))
+    assert to_seconds([cell]).seconds.tolist() == [expected]
