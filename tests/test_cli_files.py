@@ -122,3 +122,14 @@ def test_features_with_invalid_options(tmp_path, capsys, options, message):
     with pytest.raises(SystemExit):
         cli.main(["features", str(tmp_path), "-o", "x.csv", *options])
     assert message in capsys.readouterr().err
+
+
+def test_features_of_spectra_with_the_wrong_sign(tmp_path, capsys):
+    """The error names the option, and the option reverses the sign."""
+    path = write_spectrum(tmp_path / "a.csv")
+    path.write_text(path.read_text().replace("-Im(Z)", "Im(Z)"))
+    command = ["features", str(path), "-o", str(tmp_path / "out.csv")]
+    assert cli.main(command) == 2
+    assert "features: --imaginary-sign reverse" in capsys.readouterr().err
+    assert cli.main([*command, "--imaginary-sign", "reverse"]) == 0
+    assert "1 rows" in capsys.readouterr().out

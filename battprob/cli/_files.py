@@ -70,6 +70,12 @@ def add(commands):
         "all cells cover)",
     )
     table.add_argument(
+        "--imaginary-sign",
+        choices=("reverse", "keep"),
+        help="reverse the sign of Im Z that the files of spectra give, or accept "
+        "spectra with Im Z > 0 as they are",
+    )
+    table.add_argument(
         "--cache",
         type=Path,
         metavar="DIR",
@@ -144,6 +150,7 @@ def _features(options):
         early_cycle=early_cycle,
         late_cycle=late_cycle,
         voltage_v=options.voltages,
+        imaginary_sign=options.imaginary_sign,
         cache=options.cache,
         num_workers=options.workers,
     )

@@ -24,7 +24,7 @@ from battprob.eis.posterior import CircuitPosterior
 _SUFFIXES = {
     *(".csv", ".txt", ".tsv", ".dat", ".asc", ".xlsx", ".xls", ".ods"),
     *(".dta", ".z", ".mpt", ".mpr", ".par", ".i2b", ".dfr", ".ism", ".idf", ".ids"),
-    ".pssession",
+    *(".pssession", ".p00"),
 }
 _NUMBERED = re.compile(r"\.\d{3}")  # Maccor numbers its files in the suffix
 
@@ -37,7 +37,8 @@ def spectra_of_files(
     Args:
         paths: files, or folders of files. Of a folder, files with the usual suffixes of
             spectra are read (`.csv`, `.txt`, `.DTA`, `.z`, `.mpt`, `.mpr`, `.xlsx`, …)
-            and those registered with `battprob.data.register_reader`.
+            and those registered with `battprob.data.register_reader`. A file that is
+            given twice is read once.
         **options: names of columns, sign of Im Z and other arguments of
             `battprob.data.read_spectra`; not used by registered readers.
 
@@ -45,8 +46,11 @@ def spectra_of_files(
         DataError: there is no file, or one cannot be read (the message names the file
             and the line).
     """
-    files = [file for path in paths for file in _files(Path(path))]
-    return [spectrum for file in files for spectrum in _read(file, options)]
+    files: dict[Path, Path] = {}
+    for path in paths:
+        for file in _files(Path(path)):
+            files.setdefault(file.resolve(), file)
+    return [spectrum for file in files.values() for spectrum in _read(file, options)]
 
 
 def _read(file, options):

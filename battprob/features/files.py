@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from battprob._errors import DataError
 from battprob._typing import ArrayLike
+from battprob.data.impedance.read import read_spectra
 from battprob.data.many import FileFailure, ManyFiles, read_many
 from battprob.data.names import distinct_names
 from battprob.data.paths import files_in
@@ -57,6 +59,7 @@ def features_of_files(
     early_cycle: int = 10,
     late_cycle: int = 100,
     voltage_v: ArrayLike | None = None,
+    imaginary_sign: Literal["reverse", "keep"] | None = None,
     cache: str | PathLike[str] | None = None,
     num_workers: int | None = None,
     client: Any = None,
@@ -83,6 +86,8 @@ def features_of_files(
         early_cycle, late_cycle: see `early_life`.
         voltage_v: voltages of the curves of logs in V, equally spaced; default 1000
             voltages that the early and the late discharge of all logs cover.
+        imaginary_sign: sign of Im Z of spectra, as in `battprob.data.read_spectra`;
+            other files are then not read.
         cache, num_workers, client, progress: as in `battprob.data.read_many`.
 
     Raises:
@@ -99,6 +104,8 @@ def features_of_files(
         "client": client,
         "progress": progress,
     }
+    if imaginary_sign is not None:
+        options["read"] = partial(read_spectra, imaginary_sign=imaginary_sign)
     cycles = (early_cycle, late_cycle)
     grid = None if voltage_v is None else np.asarray(voltage_v, float)
     listed = files_in(paths)

@@ -151,3 +151,10 @@ def test_packages_that_cannot_be_used_are_named(monkeypatch, tmp_path):
         path.write_text("")
         with pytest.raises(DataError, match=message):
             read_file(path)
+
+
+def test_a_file_of_spectra_that_is_given_twice_is_read_once(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("freq/Hz,Re(Z)/Ohm,-Im(Z)/Ohm\n10,1.5,0.5\n1,2,0.1\n")
+    (spectrum,) = spectra_of_files([path, tmp_path, path])
+    assert spectrum.name == "a"

@@ -208,7 +208,7 @@ def _named_column(table, kind, name, sign):
         if kind == IMAGINARY and sign > 0:
             raise DataError(
                 f"{table.path}: the header of column {name!r} has a minus sign: name "
-                "it as minus_imaginary_ohm (command line: --minus-imaginary)"
+                "it as minus_imaginary_ohm (battprob eis: --minus-imaginary)"
             )
         sign = -1.0
     if kind == PHASE and not unit:

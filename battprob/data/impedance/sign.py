@@ -7,6 +7,7 @@ from battprob.data.impedance.columns import Column
 from battprob.data.impedance.consistency import opposite, sign_is_reversed
 
 _MOST = 0.9  # of the frequencies; the others may be inductive or noise
+_OPTION = "battprob eis and features: --imaginary-sign"
 _FEWEST = 3  # frequencies; one or two may be inductive
 
 
@@ -64,8 +65,8 @@ def _refuse_negative_real(place, impedance_ohm):
         where = "all" if negative == count else f"{negative} of {count}"
         raise DataError(
             f"{place}: Re Z is negative at {where} frequencies, but that of a cell is "
-            "positive: correct the sign of the column or the order of the columns; "
-            "imaginary_sign='keep' (command line: --imaginary-sign keep) accepts it"
+            "positive: correct the sign of the column or the order of the columns, or "
+            f"accept it with imaginary_sign='keep' ({_OPTION} keep)"
         )
 
 
@@ -78,7 +79,7 @@ def _by_phase(place, column, name, impedance, is_reversed):
         raise DataError(
             f"{place}: columns {column.name!r} and {name!r} have opposite signs, and "
             "one of them must be wrong; choose imaginary_sign='keep' or 'reverse' "
-            "(command line: --imaginary-sign reverse) for the sign of Im Z"
+            f"({_OPTION} reverse) for the sign of Im Z"
         )
     if is_reversed:
         return impedance.conj(), (
@@ -97,5 +98,5 @@ def _wrong_sign(place, column, positive, count):
         f"{place}: Im Z (column {column.name!r}) is positive at {where} frequencies, "
         "but that of a capacitive impedance is negative: the file seems to contain "
         "-Im Z. Write the minus sign into the header, or use imaginary_sign='reverse' "
-        "(command line: --imaginary-sign reverse); 'keep' accepts inductive devices"
+        f"({_OPTION} reverse); 'keep' accepts inductive devices"
     )

@@ -126,6 +126,6 @@ def _per_area(table, columns, area_cm2):
         raise DataError(
             f"{table.path}: column {name!r} and {columns.second.name!r}: expected ohm; "
             "if both are in ohm cm², give the area by which the impedance was "
-            "multiplied: area_cm2=1.5 (command line: --area-cm2 1.5)"
+            "multiplied: area_cm2=1.5 (battprob eis: --area-cm2 1.5)"
         )
     return 1 / area_cm2, (f"ohm cm² divided by the area of {area_cm2:g} cm²",)

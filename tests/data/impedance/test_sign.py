@@ -75,9 +75,7 @@ def test_spectra_with_the_wrong_sign_are_refused(name):
         check(z.conj())
     message = str(error.value)
     assert "'Zim') is positive at" in message
-    assert (
-        "imaginary_sign='reverse' (command line: --imaginary-sign reverse)" in message
-    )
+    assert "(battprob eis and features: --imaginary-sign reverse)" in message
     assert "\n" not in message
     np.testing.assert_array_equal(check(z.conj(), "reverse")[0], z)
     np.testing.assert_array_equal(check(z.conj(), "keep")[0], z.conj())
