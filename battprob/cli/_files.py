@@ -5,6 +5,8 @@ from argparse import ArgumentTypeError
 from collections import Counter
 from pathlib import Path
 
+_MOST_NOTES = 20
+
 
 def add(commands):
     """Add the commands that read files of instruments."""
@@ -154,7 +156,7 @@ def _features(options):
         cache=options.cache,
         num_workers=options.workers,
     )
-    _print_notes(result.notes)
+    _print_notes(result.notes, options.output)
     _print_missing(result.missing)
     for failure in result.failures:
         print(f"battprob features: {failure}", file=sys.stderr)
@@ -166,19 +168,31 @@ def _features(options):
     return int(bool(result.failures))
 
 
-def _print_notes(notes, most=3):
-    """Print the notes; a note that several records have is printed once."""
+def _print_notes(notes, output):
+    """Print a few notes, and write all of them to a file."""
+    lines = _merged(notes)
+    if len(lines) <= _MOST_NOTES:
+        print(*lines, sep="\n")
+        return
+    path = output.with_name(f"{output.stem}_notes.txt")
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(f"How the files were read and what was repaired ({len(lines)} notes): {path}")
+    print(lines[-1])  # the grid of all records
+
+
+def _merged(notes, most=3):
+    """Lines of text; a note that several records have is one line."""
     records: dict[str, list[str]] = {}
     for note in notes:
         record, separator, text = note.partition(": ")
         key = text if separator else note
         records.setdefault(key, []).append(record if separator else "")
+    lines = []
     for text, names in records.items():
-        if names == [""]:
-            print(text)
-        else:
-            more = f" and {len(names) - most} more" if len(names) > most else ""
-            print(f"{', '.join(names[:most])}{more}: {text}")
+        more = f" and {len(names) - most} more" if len(names) > most else ""
+        start = "" if names == [""] else f"{', '.join(names[:most])}{more}: "
+        lines.append(start + text)
+    return lines
 
 
 def _print_missing(missing, most=10):

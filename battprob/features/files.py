@@ -45,6 +45,13 @@ class FileFeatures(NamedTuple):
     missing: tuple[MissingFeature, ...] = ()
     failures: tuple[FileFailure, ...] = ()
 
+    def __repr__(self):
+        rows, columns = self.table.x.shape
+        return (
+            f"FileFeatures({rows} rows, {columns} features, {len(self.missing)} values "
+            f"missing, {len(self.failures)} failures, {len(self.notes)} notes)"
+        )
+
     def to_dataframe(self) -> Any:
         """As `FeatureTable.to_dataframe`, with a column `cycle_life` if known."""
         frame = self.table.to_dataframe()
