@@ -169,7 +169,7 @@ def _plausible(log, time):
         return time, (f"doubtful: {problem}",)
     raise DataError(
         f"{log.table.path}: {problem}; the unit of the header is probably wrong. "
-        "Correct the header, or read the file and give the right times, or name the "
+        "Write the unit into the header (as in 'Test Time / h'), or name the "
         f"column if it is right: read_timeseries(path, columns={{'time_s': {header!r}}})"
     )
 

@@ -142,8 +142,8 @@ def _column(table, quantity, source, *, only_clock):
         # An optional clock must not refuse the file.
         note = f"{header!r} has dates whose order of day and month is unknown: not used"
         return np.full(len(raw), np.nan), [note]
-    kind = "dates" if times.kind == "date" else "clock times such as h:mm:ss"
-    notes = [f"{header!r} has {kind}", times.statement]
+    kind = "dates" if times.kind == "date" else "durations such as h:mm:ss"
+    notes = [f"{header!r} is a clock with {kind}", times.statement]
     return times.seconds, [note for note in notes if note]
 
 
@@ -196,9 +196,10 @@ def _require_numbers(log):
         source = log.sources[name]
         text = str(log.table.columns[source.column][log.rows[bad[0]]])
         more = f" (and in {bad.size - 1} more rows)" if bad.size > 1 else ""
+        found = "an empty field" if text in ("", "nan") else repr(text)
         raise DataError(
             f"{log.location(bad[0])}: {source.header.strip()} must be a number, got "
-            f"{text!r}{more}; remove or correct these rows"
+            f"{found}{more}; remove or correct these rows"
         )
 
 
