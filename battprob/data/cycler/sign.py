@@ -38,7 +38,7 @@ _BDF_HEADER = re.compile(r".+ / .+|.+_(milli)?(second|volt|ampere)s?|.+_[sVA]")
 
 
 # Of the sum of all magnitudes; noise and the offset at rest.
-_LARGEST_NEGATIVE = 0.02
+_SMALLEST_PART = 0.02
 
 
 class SignedCurrent(NamedTuple):
@@ -90,10 +90,12 @@ def signed_current(log: Log, *, charging_is_positive: bool | None) -> SignedCurr
 def _without_sign(log, current, states):
     """Current that has one sign although the log charges and discharges, or None."""
     flows = np.abs(current) > flow_threshold(current)
-    # The noise at rest may be negative although no current has a sign.
-    negative = -float(np.sum(current[current < 0]))
-    if negative > _LARGEST_NEGATIVE * float(np.sum(np.abs(current))):
+    # The noise at rest may have the other sign although no current has one.
+    both = np.array([np.sum(current[current < 0]), np.sum(current[current > 0])])
+    if np.min(np.abs(both)) > _SMALLEST_PART * np.sum(np.abs(both)):
         return None
+    if states is None and abs(both[0]) > both[1]:
+        return None  # only states are certain enough for a current that is negative
     direction, source = None, ""
     if states is not None:
         direction, source = states, f"column {log.header('state')!r}"
@@ -105,11 +107,12 @@ def _without_sign(log, current, states):
         # One direction in few rows is the first row of a step with the old label.
         if min(charges, discharges) <= 0.01 * flows.sum():
             return None
-        if np.mean(current[flows & (direction < 0)] < 0) > 0.5:
+        sign = np.sign(current)
+        if sign[flows & (direction > 0)].sum() * sign[direction < 0].sum() <= 0:
             return None
         direction = _complete(log, direction, flows, source)
         return SignedCurrent(
-            current * direction,
+            np.abs(current) * direction,
             (
                 f"the current has no sign: the direction is from {source} ({charges} "
                 f"rows of charge, {discharges} of discharge)",

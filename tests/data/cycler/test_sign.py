@@ -156,7 +156,9 @@ def test_a_current_without_a_sign_or_direction_is_refused():
     data = cycled()
     columns = _plain(data)
     columns["I/A"] = np.abs(data["i"])
-    with pytest.raises(DataError, match="'I/A' is never negative although the voltage"):
+    with pytest.raises(
+        DataError, match="'I/A' is never negative although the voltage"
+    ):
         _signed(columns)
 
 
@@ -181,8 +183,9 @@ def test_noise_at_rest_is_no_sign_of_a_current_without_sign():
     data = cycled()
     current = np.abs(data["i"])
     current[current == 0] = np.resize([-0.004, 0.003], (current == 0).sum())
-    columns = _plain(data) | {"I/A": current, "State": _states(data)}
-    result = _signed(columns)
     flows = data["i"] != 0
-    np.testing.assert_array_equal(result.current_a[flows], data["i"][flows])
-    assert "the current has no sign" in result.statements[0]
+    for sign in (1, -1):
+        columns = _plain(data) | {"I/A": sign * current, "State": _states(data)}
+        result = _signed(columns)
+        np.testing.assert_array_equal(result.current_a[flows], data["i"][flows])
+        assert "the current has no sign" in result.statements[0]
