@@ -119,10 +119,13 @@ def _per_row(rows, change, reset, counter, integral):
     direction = integral.direction[rows]
     flows = np.where(direction[1:] != 0, direction[1:], direction[:-1])
     if counter.counts[1] < 0:
-        largest = [np.diff(np.cumsum(passed.largest)[rows]) for passed in sides]
-        both = [np.diff(passed.total[rows]) > 0 for passed in sides]
-        known = both[0] & both[1] & (not integral.rough)
-        parts = _divide_net(change, *largest, known)
+        most = [np.diff(np.cumsum(passed.largest)[rows]) for passed in sides]
+        up, down = (np.diff(passed.total[rows]) for passed in sides)
+        known = (up > 0) & (down > 0) & (not integral.rough)
+        # One of the currents alone explains the change: the other has not flowed.
+        known &= np.abs(change - up) > 0.02 * up
+        known &= np.abs(change + down) > 0.02 * down
+        parts = _divide_net(change, most[0], most[1], known)
     else:
         expected = [np.diff(passed.total[rows]) for passed in sides]
         parts = _divide_both(change, expected, reset[1:] & (direction[1:] != 0), flows)

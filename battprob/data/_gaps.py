@@ -105,6 +105,12 @@ def _flowed(rows, duration, part, row):
     voltage = rows.voltage_v[part]
     change = np.abs(np.diff(voltage, prepend=voltage[0]))
     slope = np.median(change[others]) / np.median(duration[part][others])
+    # Where the voltage is steep, one logging interval changes it as much.
+    near = [
+        i for i in (row - part.start - 1, row - part.start + 1) if 0 < i < len(others)
+    ]
+    local = change[near].sum() / max(duration[part][near].sum(), 1e-9)
+    slope = max(slope, local)
     return change[row - part.start] >= 0.3 * slope * duration[row] > 0
 
 

@@ -423,3 +423,27 @@ def test_the_first_row_counts_the_time_in_the_step():
     for time in (table["time_s"], since):
         log = log_of(table, time_s=time, step_time=True)
         assert_right(log)
+
+
+def test_a_pause_where_the_voltage_is_steep_is_no_flow():
+    # The voltage falls twenty times as fast at the end of the discharge.
+    voltage = TABLE["voltage_v"].copy()
+    rows = np.flatnonzero((TABLE["cycle"] == 2) & (TABLE["current_a"] < 0))
+    voltage[rows[-8:]] -= 0.5 * np.arange(8)
+    time = TABLE["time_s"].copy()
+    time[rows[-4] :] += 4000.0
+    log = log_of(TABLE, keep=(), time_s=time, voltage_v=voltage)
+    discharge = capacities(log)[0]
+    assert np.isnan(discharge[1]) or discharge[1] == pytest.approx(1.98, rel=0.03)
+
+
+def test_a_net_counter_and_the_time_in_the_step_show_a_short_rest():
+    flows = np.flatnonzero((TABLE["current_a"] != 0) & (TABLE["step_time_s"] > 0))
+    table = rows_of(TABLE, flows)
+    # Rests without rows that are shorter than the logging interval.
+    starts = np.diff(table["step"], prepend=table["step"][0]) != 0
+    interval = np.diff(table["time_s"], prepend=table["time_s"][0])
+    interval[starts] = table["step_time_s"][starts] + 40.0
+    table["time_s"] = table["step_time_s"][0] + np.cumsum(interval)
+    net = {"net_charge_ah": table[COUNTERS[0]] - table[COUNTERS[1]]}
+    assert_right(log_of({**table, **net}, keep=("net_charge_ah",), step_time=True))
