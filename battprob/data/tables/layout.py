@@ -127,10 +127,9 @@ def _with_separator(lines, separator, path, extra_names):
     )
     if header is None:
         return _headerless(lines, run, separator, path, decimal)
-    line, names = header
-    line = next(  # the first of several equal headers
-        (i for i in range(line) if lines[i] == lines[line] and lines[i].strip()), line
-    )
+    last, names = header
+    equal = [i for i in range(last) if lines[i] == lines[last] and lines[i].strip()]
+    line = equal[0] if equal else last  # the first of several equal headers
     width = Width(run.width, run.filled(), extra)
     names, units, line, first = _units(lines, line, names, separator, width)
     first = _after_count(lines, first, run)
@@ -203,7 +202,9 @@ def _units(lines, line, names, separator, width):
     unit_line = line
     for _ in range(2):
         above = _previous(lines, unit_line)
-        upper = None if above is None else own_names(lines[above], width, separator)
+        if above is None:
+            break
+        upper = own_names(lines[above], width, separator)
         if upper is None or not looks_like_header(upper, separator):
             break
         if is_units(units) and not is_units(upper):
