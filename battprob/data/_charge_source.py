@@ -14,7 +14,8 @@ _LARGEST_REPLACED = 0.1  # of the readings; with more contradictions it is not u
 # A counter that shows less of the smallest charge of a run has stood still; the second
 # value is for currents with so few digits that their rounding may explain more.
 _DEFICIT, _DEFICIT_IF_ROUNDED = 0.93, 0.7
-_RELEVANT = 0.01  # of the largest run; smaller runs are not compared
+_RELEVANT = 0.01  # of the largest run, or of all charge; less is not compared
+_LARGEST_FACTOR = 1.9
 _AGREEMENT = 0.02  # difference that is stated as such
 
 
@@ -135,6 +136,7 @@ def _side(log_name, index, counter: Counter, counted: Counted, integral):
         direct = (integral.charge.largest > 0) & (integral.discharge.largest > 0)
         doubt[direct] = np.minimum(passed.doubt[direct], np.abs(value[direct]))
     value, doubt, stalled = _without_stalls(value, doubt, counter, index, integral)
+    _require_similar(log_name, index, counter, float(value.sum()), expected, integral)
     return Side(
         value,
         doubt,
@@ -155,6 +157,22 @@ def _require_known_current(log_name, counter, rows, index):
             f"{log_name!r}: column {counter.name} contradicts current_a integrated "
             f"over time_s at {number_of(len(rows), 'row')} {first_of(rows)}, and no "
             "part of the log shows which of them is right; correct or remove the column"
+        )
+
+
+def _require_similar(log_name, index, counter, total, expected, integral):
+    """Refuse a counter that differs from the current by a factor: a wrong unit."""
+    if integral.rough or integral.rounding > ROUNDED or not min(expected, total) > 0:
+        return
+    both = sum(float(_passed(side, integral).total[-1]) for side in (0, 1))
+    if max(total, expected) < _RELEVANT * both:
+        return
+    if not 1 / _LARGEST_FACTOR < total / expected < _LARGEST_FACTOR:
+        raise DataError(
+            f"{log_name!r}: column {counter.name} counts {total:.4g} Ah of "
+            f"{_WORDS[index]}, but current_a integrated over time_s gives "
+            f"{expected:.4g} Ah: the unit of one of them, or of the time, is wrong; "
+            "correct the header or leave the wrong column out"
         )
 
 

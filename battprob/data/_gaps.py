@@ -42,7 +42,8 @@ def gaps_of(rows, seconds, direction, runs, inside, charge, discharge) -> tuple:
     of the same direction have an interval a fifth as long, and if the run does not pass
     much more charge than the runs of the other direction. The current has flowed on if
     the voltage has changed as much as expected from the rest of the run, or if the time
-    in the step went on; then the interval counts in full.
+    in the step went on, and if the run does not pass more charge than all others; then
+    the interval counts in full.
     """
     duration = np.where(inside, seconds, 0.0)
     first = runs.first[:-1]
@@ -64,11 +65,14 @@ def gaps_of(rows, seconds, direction, runs, inside, charge, discharge) -> tuple:
             longest, passed, same & (longest > 0), run, direction[first]
         )
         found = part.start + _long_intervals(duration[part], usual)
-        flowed = [row for row in found if _flowed(rows, duration, part, row)]
+        others = np.delete(certain, run).max(initial=0.0)
+        plausible = others == 0 or passed[run] <= _PLAUSIBLE * others
+        flowed = [
+            row for row in found if plausible and _flowed(rows, duration, part, row)
+        ]
         gaps += [_flowed_gap(rows, duration, row) for row in flowed]
         found = [row for row in found if row not in flowed]
         if found:
-            others = np.delete(certain, run).max(initial=0.0)
             gaps += _gaps_of_run(rows, duration, part, found, passed[run], others)
     return tuple(sorted(gaps))
 
@@ -185,4 +189,4 @@ def _time_in_step(rows, row, duration):
     if rows.step_time_s is None:
         return None
     went_on = rows.step_time_s[row] - rows.step_time_s[row - 1]
-    return went_on if 0 <= went_on < duration else None
+    return went_on if 0 <= went_on < 0.9 * duration else None
