@@ -183,10 +183,9 @@ def test_values_do_not_depend_on_compilation_or_other_rows(name):
     fitted = posterior(cases()[name].posterior)
     values = prepared(name)(fitted, CANDIDATES)
     np.testing.assert_allclose(values, program(name)(CANDIDATES)[0], rtol=1e-9)
-    # With repeated rows there are as many as before, so that nothing is compiled again.
-    order = np.array([3, 1, 0, 2, 7, 7, 7, 7])
-    others = prepared(name)(fitted, CANDIDATES[order])
-    np.testing.assert_allclose(others, np.asarray(values)[order], rtol=1e-9)
+    order = np.array([3, 1, 0, 2, 7])
+    subset = prepared(name)(fitted, CANDIDATES[order])
+    np.testing.assert_allclose(subset, np.asarray(values)[order], rtol=1e-9)
 
 
 @each_case
