@@ -49,6 +49,7 @@ class _Scheduling(LoadFileScheduling):
         return str(pathlib.PurePath(super()._split_scope(nodeid)).parent)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     return _Scheduling(config, log)
 
