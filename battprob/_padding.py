@@ -1,5 +1,9 @@
 """Padding of arrays to a few sizes, so that compiled programs are reused."""
 
+from functools import partial
+from typing import TypeVar
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,6 +12,8 @@ from battprob._typing import Array, Numeric
 _SMALLEST = 8
 _DOUBLING_UP_TO = 128
 _STEP = 64
+
+Tree = TypeVar("Tree")
 
 
 def bucket(size: int) -> int:
@@ -37,3 +43,16 @@ def on_device(array: np.ndarray) -> Array:
     """Convert a NumPy array to a JAX array of the same dtype."""
     # With an explicit dtype JAX does not compile a copy for each new shape.
     return jnp.asarray(array, array.dtype)
+
+
+@partial(jax.jit, static_argnums=1)
+def first_rows(tree: Tree, count: int) -> Tree:
+    """The first `count` rows of all arrays of a tree, without those of `pad_rows`."""
+    # One program for all arrays: JAX would compile one for every shape.
+    return jax.tree.map(lambda leaf: leaf[:count], tree)
+
+
+@jax.jit
+def one_row(tree: Tree, row: int | Array) -> Tree:
+    """Row `row` of all arrays of a tree, as a batch of one."""
+    return jax.tree.map(lambda leaf: leaf[row][None], tree)

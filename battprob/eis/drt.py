@@ -10,6 +10,7 @@ end of the band.
 
 import os
 import warnings
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -19,7 +20,7 @@ import numpy as np
 from battprob._errors import DataError, FitError, PrecisionWarning
 from battprob._files.serialise import save
 from battprob._modules import replace, require_parts
-from battprob._padding import bucket, pad_rows
+from battprob._padding import bucket, first_rows, one_row, pad_rows
 from battprob._typing import ArrayLike, PRNGKey
 from battprob.eis._drt_draws import DRTDraws, draws
 from battprob.eis._drt_mode import modes
@@ -164,8 +165,7 @@ class DRTPosterior(eqx.Module):
             raise DataError(
                 "this is the posterior of one spectrum, not of a batch: use it without [...]"
             )
-        drawn = jax.tree.map(lambda leaf: leaf[row][None], self.draws)
-        return replace(self, draws=drawn, single=True)
+        return replace(self, draws=one_row(self.draws, row), single=True)
 
     def predict(self, tau_s: ArrayLike) -> Predictive:
         """Predictive of γ(ln τ) in ohm, shape [t] or [n t]; its variance is epistemic.
@@ -177,7 +177,7 @@ class DRTPosterior(eqx.Module):
             DataError: `tau_s` is not a list of positive numbers.
         """
         log_gamma = _log_gamma(self, self._log_tau(tau_s))
-        return Predictive(*self._smoothed_mixture(log_gamma), Log())
+        return Predictive(*_smoothed_mixture(log_gamma, self.single), Log())
 
     def coordinates(self, tau_s: ArrayLike) -> Coordinates:
         """log γ at some relaxation times as features, with the covariance of its draws.
@@ -189,13 +189,8 @@ class DRTPosterior(eqx.Module):
             DataError: `tau_s` is not a list of positive numbers.
         """
         log_tau = self._log_tau(tau_s)
-        f = _log_gamma(self, log_tau)
-        deviation = f - f.mean(1, keepdims=True)
-        covariance = jnp.einsum("nst,nsu->ntu", deviation, deviation) / (f.shape[1] - 1)
         names = tuple(f"log_gamma_{tau:.3g}s" for tau in np.exp(np.asarray(log_tau)))
-        if self.single:
-            return Coordinates(names, f.mean(1)[0], covariance[0])
-        return Coordinates(names, f.mean(1), covariance)
+        return Coordinates(names, *_moments(_log_gamma(self, log_tau), self.single))
 
     def impedance(self, frequency_hz: ArrayLike) -> Predictive:
         """Predictive of a new measurement of (Re, Im) in ohm, shape [f 2] or [n f 2].
@@ -205,21 +200,18 @@ class DRTPosterior(eqx.Module):
         """
         frequency = jnp.asarray(frequency_hz, jnp.result_type(float))
         mean, noise = _spectra(self, frequency)
-        mean, _, function, weight = self._smoothed_mixture(mean)
-        noise = jnp.moveaxis(noise, 1, 0)[:, None]
-        return Predictive(
-            mean, noise[:, :, 0] if self.single else noise, function, weight
-        )
+        mean, _, function, weight = _smoothed_mixture(mean, self.single)
+        return Predictive(mean, noise, function, weight)
 
     @property
     def r_inf_ohm(self) -> Predictive:
         """R∞, the resistance at infinite frequency, in ohm."""
-        return Predictive(*self._smoothed_mixture(self.draws.series_ohm))
+        return Predictive(*_smoothed_mixture(self.draws.series_ohm, self.single))
 
     @property
     def inductance_h(self) -> Predictive:
         """Inductance in series in H; about zero if the spectrum has none."""
-        return Predictive(*self._smoothed_mixture(self.draws.inductance_h))
+        return Predictive(*_smoothed_mixture(self.draws.inductance_h, self.single))
 
     def peaks(self) -> Peaks | list[Peaks]:
         """Peaks inside the band, of the spectrum or of each of the batch."""
@@ -244,22 +236,37 @@ class DRTPosterior(eqx.Module):
             raise DataError("tau_s must be a list of positive times in s")
         return jnp.asarray(np.log(tau), self.draws.coefficients.dtype)
 
-    def _smoothed_mixture(self, drawn):
-        """Fields of a Predictive from draws [n s *b], by a kernel density estimate.
 
-        The draws are moved towards their mean, so that the variance of the kernel does
-        not add to theirs.
-        """
-        variance = _BANDWIDTH**2 * jnp.var(drawn, axis=1, keepdims=True)
-        mean = jnp.mean(drawn, axis=1, keepdims=True)
-        drawn = mean + (1 - _BANDWIDTH**2) ** 0.5 * (drawn - mean)
-        location = jnp.moveaxis(drawn, 1, 0)[:, None]
-        variance = jnp.moveaxis(variance, 1, 0)[:, None]
-        variance = jnp.broadcast_to(variance, location.shape)
-        if self.single:
-            location, variance = location[:, :, 0], variance[:, :, 0]
-        zero = jnp.zeros_like(location)
-        return location, zero, variance, zero
+@partial(jax.jit, static_argnums=1)
+def _smoothed_mixture(drawn, single):
+    """Fields of a Predictive from draws [n s *b], by a kernel density estimate.
+
+    The draws are moved towards their mean, so that the variance of the kernel does not
+    add to theirs.
+    """
+    variance = _BANDWIDTH**2 * jnp.var(drawn, axis=1, keepdims=True)
+    mean = jnp.mean(drawn, axis=1, keepdims=True)
+    drawn = mean + (1 - _BANDWIDTH**2) ** 0.5 * (drawn - mean)
+    location = _draws_first(drawn, single)
+    variance = jnp.broadcast_to(_draws_first(variance, single), location.shape)
+    zero = jnp.zeros_like(location)
+    return location, zero, variance, zero
+
+
+def _draws_first(drawn, single):
+    """Draws [n s *b] with the axes of a Predictive: [s 1 n *b], or [s 1 *b]."""
+    drawn = jnp.moveaxis(drawn, 1, 0)[:, None]
+    return drawn[:, :, 0] if single else drawn
+
+
+@partial(jax.jit, static_argnums=1)
+def _moments(drawn, single):
+    """Means and covariances over draws [n s t]."""
+    mean = drawn.mean(1)
+    deviation = drawn - mean[:, None]
+    total = jnp.einsum("nst,nsu->ntu", deviation, deviation)
+    covariance = total / (drawn.shape[1] - 1)
+    return (mean[0], covariance[0]) if single else (mean, covariance)
 
 
 @eqx.filter_jit
@@ -273,7 +280,7 @@ def _log_gamma(posterior, x):
 
 @eqx.filter_jit
 def _spectra(posterior, frequency):
-    """Spectra of every draw [n s f 2], and the variances of the noise."""
+    """Spectra of every draw [n s f 2], and noise variances as in a Predictive."""
     drawn, grid = posterior.draws, posterior.grid
     node = grid.node_offset + grid.centre
     omega = 2 * jnp.pi * frequency
@@ -292,14 +299,14 @@ def _spectra(posterior, frequency):
         return posterior.likelihood.rectangular_variance(z, h).T
 
     relative = jax.vmap(jax.vmap(noise))(drawn.logits, mean)
-    return mean, drawn.variance_scale[..., None, None] * relative
+    noise_variance = drawn.variance_scale[..., None, None] * relative
+    return mean, _draws_first(noise_variance, posterior.single)
 
 
 def _fit_batch(spec, grid, frequency, impedance, key):
     count = len(impedance)
     padded = pad_rows(impedance, bucket(count))
-    drawn = _fit_padded(spec, grid, frequency, padded, key)
-    return jax.tree.map(lambda leaf: leaf[:count], drawn)
+    return first_rows(_fit_padded(spec, grid, frequency, padded, key), count)
 
 
 @eqx.filter_jit

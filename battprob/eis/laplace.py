@@ -24,7 +24,7 @@ from jax.scipy.special import logsumexp
 
 from battprob._errors import FitError
 from battprob._modules import replace
-from battprob._padding import bucket, pad_rows
+from battprob._padding import bucket, first_rows, pad_rows
 from battprob._typing import Array, Bool, Complex, Float, Int
 from battprob.eis._default_prior import default_prior
 from battprob.eis._gaussian_mixture import GaussianMixture
@@ -112,9 +112,9 @@ def _fit_batch(problem, key, num_starts):
         measured=impedance,
         impedance=impedance,
         guess=guess,
+        single=False,  # a single spectrum shares the program of a batch
     )
-    result = _fit_padded(problem, key, num_starts)
-    return jax.tree.map(lambda leaf: leaf[:count], result)
+    return first_rows(_fit_padded(problem, key, num_starts), count)
 
 
 @eqx.filter_jit

@@ -104,7 +104,7 @@ class Network(eqx.Module):
             DataError: parameters are missing, unknown, or of the wrong number.
         """
         frequency = jnp.asarray(frequency_hz, jnp.result_type(float))
-        return self.evaluate(self.pack(parameters), 2 * jnp.pi * frequency)
+        return _impedance(self, self.pack(parameters), frequency)
 
     def evaluate(
         self, values: Float[Array, " p"], omega: Float[Array, " f"]
@@ -149,6 +149,11 @@ class Network(eqx.Module):
         return dict(zip(self.names, values, strict=True)) | dict(
             zip(self.constant_names, self.constant_values, strict=True)
         )
+
+
+@eqx.filter_jit
+def _impedance(network, values, frequency):
+    return network.evaluate(values, 2 * jnp.pi * frequency)
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,6 +15,7 @@ from jax.scipy.special import logsumexp
 from battprob._errors import DataError
 from battprob._files.serialise import save
 from battprob._modules import replace
+from battprob._padding import one_row
 from battprob._typing import Array, ArrayLike, Bool, Float, PRNGKey
 from battprob.eis._gaussian_mixture import GaussianMixture, draw, moments, quantiles
 from battprob.eis._identifiability import FLAT, tied_parameters
@@ -59,8 +60,7 @@ class CircuitPosterior(eqx.Module):
             raise DataError(
                 "this is the posterior of one spectrum, not of a batch: use it without [...]"
             )
-        mixture = jax.tree.map(lambda leaf: leaf[row][None], self.mixture)
-        return replace(self, mixture=mixture, single=True)
+        return replace(self, mixture=one_row(self.mixture, row), single=True)
 
     @property
     def parameters(self) -> ParameterTable:
@@ -68,17 +68,7 @@ class CircuitPosterior(eqx.Module):
 
         The standard deviation is half the width of the central 68.3 % interval.
         """
-        median, low, high = _quantiles(self, np.array([0.5, *_central(_ONE_SD)]))
-        _, covariance = moments(self.mixture)
-        sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
-        correlation = covariance / (sd[..., :, None] * sd[..., None, :])
-        return ParameterTable(
-            self.network.names,
-            self.network.units,
-            *self._unbatched(
-                median, 0.5 * (high - low), correlation, self._identified()
-            ),
-        )
+        return ParameterTable(self.network.names, self.network.units, *_table(self))
 
     @property
     def identified(self) -> Bool[Array, "*n p"]:
@@ -88,7 +78,7 @@ class CircuitPosterior(eqx.Module):
         prior, if its 90 % interval spans a decade, or if the likelihood hardly changes
         when it changes by a decade up or down.
         """
-        return self._unbatched(self._identified())[0]
+        return self._unbatched(_identified(self.mixture))[0]
 
     @property
     def coordinates(self) -> Coordinates:
@@ -104,17 +94,12 @@ class CircuitPosterior(eqx.Module):
         self, level: float = 0.9
     ) -> dict[str, tuple[Float[Array, "*n"], Float[Array, "*n"]]]:
         """Central intervals (low, high) of probability `level`, by parameter name."""
-        low, high = self._unbatched(*_quantiles(self, np.array(_central(level))))
-        return {
-            name: (low[..., i], high[..., i])
-            for i, name in enumerate(self.network.names)
-        }
+        ends = _interval(self, np.array(_central(level)))
+        return dict(zip(self.network.names, ends, strict=True))
 
     def sample(self, *, key: PRNGKey, num: int) -> dict[str, Float[Array, "num *n"]]:
         """Joint draws of the parameters, by name."""
-        (drawn,) = self._unbatched(_draws(self, key, num))
-        values = jnp.moveaxis(drawn, -2, 0)
-        return {name: values[..., i] for i, name in enumerate(self.network.names)}
+        return dict(zip(self.network.names, _draws(self, key, num), strict=True))
 
     def derived(
         self,
@@ -152,13 +137,7 @@ class CircuitPosterior(eqx.Module):
                 "frequency_hz must be a list of frequencies in Hz; got "
                 f"{frequency.shape}"
             )
-        fields = _predict(self, frequency)
-        # The axes of draws and components come first in a Predictive, then the batch.
-        fields = [jnp.moveaxis(a, -3, 0)[:, None] for a in fields]
-        location, noise, function, log_weight = (
-            field[:, :, 0] if self.single else field for field in fields
-        )
-        return Predictive(location, noise, function, log_weight)
+        return Predictive(*_predict(self, frequency))
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the posterior to one file; `battprob.load(path)` reads it back.
@@ -190,7 +169,7 @@ class CircuitPosterior(eqx.Module):
             for wrong in self._misfitting()
             if wrong
         )
-        for row in ~np.asarray(self._identified()):
+        for row in ~np.asarray(_identified(self.mixture)):
             names = itertools.compress(self.network.names, row)
             counts.update(f"{name} not identified" for name in names)
         counts.update(sentence for row in self._tied() for sentence in row)
@@ -208,25 +187,21 @@ class CircuitPosterior(eqx.Module):
     @property
     def misfitting(self) -> Bool[Array, "*n"]:
         """Whether residuals at neighbouring frequencies are correlated: a misfit."""
-        return self._unbatched(self._misfitting())[0]
+        return self._unbatched(jnp.asarray(self._misfitting()))[0]
 
     def _tied(self):
         _, covariance = moments(self.mixture)
         return [
             tied_parameters(self.network.names, *row)
             for row in zip(
-                np.asarray(covariance), np.asarray(self._identified()), strict=True
+                np.asarray(covariance),
+                np.asarray(_identified(self.mixture)),
+                strict=True,
             )
         ]
 
     def _misfitting(self):
-        return self.mixture.residual_correlation > _CORRELATED
-
-    def _identified(self):
-        _, covariance = moments(self.mixture)
-        sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
-        narrow = sd < jnp.minimum(FLAT * self.mixture.prior_sd, _DECADE_SD)
-        return narrow & (self.mixture.decade_cost > _INTERVAL_COST)
+        return np.asarray(self.mixture.residual_correlation) > _CORRELATED
 
     def _unbatched(self, *arrays):
         return [a[0] for a in arrays] if self.single else list(arrays)
@@ -247,15 +222,43 @@ def _quantiles(posterior, p):
 
 
 @eqx.filter_jit
+def _table(posterior):
+    """Medians, standard deviations, correlations, and what is identified."""
+    median, low, high = _quantiles(posterior, np.array([0.5, *_central(_ONE_SD)]))
+    _, covariance = moments(posterior.mixture)
+    sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
+    correlation = covariance / (sd[..., :, None] * sd[..., None, :])
+    identified = _identified(posterior.mixture)
+    return posterior._unbatched(median, 0.5 * (high - low), correlation, identified)
+
+
+@eqx.filter_jit
+def _identified(mixture):
+    _, covariance = moments(mixture)
+    sd = jnp.sqrt(jnp.diagonal(covariance, axis1=-2, axis2=-1))
+    narrow = sd < jnp.minimum(FLAT * mixture.prior_sd, _DECADE_SD)
+    return narrow & (mixture.decade_cost > _INTERVAL_COST)
+
+
+@eqx.filter_jit
+def _interval(posterior, p):
+    """Low and high quantiles of each parameter."""
+    low, high = posterior._unbatched(*_quantiles(posterior, p))
+    return [(low[..., i], high[..., i]) for i in range(low.shape[-1])]
+
+
+@eqx.filter_jit
 def _draws(posterior, key, num):
+    """Draws of each parameter, [num n]."""
     keys = jax.random.split(key, len(posterior.mixture.location))
     z, *_ = jax.vmap(partial(draw, num=num))(posterior.mixture, keys)
-    return to_values(z, _parameters(posterior))
+    (drawn,) = posterior._unbatched(to_values(z, _parameters(posterior)))
+    return list(jnp.moveaxis(drawn, (-1, -2), (0, 1)))
 
 
 @eqx.filter_jit
 def _predict(posterior, frequency):
-    """Location, noise and function variance, log weight: each [n components f 2]."""
+    """Fields of the Predictive: each [components 1 n f 2], or [components 1 f 2]."""
     parameters = _parameters(posterior)
     omega = 2 * jnp.pi * frequency
 
@@ -291,5 +294,7 @@ def _predict(posterior, frequency):
     weight = mixture.log_weight - logsumexp(
         mixture.log_weight, axis=(-2, -1), keepdims=True
     )
-    weight = weight.reshape(joint[0], -1, 1, 1)
-    return mean, noise, function, jnp.broadcast_to(weight, mean.shape)
+    weight = jnp.broadcast_to(weight.reshape(joint[0], -1, 1, 1), mean.shape)
+    # The axes of draws and components come first in a Predictive, then the batch.
+    fields = [jnp.moveaxis(a, -3, 0)[:, None] for a in (mean, noise, function, weight)]
+    return [a[:, :, 0] for a in fields] if posterior.single else fields

@@ -117,18 +117,22 @@ def smooth(posterior: CircuitPosterior, location: ArrayLike) -> CircuitPosterior
         )
     mixture = posterior.mixture
     step = jnp.asarray(np.diff(at) / (at[-1] - at[0]), mixture.location.dtype)
+    location, covariance = _smoothed_mixture(mixture, step)
+    mixture = replace(mixture, location=location, covariance=covariance)
+    return replace(posterior, mixture=mixture)
+
+
+@eqx.filter_jit
+def _smoothed_mixture(mixture, step):
+    """Locations and covariances of the components, equal in all of a spectrum."""
     mean, covariance = _smoothed_batch(gaussian_likelihoods(mixture), step)
     weight = jnp.exp(mixture.log_weight)
     scale = jnp.sum(weight * mixture.variance_scale, axis=(-2, -1))
     # The covariances of a mixture are those for s² = 1.
     unit_covariance = (covariance / scale[:, None, None])[:, None]
-    return replace(
-        posterior,
-        mixture=replace(
-            mixture,
-            location=jnp.broadcast_to(mean[:, None], mixture.location.shape),
-            covariance=jnp.broadcast_to(unit_covariance, mixture.covariance.shape),
-        ),
+    return (
+        jnp.broadcast_to(mean[:, None], mixture.location.shape),
+        jnp.broadcast_to(unit_covariance, mixture.covariance.shape),
     )
 
 

@@ -130,8 +130,12 @@ def _fit_roughness(grid, data, chord):
     degree of freedom to either side, so it is short where the data resolve much detail.
     Adding one to both keeps the update from fitting the noise.
     """
+    # The best candidate has no derivative, so none is computed of the likelihood.
+    constants = jax.lax.stop_gradient((grid, chord, data))
 
     def log_evidence(roughness):
+        grid, chord, data = constants
+
         def of_one(chord, *data):
             return _process(grid, chord, roughness).log_evidence(grid, *data)
 

@@ -81,11 +81,12 @@ def ica_peaks(
 
     Example:
         >>> import numpy as np
-        >>> voltage = np.linspace(3.2, 3.8, 601)
+        >>> voltage = np.linspace(3.2, 3.8, 500)
         >>> capacity = voltage - 3.2 + 0.3 * np.tanh((voltage - 3.5) / 0.05)
         >>> from battprob.features import differential_capacity
-        >>> curve = differential_capacity(voltage, capacity, voltage, quantum_v=1e-4)
-        >>> peaks = ica_peaks(curve, voltage)
+        >>> grid = np.linspace(3.2, 3.8, 100)
+        >>> curve = differential_capacity(voltage, capacity, grid, quantum_v=1e-4)
+        >>> peaks = ica_peaks(curve, grid)
         >>> f"{peaks.position_v[0, 0]:.3f} V, {peaks.height[0, 0]:.1f} Ah/V"
         '3.500 V, 7.0 Ah/V'
     """

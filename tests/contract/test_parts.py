@@ -18,7 +18,7 @@ from battprob.models import (
     ProtocolMixture,
 )
 from battprob.noise import Constant, Known, StudentT
-from tests.contract import zoo
+from tests.contract.models import zoo
 
 SPECIFICATIONS = {
     **zoo.MODELS,

@@ -3,6 +3,7 @@
 import functools
 import inspect
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -26,6 +27,22 @@ def posterior():
     y = np.sin(6 * X[:, 0]) + 0.2 * np.random.default_rng(1).normal(size=10)
     model = GaussianProcess(noise=noise.LogLinear(), inference=Laplace(num_draws=4))
     return model.fit(Dataset(X, y), key=KEY)
+
+
+@eqx.filter_jit
+def moments_of(view, x, reference):
+    """Moments in one program; operation by operation there are thirty."""
+    return view.function_moments(x, reference)
+
+
+@eqx.filter_jit
+def prediction_of(view, x):
+    return view.predict(x)
+
+
+@eqx.filter_jit
+def marginal_moments(view, x):
+    return design.function_marginals(view, x).moments()
 
 
 def views():
@@ -59,7 +76,7 @@ def test_views_have_the_methods_of_gaussian_posteriors():
 def test_predictions_agree_with_moments_of_the_draws(name):
     """Assert that `function_draws` maps draws of predictions to draws of functions."""
     view, x = views()[name], jnp.asarray(NEW)
-    pred, moments = view.predict(x), view.function_moments(x, x[:0])
+    pred, moments = prediction_of(view, x), moments_of(view, x, x[:0])
     draws = np.asarray(view.function_draws)
     assert len(draws) == len(pred.location)
     location = np.asarray(pred.location[:, 0])
@@ -77,7 +94,7 @@ def test_conditioning_twice_equals_conditioning_once():
     )
     twice = design.condition_on(first, design.mean_fantasies(first, PENDING[1:]))
     x = jnp.asarray(NEW)
-    a, b = (view.function_moments(x, x) for view in (once, twice))
+    a, b = (moments_of(view, x, x) for view in (once, twice))
     np.testing.assert_allclose(a.mean, b.mean, rtol=1e-9)
     np.testing.assert_allclose(a.variance, b.variance, rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(a.covariance, b.covariance, rtol=1e-6, atol=1e-10)
@@ -86,8 +103,8 @@ def test_conditioning_twice_equals_conditioning_once():
 def test_mean_fantasies_leave_the_mean():
     fantasies = design.mean_fantasies(posterior(), PENDING)
     x = jnp.asarray(NEW)
-    before = posterior().function_moments(x, x[:0]).mean
-    after = design.condition_on(posterior(), fantasies).function_moments(x, x[:0]).mean
+    before = moments_of(posterior(), x, x[:0]).mean
+    after = moments_of(design.condition_on(posterior(), fantasies), x, x[:0]).mean
     np.testing.assert_allclose(after, before, rtol=1e-12)
 
 
@@ -95,10 +112,8 @@ def test_draws_of_fantasies_have_the_posterior_moments():
     """Assert that the mixture over all draws is the posterior itself."""
     fantasies = design.draw_fantasies(posterior(), PENDING, key=KEY, num=512)
     x = jnp.asarray(NEW)
-    mixture = design.function_marginals(
-        design.condition_on(posterior(), fantasies), x
-    ).moments()
-    expected = design.function_marginals(posterior(), x).moments()
+    mixture = marginal_moments(design.condition_on(posterior(), fantasies), x)
+    expected = marginal_moments(posterior(), x)
     np.testing.assert_allclose(mixture[0], expected[0], atol=2e-3)
     np.testing.assert_allclose(mixture[1], expected[1], rtol=2e-2)
 

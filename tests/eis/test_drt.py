@@ -92,16 +92,23 @@ def test_closed_forms_are_those_of_the_reference(data_folder):
 def test_coordinates_and_line_coefficients_give_the_same_function():
     grid = tau_grid(FREQUENCY)
     rng = np.random.default_rng(0)
-    z = jnp.asarray(rng.normal(size=grid.knot.size + 3))
-    scale = slope_change_scale(
-        jnp.asarray(rng.normal(size=grid.knot.size)), jnp.ones(2)
-    )
-    f = log_gamma_map(grid.at_node, grid.node_offset, scale)
-    line = line_coefficients(z, scale)
-    whole = grid.at_node @ line[:-2] + grid.node_offset * line[-2] + line[-1]
-    np.testing.assert_allclose(f.matrix @ z + f.constant, whole, atol=1e-9)
+    z = rng.normal(size=grid.knot.size + 3)
+    roughness = rng.normal(size=grid.knot.size)
     far = jnp.array([-1e4, -1e4 + 1, 1e4, 1e4 + 1])
-    at = corner_functions(far, grid.knot) @ line[:-2] + (far - grid.centre) * line[-2]
+
+    @jax.jit
+    def functions(z, roughness):
+        scale = slope_change_scale(roughness, jnp.ones(2))
+        f = log_gamma_map(grid.at_node, grid.node_offset, scale)
+        line = line_coefficients(z, scale)
+        corners = corner_functions(far, grid.knot)
+        return f.matrix @ z + f.constant, line, corners @ line[:-2]
+
+    by_map, line, corners = map(np.asarray, functions(z, roughness))
+    whole = np.asarray(grid.at_node) @ line[:-2]
+    whole += np.asarray(grid.node_offset) * line[-2] + line[-1]
+    np.testing.assert_allclose(by_map, whole, atol=1e-9)
+    at = corners + (np.asarray(far) - np.asarray(grid.centre)) * line[-2]
     np.testing.assert_allclose(at[1] - at[0], 0.7 + 0.4 * z[-3], atol=1e-6)
     np.testing.assert_allclose(at[3] - at[2], -0.7 - 0.4 * z[-2], atol=1e-6)
 

@@ -18,23 +18,17 @@ def mixture(location, covariance, variance_scale, weight):
     """One spectrum with r components in z and k of the variance scale."""
     location = np.asarray(location, float)
     r, p = location.shape
-    unused = jnp.zeros(p)
+    unused = np.zeros(p)
     return GaussianMixture(
-        jnp.asarray(location),
-        jnp.asarray(covariance, float),
-        jnp.zeros((r, 1)),
-        jnp.asarray(variance_scale, float),
-        jnp.log(jnp.asarray(weight, float)),
-        unused,
-        unused + 1,
-        jnp.zeros(()),
-        jnp.zeros(()),
-        unused,
+        *map(jnp.asarray, (location, np.asarray(covariance, float), np.zeros((r, 1)))),
+        jnp.asarray(np.asarray(variance_scale, float)),
+        jnp.asarray(np.log(np.asarray(weight, float))),
+        *map(jnp.asarray, (unused, unused + 1, np.zeros(()), np.zeros(()), unused)),
     )
 
 
 def batch(one):
-    return jax.tree.map(lambda leaf: leaf[None], one)
+    return jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf)[None]), one)
 
 
 def test_moments_follow_the_law_of_total_variance():
@@ -70,7 +64,7 @@ def test_quantiles_of_points_are_order_statistics():
 def test_widened_draws_have_the_wider_covariance(factor, key):
     covariance = np.array([[2.0, 0.6], [0.6, 1.0]])
     one = mixture([[1.0, 0.0]], [covariance], [[3.0]], [[1.0]])
-    draws = widened_draws(one, key, 20_000, factor)
+    draws = jax.jit(widened_draws, static_argnums=(2, 3))(one, key, 20_000, factor)
     np.testing.assert_allclose(np.cov(draws.z.T), 3 * factor**2 * covariance, rtol=0.05)
     # Half of χ² with two degrees of freedom.
     assert float(draws.half_square.mean()) == pytest.approx(1.0, abs=0.03)
@@ -79,6 +73,6 @@ def test_widened_draws_have_the_wider_covariance(factor, key):
 def test_points_are_drawn_as_they_are(key):
     points = np.random.default_rng(0).normal(size=(8, 2))
     one = mixture(points, np.zeros((8, 2, 2)), np.ones((8, 1)), np.full((8, 1), 1 / 8))
-    draws = widened_draws(one, key, 50, 1.5)
+    draws = jax.jit(widened_draws, static_argnums=(2, 3))(one, key, 50, 1.5)
     np.testing.assert_array_equal(draws.z, draws.centre)
     np.testing.assert_array_equal(draws.half_square, 0.0)

@@ -86,10 +86,13 @@ def saved(tmp_path_factory):
         "batch": batch,
         "row of a batch": batch[1],
         "sequence": smooth(batch, [0.0, 1.0, 3.0]),
-        "outliers": _fit(_spectra(2), likelihood=StudentT(3.0)),
-        "samples": _fit(_spectra(1)[0], inference=NUTS(num_samples=16, num_warmup=10)),
-        "own element": _fit(
-            _spectra(1)[0], "R0-Debye1", elements=[own.Debye], constants={"R0": 1.0}
+        "own element, outliers, samples": _fit(
+            _spectra(1)[0],
+            "R0-Debye1",
+            elements=[own.Debye],
+            constants={"R0": 1.0},
+            likelihood=StudentT(3.0),
+            inference=NUTS(num_samples=16, num_warmup=10),
         ),
         "drt": drt,
         "row of a drt": drt[1],
@@ -103,7 +106,10 @@ def test_every_kind_comes_back(saved):
     posteriors, folder = saved
     for name, posterior in posteriors.items():
         loaded = bp.load(folder / f"{name}.battprob")
-        assert eqx.tree_equal(loaded, posterior), name
+        # As NumPy arrays, because JAX compiles a comparison for every shape.
+        assert eqx.tree_equal(*jax.device_get((loaded, posterior))), name
+        kinds = [[type(a) for a in jax.tree.leaves(p)] for p in (loaded, posterior)]
+        assert kinds[0] == kinds[1], name
         assert asdict(loaded.report) == asdict(posterior.report), name
         assert results(loaded) == results(posterior), name
 
@@ -130,20 +136,29 @@ def test_a_loaded_posterior_can_be_smoothed(saved):
     assert results(loaded) == results(posteriors["sequence"])
 
 
+def test_the_number_of_samples_is_that_of_all_chains_together(saved):
+    posterior = saved[0]["own element, outliers, samples"]
+    assert posterior.mixture.location.shape == (1, 16, 2)
+    assert posterior.report.steps == 16
+
+
 def test_the_file_shows_the_circuit_and_holds_no_pickle(saved):
     _, folder = saved
-    with np.load(folder / "own element.battprob", allow_pickle=False) as file:
+    with np.load(
+        folder / "own element, outliers, samples.battprob", allow_pickle=False
+    ) as file:
         spec = str(file["spec"])
         assert all(file[name].dtype != object for name in file.files)
     assert '"R0-Debye1"' in spec
     assert '"function": "Debye"' in spec
 
 
-def test_an_element_that_is_not_registered_is_refused(tmp_path):
+def test_an_element_that_is_not_registered_is_refused(saved, tmp_path):
     @bp.eis.element(bp.eis.Parameter("Ohm", ohm=1.0))
     def Unregistered(omega, resistance):
         return resistance + 0j * omega
 
-    posterior = _fit(_spectra(1)[0], "p(Unregistered1,C1)", elements=[Unregistered])
+    network = Circuit("R0-p(Unregistered1,C1)", elements=[Unregistered]).network
+    posterior = eqx.tree_at(lambda p: p.network, saved[0]["batch"], network)
     with pytest.raises(DataError, match=r"Unregistered: decorate it with @battprob"):
         posterior.save(tmp_path / "file")

@@ -64,8 +64,8 @@ def test_filter_and_smoother_equal_the_dense_posterior():
     likelihoods = GaussianLikelihoods(
         *map(jnp.asarray, (precision, shift, prior_mean, prior_sd))
     )
-    path, evidence = filter_forward(likelihoods, jnp.asarray(step), jnp.asarray(rate))
-    means, covariances = smooth_backward(path, jnp.asarray(step), jnp.asarray(rate))
+    path, evidence = jax.jit(filter_forward)(likelihoods, step, rate)
+    means, covariances = map(np.asarray, jax.jit(smooth_backward)(path, step, rate))
     np.testing.assert_allclose(means.ravel(), mean, rtol=1e-9)
     for i in range(6):
         block = covariance[3 * i : 3 * i + 3, 3 * i : 3 * i + 3]

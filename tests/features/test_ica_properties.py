@@ -8,8 +8,9 @@ import pytest
 import battprob as bp
 from battprob import DataError
 
-GRID = np.linspace(3.23, 3.77, 160)
-CHARGE = np.broadcast_to(np.linspace(0, 1.4, 400), (6, 400))
+# The shapes are those of `test_ica_errors`, which uses the same programs.
+GRID = np.linspace(3.23, 3.77, 301)
+CHARGE = np.broadcast_to(np.linspace(0, 1.4, 800), (20, 800))
 QUANTUM = 1e-4
 
 
@@ -35,7 +36,7 @@ GRADIENT = jax.jit(jax.value_and_grad(norm, argnums=(0, 1)))
 
 def test_curves_do_not_depend_on_the_order_of_cells():
     # The roughness is fitted to every second cell; the permutation keeps this subset.
-    order = np.random.default_rng(0).permutation(3)
+    order = np.random.default_rng(0).permutation(10)
     order = np.stack([2 * order, 2 * order[::-1] + 1], 1).ravel()
     curve, permuted = differentiate(voltage_v()), differentiate(voltage_v()[order])
     np.testing.assert_allclose(permuted.mean, curve.mean[order], rtol=1e-6)
@@ -82,7 +83,8 @@ def test_values_and_gradients_are_finite(case):
 
 def test_gradient_equals_finite_differences():
     change = np.zeros(CHARGE.shape)
-    change[2, 190:210] = np.linspace(-1, 1, 20)
+    # In this cell so small a change moves no measurement to another grid point.
+    change[5, 390:410] = np.linspace(-1, 1, 20)
     got = (GRADIENT(jnp.asarray(voltage_v()), jnp.asarray(CHARGE))[1][0] * change).sum()
     above, below = (norm(voltage_v() + step * change, CHARGE) for step in (1e-7, -1e-7))
     expected = (above - below) / 2e-7
@@ -96,10 +98,10 @@ def test_gradient_equals_finite_differences():
         ({"grid": 1e3 * GRID}, r"no samples within grid_v, 3230 to 3770 V: .*units"),
         ({"grid": GRID[[0, 2, 1, 3]]}, "not monotone at index 2"),
         (
-            {"charge": np.where(np.arange(400) > 2, np.nan, CHARGE)},
+            {"charge": np.where(np.arange(800) > 2, np.nan, CHARGE)},
             "sample 3 .*a voltage without a capacity",
         ),
-        ({"charge": np.where(CHARGE > 1, np.inf, CHARGE)}, "sample 286 .*infinite"),
+        ({"charge": np.where(CHARGE > 1, np.inf, CHARGE)}, "sample 571 .*infinite"),
     ],
 )
 def test_invalid_input_is_an_error_with_its_position(change, message):
@@ -108,7 +110,7 @@ def test_invalid_input_is_an_error_with_its_position(change, message):
 
 
 def test_a_cycle_of_three_samples_is_an_error():
-    short = np.where(np.arange(400) > 2, np.nan, CHARGE)
+    short = np.where(np.arange(800) > 2, np.nan, CHARGE)
     with pytest.raises(DataError, match="cycle 0 has 3 samples; it needs 4"):
         differentiate(np.where(np.isnan(short), np.nan, voltage_v()), short)
 

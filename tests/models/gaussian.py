@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import equinox as eqx
 import jax
 import numpy as np
 from scipy.stats import multivariate_normal
@@ -19,6 +20,12 @@ def fixed(model, x, y, **fields):
     """The posterior of `model` at the hyper-parameters that it was given."""
     model = dataclasses.replace(model, inference=Fixed())
     return model.fit(Dataset(x, y, **fields), key=jax.random.key(0))
+
+
+@eqx.filter_jit
+def kernel_gram(kernel, a, b):
+    """`kernel.gram` as one program; outside of one, each of its operations is compiled."""
+    return kernel.gram(a, b)
 
 
 def dense(gram, noise, x, y, new):

@@ -12,6 +12,10 @@ from battprob._numerics.psis import (
     smoothed_log_weights,
 )
 
+# Compiled as a whole: operation by operation, each length compiles sixty programs.
+FIT = jax.jit(fit_generalised_pareto)
+WEIGHTS = jax.jit(smoothed_log_weights)
+
 
 def _reference_fit(x):
     """Estimate of Zhang and Stephens (2009) on 30 + √n nodes, with shrinkage of k.
@@ -58,7 +62,7 @@ def _reference_weights(log_ratio):
 def test_weights_and_shape_agree_with_the_reference(count, tail):
     """For light and heavy tails; k is between about 0.1 and 1.5."""
     log_ratio = tail * np.random.default_rng(count).exponential(size=count)
-    log_weight, k = smoothed_log_weights(jnp.asarray(log_ratio))
+    log_weight, k = WEIGHTS(jnp.asarray(log_ratio))
     expected, expected_k = _reference_weights(log_ratio)
     np.testing.assert_allclose(np.exp(log_weight), expected, rtol=1e-10)
     assert float(k) == pytest.approx(expected_k, rel=1e-10)
@@ -67,7 +71,7 @@ def test_weights_and_shape_agree_with_the_reference(count, tail):
 @pytest.mark.parametrize("shape", [-0.3, 0.2, 0.7])
 def test_fit_agrees_with_the_reference_and_recovers_the_shape(shape):
     x = np.sort(stats.genpareto(shape, scale=2.0).rvs(4000, random_state=0))
-    scale, k = fit_generalised_pareto(jnp.asarray(x))
+    scale, k = FIT(jnp.asarray(x))
     assert [float(scale), float(k)] == pytest.approx(_reference_fit(x), rel=1e-10)
     assert float(k) == pytest.approx(shape, abs=0.06)
     assert float(scale) == pytest.approx(2.0, rel=0.08)
@@ -77,21 +81,22 @@ def test_fit_agrees_with_the_reference_and_recovers_the_shape(shape):
 def test_quantiles_agree_with_scipy_also_near_shape_zero(k):
     p = np.array([0.001, 0.3, 0.5, 0.999])
     expected = stats.genpareto(k, scale=1.5).ppf(p)
-    np.testing.assert_allclose(_pareto_quantile(jnp.asarray(p), 1.5, k), expected, 1e-6)
+    quantile = jax.jit(_pareto_quantile)(p, 1.5, k)
+    np.testing.assert_allclose(quantile, expected, 1e-6)
 
 
 def test_smoothed_tail_has_the_order_of_the_ratios():
-    log_ratio = 1.5 * np.random.default_rng(0).exponential(size=400)
-    log_weight, _ = smoothed_log_weights(jnp.asarray(log_ratio))
+    log_ratio = 1.5 * np.random.default_rng(0).exponential(size=1001)
+    log_weight, _ = WEIGHTS(jnp.asarray(log_ratio))
     ordered = np.asarray(log_weight)[np.argsort(log_ratio)]
     assert np.all(np.diff(ordered) >= 0)
-    assert float(jnp.exp(log_weight).sum()) == pytest.approx(1.0)
+    assert float(np.exp(log_weight).sum()) == pytest.approx(1.0)
 
 
 def test_a_batch_is_smoothed_vector_by_vector():
-    log_ratio = jnp.asarray(np.random.default_rng(1).normal(size=(3, 60)))
+    log_ratio = jnp.asarray(np.random.default_rng(1).normal(size=(3, 100)))
     together = jax.jit(jax.vmap(smoothed_log_weights))(log_ratio)
     for row in range(3):
-        weight, k = smoothed_log_weights(log_ratio[row])
+        weight, k = WEIGHTS(log_ratio[row])
         np.testing.assert_allclose(together[0][row], weight, rtol=1e-10)
         assert float(together[1][row]) == pytest.approx(float(k), rel=1e-10)

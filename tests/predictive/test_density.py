@@ -90,8 +90,15 @@ def test_a_positive_target_has_no_probability_below_zero():
     assert jax.grad(lambda y: pred.cdf(y).sum())(-1.0) == 0.0
 
 
-@pytest.mark.parametrize("method", ["log_prob", "cdf", "crps"])
-@each_scale
+@pytest.mark.parametrize(
+    ("method", "scale"),
+    [
+        ("log_prob", "softplus"),
+        ("cdf", "log"),
+        ("crps", "identity"),
+        ("crps", "log"),
+    ],
+)
 def test_leading_axes_of_y_broadcast_against_the_batch(method, scale):
     """Shapes [4 1 3], [4 1 1] and [] against a batch [3] equal a loop."""
     pred = mixture(SCALES[scale])

@@ -9,10 +9,14 @@ from scipy.stats import norm
 
 import battprob as bp
 from battprob import DataError
+from tests.models.gaussian import fixed
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(14, 2))
 Y = 3 + 2 * X[:, 0] + RNG.normal(size=14)
+WIDE = RNG.normal(size=(8, 20))
+# With three columns the programs are those of `test_linear_quadrature`.
+X = np.column_stack([X, RNG.normal(size=14)])
 
 
 @functools.cache
@@ -50,7 +54,8 @@ def test_quadrature_nodes_give_ratios_of_evidences():
 
 
 def test_random_draws_agree_with_quadrature_nodes():
-    model = bp.models.BayesianLinear(inference=bp.inference.NUTS(num_samples=2000))
+    sampler = bp.inference.NUTS(num_samples=2000, num_warmup=200)
+    model = bp.models.BayesianLinear(inference=sampler)
     sampled = model.fit(bp.Dataset(X, Y), key=jax.random.key(0)).leave_one_out()
     np.testing.assert_allclose(
         sampled.log_density, by_quadrature().leave_one_out().log_density, atol=0.05
@@ -59,15 +64,13 @@ def test_random_draws_agree_with_quadrature_nodes():
 
 
 def test_more_features_than_rows():
-    x, y = RNG.normal(size=(8, 20)), Y[:8]
-    posterior = bp.models.BayesianLinear().fit(bp.Dataset(x, y), key=jax.random.key(0))
+    data = bp.Dataset(WIDE, Y[:8])
+    posterior = bp.models.BayesianLinear().fit(data, key=jax.random.key(0))
     log_density = posterior.leave_one_out().log_density
-    np.testing.assert_allclose(log_density, log_ratios(x, y), atol=0.03)
+    np.testing.assert_allclose(log_density, log_ratios(WIDE, Y[:8]), atol=0.03)
 
 
 def test_censored_labels_are_refused():
-    data = bp.Dataset(X, Y, censored=Y > 4)
-    model = bp.models.BayesianLinear(inference=bp.inference.Laplace())
-    posterior = model.fit(data, key=jax.random.key(0))
+    posterior = fixed(bp.models.BayesianLinear(), X, Y, censored=Y > 4)
     with pytest.raises(DataError, match="leave_one_out needs exact labels"):
         posterior.leave_one_out()

@@ -24,6 +24,7 @@ from battprob.models.mixture._parameters import (
     log_prior,
 )
 from battprob.priors import Ridge
+from tests.models.gaussian import kernel_gram
 
 NOISE_DEVIATIONS = (0.0, 0.8)
 HIERARCHY = eqx.tree_at(
@@ -67,7 +68,7 @@ def prior_moments(expert, x, noise_deviation=0.0):
         gram = math.exp(-1.0) + 0.5 * scale**2 * x @ x.T
     else:
         mean = np.zeros(len(x))
-        gram = np.asarray(expert.kernel.gram(*2 * [jnp.asarray(x)]))
+        gram = np.asarray(kernel_gram(expert.kernel, x, x))
     variance = math.exp(float(expert.noise.log_variance) + 0.5 * noise_deviation)
     return mean, gram + variance * np.eye(len(x))
 
@@ -90,6 +91,15 @@ def enumerated(expert, data):
     return logsumexp(terms)
 
 
+# Outside of a program, the loop over the experts would be compiled in every step.
+_e_step = eqx.filter_jit(e_step)
+
+
+@eqx.filter_jit
+def _bound(parameters, data, responsibilities):
+    return elbo(parameters, (data, responsibilities)) - log_prior(parameters)
+
+
 @pytest.mark.parametrize("expert", EXPERTS)
 def test_bound_is_below_the_evidence_and_equal_for_separate_protocols(expert):
     gaps = []
@@ -98,9 +108,10 @@ def test_bound_is_below_the_evidence_and_equal_for_separate_protocols(expert):
         is_own = np.arange(8) % 2 == np.arange(2)[:, None]
         responsibilities = np.where(is_own, 0.9, 0.1)
         for _ in range(60):
-            responsibilities = e_step(parameters, data, jnp.asarray(responsibilities))
-        bound = elbo(parameters, (data, responsibilities)) - log_prior(parameters)
-        gaps.append(enumerated(expert, data) - float(bound))
+            responsibilities = _e_step(parameters, data, jnp.asarray(responsibilities))
+        gaps.append(
+            enumerated(expert, data) - float(_bound(parameters, data, responsibilities))
+        )
     assert gaps[0] > 0
     assert abs(gaps[1]) < 1e-3
 
@@ -110,8 +121,13 @@ def test_responsibilities_of_zero_and_one_give_the_evidence_of_the_rows(expert):
     _, data = small(expert, 2.0)
     chosen = np.array([0, 3, 4])
     responsibility = np.isin(np.arange(8), chosen).astype(float)
-    rows = EXPERTS[expert].centred(data.rows)
-    evidence = EXPERTS[expert].log_evidence(rows, jnp.asarray(responsibility))
+
+    @jax.jit
+    def log_evidence(rows):
+        each = EXPERTS[expert]
+        return each.log_evidence(each.centred(rows), jnp.asarray(responsibility))
+
+    evidence = log_evidence(data.rows)
     x, y = np.asarray(data.rows.x)[chosen], np.asarray(data.rows.y)[chosen]
     mean, covariance = prior_moments(EXPERTS[expert], x)
     expected = multivariate_normal(mean, covariance).logpdf(y)
@@ -142,7 +158,7 @@ def test_laplace_approximation_is_finite(expert):
 
 def test_padding_has_no_responsibility():
     parameters, data = small("linear", 1.0)
-    responsibilities = e_step(parameters, data, jnp.full((2, 8), 0.5))
+    responsibilities = _e_step(parameters, data, jnp.full((2, 8), 0.5))
     np.testing.assert_allclose(responsibilities.sum(0), np.arange(8) < 7)
     np.testing.assert_array_equal(responsibilities[:, 0], [1.0, 0.0])
     assert jax.tree.all(jax.tree.map(lambda a: bool(jnp.all(a >= 0)), responsibilities))

@@ -1,6 +1,7 @@
 """With every row as an inducing point, `InducingPoints` equals `Exact`."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,7 @@ import pytest
 
 from battprob import Dataset, noise
 from battprob.design import IntegratedVariance
-from battprob.models import GaussianProcess, InducingPoints
+from battprob.models import GaussianProcess
 from battprob.models._scaling import standardise
 from battprob.models.process import inducing_points
 from battprob.models.process._natural_gradient import (
@@ -19,6 +20,7 @@ from battprob.models.process._natural_gradient import (
 from battprob.models.process._stochastic_gradient import in_batches
 from battprob.models.process._variational_bound import Hyperparameters
 from battprob.noise.latent import split
+from tests.models.gaussian import fixed
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(size=(24, 2))
@@ -32,9 +34,10 @@ HEADS = {
 PASSES = {"constant": 1, "log_linear": 1, "latent": 30}
 
 
+@functools.cache
 def _optimum(name):
     """The exact posterior, and the variational one with the same hyper-parameters."""
-    exact = GaussianProcess(noise=HEADS[name]).fit(DATA, key=jax.random.key(0))
+    exact = fixed(GaussianProcess(noise=HEADS[name]), X, Y)
     kernel, head = jax.tree.map(lambda leaf: leaf[0], (exact.kernel, exact.noise))
     rows = standardise(DATA, exact.scaling)
     hyper = Hyperparameters(kernel, split(head)[0], rows.x[:24])
@@ -100,12 +103,3 @@ def test_fewer_inducing_points_give_a_lower_bound():
     assert bounds == sorted(bounds)
     assert bounds[-1] == pytest.approx(float(optimum.bound))
     assert bounds[0] < float(exact.log_evidences[0]) - 0.1
-
-
-def test_fixed_numbers_do_not_change():
-    """Assert that stochastic gradients do not move the prior of the noise model."""
-    head = noise.Constant(prior_mean=-4.0, prior_std=0.5)
-    model = GaussianProcess(noise=head, solver=InducingPoints(8, num_steps=50))
-    fitted = model.fit(DATA, key=jax.random.key(0)).noise
-    assert (float(fitted.prior_mean), float(fitted.prior_std)) == (-4.0, 0.5)
-    assert float(fitted.log_variance) != -4.0

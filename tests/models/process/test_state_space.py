@@ -1,6 +1,7 @@
 """`StateSpace` gives the moments, evidence, gradient and draws of `Exact`."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from battprob.kernels import RBF, Matern12, Matern32, Matern52
 from battprob.models import GaussianProcess, StateSpace
 from battprob.models.process import state_space
 from battprob.models.process._joint_density import log_joint
+from tests.fixed import Fixed
 
 KERNELS = {"matern12": Matern12, "matern32": Matern32, "matern52": Matern52}
 NEW = np.array([-3.0, 0.1, 2.0, 2.0, 7.3, 30.0])
@@ -53,16 +55,16 @@ def require_same(fitted, posterior):
     ("name", "parallel"),
     [("matern12", False), ("matern32", True), ("matern52", False)],
 )
-def test_moments_and_evidence_at_given_parameters(name, parallel, key):
-    dense = dense_posterior(name, key)
+def test_moments_and_evidence_at_given_parameters(name, parallel):
+    dense = dense_posterior(name)
     require_same(state_space_posterior(dense, parallel=parallel), dense)
 
 
 @pytest.mark.parametrize(
     ("name", "parallel"), [("matern32", True), ("matern52", False)]
 )
-def test_moments_of_the_function(name, parallel, key):
-    dense = dense_posterior(name, key)
+def test_moments_of_the_function(name, parallel):
+    dense = dense_posterior(name)
     sequence = state_space_posterior(dense, parallel=parallel)
     x, points = jnp.asarray(NEW[:, None]), jnp.array([[0.1], [2.0], [6.0]])
     one, two = (fit.function_moments(x, points) for fit in (sequence, dense))
@@ -71,18 +73,15 @@ def test_moments_of_the_function(name, parallel, key):
         np.testing.assert_allclose(a, b, rtol=1e-8, atol=1e-8 * size)
 
 
-_FITTED = {}
-
-
-def dense_posterior(name, key):
-    if name not in _FITTED:
-        _FITTED[name] = GaussianProcess(KERNELS[name]()).fit(data(), key=key)
-    return _FITTED[name]
+@functools.cache
+def dense_posterior(name):
+    model = GaussianProcess(KERNELS[name](), inference=Fixed())
+    return model.fit(data(), key=jax.random.key(0))
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_gradient_of_the_log_joint_equals_that_of_exact(parallel, key):
-    dense = dense_posterior("matern32", key)
+def test_gradient_of_the_log_joint_equals_that_of_exact(parallel):
+    dense = dense_posterior("matern32")
     parameters = jax.tree.map(lambda leaf: leaf[0] + 0.3, (dense.kernel, dense.noise))
     rows = dense.scaling.rows(dense.dataset.padded())
     ordered = state_space._in_order(rows, parameters[0])
@@ -109,7 +108,7 @@ def test_a_fit_finds_the_mode_of_exact(key):
 
 
 def test_joint_draws_have_the_covariance_of_exact(key):
-    dense = dense_posterior("matern52", key)
+    dense = dense_posterior("matern52")
     sequence = state_space_posterior(dense, parallel=False)
     x = np.array([2.0, 2.05, 7.3, 8.0])
     one, two = (

@@ -10,15 +10,16 @@ from battprob import Dataset, PrecisionWarning
 from battprob.inference import MAP
 from battprob.kernels import RBF
 from battprob.models import BayesianLinear, GaussianProcess
-from tests.contract import zoo
+from tests.contract.models import zoo
 
 X, Y = zoo.numbers()
 LINE = np.stack([X[:, 0], 2 * X[:, 0] + 1], axis=1)
+TWICE_EIGHT = [0] * 8 + [1] * 8  # with more rows, the distinct ones have a bucket of 8
 POOR = {
     "one row": (X[:1], Y[:1]),
     "one row at zero": (X[:1], np.zeros(1)),
-    "duplicate rows": (X[[0] * 10 + [1] * 10], Y[[0] * 10 + [1] * 10]),
-    "duplicate rows that disagree": (X[[0] * 10 + [1] * 10], Y),
+    "duplicate rows": (X[TWICE_EIGHT], Y[TWICE_EIGHT]),
+    "duplicate rows that disagree": (X[TWICE_EIGHT], Y[:16]),
     "constant target": (X, np.full(zoo.NUM, 300.0)),
     "constant column": (X * np.array([1.0, 0.0]) + np.array([0.0, 25.0]), Y),
     "collinear columns": (LINE, Y),

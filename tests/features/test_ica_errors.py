@@ -87,6 +87,20 @@ def test_differential_voltage_is_the_inverse_slope():
     assert np.mean(np.abs(error) < 1.645) > 0.8
 
 
+def test_the_error_is_large_in_a_gap():
+    q = np.linspace(0.0, 3.0, 800)
+    noise = 5e-4 * np.random.default_rng(0).standard_normal((20, 800))
+    voltage = 3.0 + 0.3 * q + 0.02 * np.sin(8 * q) + noise
+    voltage[:, 320:480] = np.nan
+    capacity = np.where(np.isnan(voltage), np.nan, q)
+    grid = np.linspace(0.0, 3.0, 301)
+    curve = bp.features.differential_voltage(capacity, voltage, grid)
+    truth = 0.3 + 0.16 * np.cos(8 * grid)
+    score = np.abs(np.asarray(curve.mean) - truth) / np.asarray(curve.std)
+    assert np.mean(score[:, 125:175] < 1.645) > 0.8
+    assert np.median(curve.std[:, 150]) > 5 * np.median(curve.std[:, 60])
+
+
 def test_peaks_are_within_their_errors_and_keep_their_columns(curve):
     peaks = bp.features.ica_peaks(curve, GRID)
     order = np.argsort(np.asarray(peaks.position_v)[0])[:2]

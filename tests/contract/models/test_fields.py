@@ -11,7 +11,7 @@ from battprob.models import (
     GaussianProcessClassifier,
     ProtocolMixture,
 )
-from tests.contract import zoo
+from tests.contract.models import zoo
 
 X, Y = zoo.numbers()
 FIELDS = {

@@ -5,7 +5,7 @@ import pytest
 
 from battprob import DataError, Dataset, noise
 from battprob.models import BayesianLinear, GaussianProcess
-from tests.contract import zoo
+from tests.contract.models import zoo
 
 each_model = pytest.mark.parametrize("name", zoo.MODELS)
 X, Y = zoo.numbers()

@@ -12,7 +12,7 @@ from jax.scipy.stats import norm
 from battprob.inference import MAP
 from battprob.models import BayesianLinear, GaussianProcess
 from battprob.noise.base import AbstractNoise
-from tests.contract import zoo
+from tests.contract.models import zoo
 
 each_model = pytest.mark.parametrize("name", zoo.MODELS)
 X = zoo.numbers()[0]
@@ -27,27 +27,21 @@ def test_equal_keys_give_equal_results(name, key):
         zoo.moments(one.predict(X)), zoo.moments(other.predict(X)), strict=True
     ):
         np.testing.assert_array_equal(a, b)
-    draws = [p.sample_functions(X, key=key, num=2) for p in (one, other)]
-    np.testing.assert_array_equal(*draws)
-    different = one.sample_functions(X, key=jax.random.key(1), num=2)
-    assert not np.any(draws[0] == different)
+    np.testing.assert_array_equal(zoo.draws(name), zoo.draw(other, 0))
+    assert not np.any(zoo.draws(name) == zoo.draw(one, 1))
 
 
 @each_model
-def test_joint_draws_have_the_moments_of_predict(name, key):
-    posterior = zoo.fitted(name)
-    pred = posterior.predict(X)
-    draws = np.asarray(posterior.sample_functions(X, key=key, num=20_000))
+def test_joint_draws_have_the_moments_of_predict(name):
+    pred, draws = zoo.fitted(name).predict(zoo.ROWS), zoo.draws(name)
     error = (draws.mean(0) - pred.mean) / np.sqrt(pred.epistemic / len(draws))
     assert np.all(np.abs(error) < 5)
     np.testing.assert_allclose(draws.var(0), pred.epistemic, rtol=0.07)
 
 
 @each_model
-def test_joint_draws_of_close_rows_are_close(name, key):
-    posterior = zoo.fitted(name)
-    close = X[:1] + np.array([[0.0, 0.0], [1e-4, 5e-4]])
-    draws = np.asarray(posterior.sample_functions(close, key=key, num=100))
+def test_joint_draws_of_close_rows_are_close(name):
+    draws = zoo.draws(name)
     std = draws.std(0)[0]
     assert np.all(np.abs(draws[:, 0] - draws[:, 1]) < 0.2 * std)
 
