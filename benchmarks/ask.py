@@ -118,7 +118,9 @@ def hundred_steps():
     result = {
         "compiling": sum(max(s - median, 0) for s in seconds if s > 3 * median),
         "total": sum(seconds),
-        "traces": {name: traced.count(name) for name in ("_best_of_starts", "_optimise")},
+        "traces": {
+            name: traced.count(name) for name in ("_best_of_starts", "_optimise")
+        },
     }
     print("a hundred steps:", result)
     return result

@@ -177,7 +177,8 @@ class DRTPosterior(eqx.Module):
             DataError: `tau_s` is not a list of positive numbers.
         """
         log_gamma = _log_gamma(self, self._log_tau(tau_s))
-        return Predictive(*_smoothed_mixture(log_gamma, self.single), Log())
+        mean, aleatoric, epistemic, weights = _smoothed_mixture(log_gamma, self.single)
+        return Predictive(mean, aleatoric, epistemic, weights, Log())
 
     def coordinates(self, tau_s: ArrayLike) -> Coordinates:
         """log γ at some relaxation times as features, with the covariance of its draws.

@@ -137,7 +137,8 @@ class CircuitPosterior(eqx.Module):
                 "frequency_hz must be a list of frequencies in Hz; got "
                 f"{frequency.shape}"
             )
-        return Predictive(*_predict(self, frequency))
+        mean, aleatoric, epistemic, weights = _predict(self, frequency)
+        return Predictive(mean, aleatoric, epistemic, weights)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write the posterior to one file; `battprob.load(path)` reads it back.

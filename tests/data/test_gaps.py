@@ -61,5 +61,5 @@ def test_a_counter_in_another_unit_than_its_name_is_refused():
     log = TimeSeries(
         "a1", log.time_s, log.voltage_v, log.current_a, log.cycle, other=counter
     )
-    with pytest.raises(DataError, match="discharge_capacity_ah .* unit"):
+    with pytest.raises(DataError, match=r"discharge_capacity_ah .* unit"):
         log.to_cell()

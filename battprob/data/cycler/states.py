@@ -7,8 +7,11 @@ from jaxtyping import Float
 
 # Discharge first: `discharge` contains `charge`.
 _PATTERNS = (
-    (-1.0, r"d(is)?[\W_]?ch(a?r)?g|discharg|放电|entlad|\bdis\b|\bdch\b|^d_|d[ée]charg"
-        r"|\bela\b|\bent\b"),
+    (
+        -1.0,
+        r"d(is)?[\W_]?ch(a?r)?g|discharg|放电|entlad|\bdis\b|\bdch\b|^d_|d[ée]charg"
+        r"|\bela\b|\bent\b",
+    ),
     (1.0, r"chg|charg|充电|\blad|\bcha\b|\bch\b|^c_"),
     (0.0, r"rest|pause|ocv|ocp|open|idle|wait|stop|suspend|搁置|静置|finish|end"),
 )

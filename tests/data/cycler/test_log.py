@@ -19,7 +19,9 @@ def test_a_required_value_that_is_no_number_is_refused_with_its_line():
 
 
 def test_a_missing_value_inside_the_log_is_refused():
-    with pytest.raises(DataError, match=r"line 4: I/A must be a number, got an empty field"):
+    with pytest.raises(
+        DataError, match=r"line 4: I/A must be a number, got an empty field"
+    ):
         log_of(_columns(**{"I/A": [1, 1, np.nan, 1]}))
 
 

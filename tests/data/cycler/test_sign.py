@@ -156,9 +156,7 @@ def test_a_current_without_a_sign_or_direction_is_refused():
     data = cycled()
     columns = _plain(data)
     columns["I/A"] = np.abs(data["i"])
-    with pytest.raises(
-        DataError, match="'I/A' is never negative although the voltage"
-    ):
+    with pytest.raises(DataError, match="'I/A' is never negative although the voltage"):
         _signed(columns)
 
 
