@@ -69,7 +69,7 @@ def draw_forecast(posterior, cell, fraction, ax):
     forecast = posterior.forecast(cell, after_cycle=after)
     life = forecast.life(threshold_ah=THRESHOLD_AH)
     end = min(1.15 * float(life.quantile(0.99)), forecast.horizon)
-    cycles = np.linspace(float(forecast.record.last), end, 121)[1:]
+    cycles = np.linspace(float(forecast.record.last_cycle), end, 121)[1:]
     observed = cell.cycle <= after
     bp.plots.trajectory(
         cycles,

@@ -229,7 +229,11 @@ def _slope(rows, value, integral, sign):
     steady = used & (least >= _STEADY * most)
     sure = bool(weight[steady].sum() > 0.1 * charge)
     used = steady if sure else used
-    median = _weighted_median(rise[used] / weight[used], weight[used])
+    ratio = rise[used] / weight[used]
+    median = _weighted_median(ratio, weight[used])
+    typical = float(np.median(ratio))
+    if 0.5 < abs(typical) < 2.0 and abs(median) < 0.5 * abs(typical):
+        median = typical  # a false reading of the current has most of the weight
     if abs(median) < _ROUNDING:
         return _NO_SLOPE._replace(num=num, sure=True)
     total = rise[used].sum()

@@ -113,8 +113,8 @@ def _charge_of(log):
     statements += _onset_statements(integral, charge, discharge)
     scale = max(float(np.nansum(side.value)) for side in (charge, discharge))
     scale /= 1 + np.count_nonzero(np.diff(rows.cycle))
-    charged, doubts = _without_doubt(charge, rows.cycle, "charge", scale)
-    discharged, more = _without_doubt(discharge, rows.cycle, "discharge", scale)
+    charged, doubts = _known(charge, rows.cycle, "charge", scale)
+    discharged, more = _known(discharge, rows.cycle, "discharge", scale)
     statements += [*doubts, *more]
     return Charge(
         _all_rows(charged, kept, 0.0),
@@ -163,6 +163,26 @@ def _onset_statements(integral: Integral, charge: Side, discharge: Side):
             f"(first: {seconds[0]:.6g} s before row {pauses[0]}, longest: "
             f"{seconds.max():.6g} s); taken as rest"
         )
+
+
+def _known(side: Side, cycle, word, scale):
+    """Values with NaN where the charge of a cycle is not known, and sentences."""
+    value, doubts = _without_doubt(side, cycle, word, scale)
+    if not (value < 0).any():
+        return value, doubts
+    first = np.flatnonzero(np.diff(cycle, prepend=cycle[0] - 1))
+    passed = np.add.reduceat(value, first)
+    negative = passed < -_RELEVANT * scale
+    if not negative.any():
+        return value, doubts
+    value = value.copy()
+    value[first[negative]] = np.nan
+    return value, [
+        *doubts,
+        f"the {word} of {number_of(negative.sum(), 'cycle')} (first: "
+        f"{cycle[first][negative][0]}) is unknown (NaN): the counter falls there by "
+        f"{-passed[negative][0]:.2g} Ah and does not show when it starts again",
+    ]
 
 
 def _without_doubt(side: Side, cycle, word, scale):
