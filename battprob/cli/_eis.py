@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from battprob.cli.arguments import Parser, add_seed
+from battprob.cli.arguments import add_seed
 
 _COLUMNS = {
     "frequency": "the frequency in Hz, or in the unit of its header",
@@ -17,33 +17,14 @@ _MOST_STATEMENTS = 20  # lines; many files have many different ones
 
 def add(commands):
     """Add the commands on impedance spectra."""
-    files = Parser(add_help=False)
-    files.add_argument(
-        "files",
-        type=Path,
-        nargs="+",
-        metavar="FILE",
-        help="files of any format of spectra (.csv, .DTA, .z, .mpt, .xlsx, ...), or "
-        "folders of them",
-    )
-    files.add_argument(
-        "--by",
-        default=[],
-        type=lambda text: text.split(","),
-        action="extend",
-        metavar="A,B,...",
-        help="columns whose values distinguish the spectra of one file",
-    )
-    _add_columns(files)
     eis = commands.add_parser(
         "eis", help="impedance spectra: circuits, relaxation times, consistency"
     )
     kinds = eis.add_subparsers(
         dest="kind", required=True, metavar="fit|compare|check|drt"
     )
-    fit = kinds.add_parser(
-        "fit", parents=[files], help="fit a circuit to one spectrum or many"
-    )
+    fit = kinds.add_parser("fit", help="fit a circuit to one spectrum or many")
+    _add_files(fit)
     fit.add_argument(
         "--circuit",
         required=True,
@@ -59,9 +40,8 @@ def add(commands):
     )
     add_seed(fit)
     fit.set_defaults(run=_eis_fit)
-    compare = kinds.add_parser(
-        "compare", parents=[files], help="compare circuits by evidence"
-    )
+    compare = kinds.add_parser("compare", help="compare circuits by evidence")
+    _add_files(compare)
     compare.add_argument(
         "--circuit",
         action="append",
@@ -70,9 +50,8 @@ def add(commands):
     )
     add_seed(compare)
     compare.set_defaults(run=_eis_compare)
-    check = kinds.add_parser(
-        "check", parents=[files], help="Kramers-Kronig test with a p-value"
-    )
+    check = kinds.add_parser("check", help="Kramers-Kronig test with a p-value")
+    _add_files(check)
     check.add_argument(
         "--admittance",
         action="store_true",
@@ -81,9 +60,9 @@ def add(commands):
     check.set_defaults(run=_eis_check)
     drt = kinds.add_parser(
         "drt",
-        parents=[files],
         help="distribution of relaxation times: peaks, and γ(τ) with intervals",
     )
+    _add_files(drt)
     drt.add_argument(
         "-o",
         "--output",
@@ -93,6 +72,27 @@ def add(commands):
     )
     add_seed(drt)
     drt.set_defaults(run=_eis_drt)
+
+
+def _add_files(parser):
+    """Options of all commands that read spectra; each command has its own."""
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="files of any format of spectra (.csv, .DTA, .z, .mpt, .xlsx, ...), or "
+        "folders of them",
+    )
+    parser.add_argument(
+        "--by",
+        default=[],
+        type=lambda text: text.split(","),
+        action="extend",
+        metavar="A,B,...",
+        help="columns whose values distinguish the spectra of one file",
+    )
+    _add_columns(parser)
 
 
 def _add_columns(parser):

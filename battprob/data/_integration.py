@@ -16,7 +16,7 @@ _DIGITS = 4  # more digits of the current are no rounding that matters
 _OFTEN = 0.02  # fraction of intervals without duration that shows a rounded time
 
 
-class Rows(NamedTuple):
+class Samples(NamedTuple):
     """Columns of a log whose time does not decrease; None for an absent column."""
 
     time_s: Float[np.ndarray, " t"]
@@ -81,7 +81,7 @@ class Integral(NamedTuple):
     onsets: str
 
 
-def integrate(rows: Rows) -> Integral:
+def integrate(rows: Samples) -> Integral:
     """Integrate the current over time, separately for charge and discharge.
 
     Inside a run of rows with one direction, the trapezoidal rule is used. Where a run

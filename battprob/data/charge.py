@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from battprob.data._charge_source import Side, number_of, sides_of
-from battprob.data._integration import Integral, Rows, integrate
+from battprob.data._integration import Integral, Samples, integrate
 from battprob.data._log_rows import LogRows
 from battprob.data._repeats import rows_in_time
 
@@ -129,11 +129,11 @@ def _charge_of(log):
 
 def _rows(log, kept, time):
     step_time = log.other.get("step_time_s")
-    rows = Rows(time, log.voltage_v, log.current_a, log.cycle, log.step, step_time)
+    rows = Samples(time, log.voltage_v, log.current_a, log.cycle, log.step, step_time)
     if kept.all():
         return rows
     columns = [None if part is None else part[kept] for part in rows]
-    return Rows(*columns)  # pyright: ignore[reportArgumentType]
+    return Samples(*columns)  # pyright: ignore[reportArgumentType]
 
 
 def _all_rows(values, kept, fill):

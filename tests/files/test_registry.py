@@ -120,7 +120,7 @@ OWN = """
 import equinox as eqx
 import battprob
 @battprob.register
-class Own(eqx.Module):
+class OfOwnModule(eqx.Module):
     number: float
 """
 LOAD = """
@@ -137,7 +137,7 @@ print(battprob.load("f").number)
 def test_a_new_process_says_which_module_to_import(tmp_path, monkeypatch):
     (tmp_path / "own.py").write_text(OWN)
     monkeypatch.syspath_prepend(tmp_path)
-    save(importlib.import_module("own").Own(2.5), tmp_path / "f")
+    save(importlib.import_module("own").OfOwnModule(2.5), tmp_path / "f")
     ran = subprocess.run(
         [sys.executable, "-c", LOAD],
         cwd=tmp_path,
