@@ -11,7 +11,7 @@ from battprob.data.tables.table import RawTable
 def side_by_side(table: RawTable) -> list[RawTable]:
     """One table for each block of columns that starts with a frequency.
 
-    Columns before the first frequency belong to all blocks. A table whose blocks do not
+    ImpedanceColumns before the first frequency belong to all blocks. A table whose blocks do not
     all have an impedance is returned as it is.
     """
     starts = [

@@ -1,4 +1,4 @@
-"""Columns of frequency and impedance of a table, as complex impedances in ohm."""
+"""ImpedanceColumns of frequency and impedance of a table, as complex impedances in ohm."""
 
 import re
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ from battprob.data.impedance.quantities import (
     REACTANCE,
     REAL,
     RESISTANCE,
-    Quantity,
+    ImpedanceQuantity,
     quantity,
     unit_factor,
     unit_name,
@@ -76,15 +76,15 @@ class NamedColumns:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ImpedanceColumn:
     """A column of a table whose quantity is known."""
 
     index: int
     name: str
-    quantity: Quantity
+    quantity: ImpedanceQuantity
 
 
-class Columns(NamedTuple):
+class ImpedanceColumns(NamedTuple):
     """The columns of one impedance.
 
     Attributes:
@@ -94,10 +94,10 @@ class Columns(NamedTuple):
         statements: what was chosen or assumed, one sentence each.
     """
 
-    frequency: Column
-    first: Column
-    second: Column
-    others: tuple[Column, ...]
+    frequency: ImpedanceColumn
+    first: ImpedanceColumn
+    second: ImpedanceColumn
+    others: tuple[ImpedanceColumn, ...]
     statements: tuple[str, ...]
 
     @property
@@ -106,7 +106,7 @@ class Columns(NamedTuple):
         return self.first.quantity.kind == MODULUS
 
     @property
-    def used(self) -> tuple[Column, Column, Column]:
+    def used(self) -> tuple[ImpedanceColumn, ImpedanceColumn, ImpedanceColumn]:
         """The three columns that give the spectrum."""
         return self.frequency, self.first, self.second
 
@@ -123,8 +123,8 @@ def has_impedance(table: RawTable) -> bool:
     )
 
 
-def find_columns(table: RawTable, named: NamedColumns) -> Columns:
-    """Columns of a table that give the spectrum.
+def find_columns(table: RawTable, named: NamedColumns) -> ImpedanceColumns:
+    """ImpedanceColumns of a table that give the spectrum.
 
     Args:
         table: the table.
@@ -157,10 +157,10 @@ def find_columns(table: RawTable, named: NamedColumns) -> Columns:
         and not set(names) - {FREQUENCY}
     )
     statements = tuple(map(_statement, used)) + _unused(columns, pair)
-    return Columns(frequency, *pair, others, statements)
+    return ImpedanceColumns(frequency, *pair, others, statements)
 
 
-def numbers(table: RawTable, column: Column) -> np.ndarray:
+def numbers(table: RawTable, column: ImpedanceColumn) -> np.ndarray:
     """Values of a column in its base unit and with the sign of its header [r].
 
     Raises:
@@ -194,7 +194,7 @@ def _recognised(table):
     for index, header in enumerate(table.header):
         recognised = quantity(header, table.unit(index)) if header else None
         if recognised is not None:
-            found.append(Column(index, header.strip(), recognised))
+            found.append(ImpedanceColumn(index, header.strip(), recognised))
     return found
 
 
@@ -214,8 +214,8 @@ def _named_column(table, kind, name, sign):
     if kind == PHASE and not unit:
         unit = "deg"  # by the name of the argument
     scale, per_area = unit_factor(kind, unit)
-    column = Column(
-        index, name.strip(), Quantity(kind, "", sign, unit, scale, per_area)
+    column = ImpedanceColumn(
+        index, name.strip(), ImpedanceQuantity(kind, "", sign, unit, scale, per_area)
     )
     return _with_known_unit(table, column)
 
@@ -333,7 +333,7 @@ def _columns_without_header(table, names):
             "header line"
         )
     used = (
-        Column(index, str(index + 1), Quantity(kind))
+        ImpedanceColumn(index, str(index + 1), ImpedanceQuantity(kind))
         for index, kind in enumerate((FREQUENCY, REAL, IMAGINARY))
     )
     statement = (
@@ -341,7 +341,7 @@ def _columns_without_header(table, names):
         "part in ohm"
     )
     frequency, first, second = used
-    return Columns(frequency, first, second, (), (statement,))
+    return ImpedanceColumns(frequency, first, second, (), (statement,))
 
 
 def _statement(column):
@@ -356,7 +356,7 @@ def _statement(column):
     return text + (", with its sign reversed" if sign < 0 else "")
 
 
-def _unused(columns: Iterable[Column], pair):
+def _unused(columns: Iterable[ImpedanceColumn], pair):
     electrode = pair[0].quantity.electrode
     others = [
         column.name

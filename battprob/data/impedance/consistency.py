@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Complex, Float
 
 from battprob._errors import DataError
-from battprob.data.impedance.columns import Columns, numbers
+from battprob.data.impedance.columns import ImpedanceColumns, numbers
 from battprob.data.impedance.quantities import MODULUS, PHASE, REAL
 from battprob.data.tables.table import RawTable
 
@@ -47,7 +47,7 @@ def squared_residuals(
     count = round(_PER_DECADE * np.log10(high / low))
     tau = np.geomspace(1 / high, 1 / low, max(2, min(distinct // 2, count)))
     s = 1j * omega[:, None]
-    # Columns of the order of 1, so that the cut-off of small singular values is fair.
+    # ImpedanceColumns of the order of 1, so that the cut-off of small singular values is fair.
     terms = np.hstack([np.ones_like(s), s / high, low / s, 1 / (1 + s * tau)])
     matrix = np.vstack([terms.real, terms.imag]) / size[:, None]
     scaled = np.hstack([np.real(impedances_ohm), np.imag(impedances_ohm)]) / size
@@ -125,7 +125,10 @@ def refuse_polar(
 
 
 def refuse_contradictions(
-    table: RawTable, columns: Columns, rows: np.ndarray, impedance_ohm: np.ndarray
+    table: RawTable,
+    columns: ImpedanceColumns,
+    rows: np.ndarray,
+    impedance_ohm: np.ndarray,
 ) -> None:
     """Compare the impedance with columns of the modulus and of the real part.
 
@@ -156,7 +159,7 @@ def refuse_contradictions(
 
 
 def sign_of_phase(
-    table: RawTable, columns: Columns, rows: np.ndarray
+    table: RawTable, columns: ImpedanceColumns, rows: np.ndarray
 ) -> tuple[str, np.ndarray] | None:
     """Name of a column of the phase, and its signs (0: unknown) in these rows [r]."""
     for column in columns.others:

@@ -66,8 +66,8 @@ _AREA = re.compile(
 _ANY_UNIT = re.compile(r"^(.*?\S)\s*(?:[(\[{]([^()\[\]{}]+)[)\]}]|/\s*([^/]+))$")
 
 
-class Quantity(NamedTuple):
-    """Quantity of a column, as its header states it.
+class ImpedanceQuantity(NamedTuple):
+    """ImpedanceQuantity of a column, as its header states it.
 
     Attributes:
         kind: such as `REAL`.
@@ -88,8 +88,8 @@ class Quantity(NamedTuple):
     per_area: bool = False
 
 
-def quantity(header: str, unit: str = "") -> Quantity | None:
-    """Quantity of a column of a spectrum; None for a column of anything else.
+def quantity(header: str, unit: str = "") -> ImpedanceQuantity | None:
+    """ImpedanceQuantity of a column of a spectrum; None for a column of anything else.
 
     Args:
         header: name of the column, with or without a unit.
@@ -124,7 +124,7 @@ def unit_factor(kind: str, unit: str) -> tuple[float | None, bool]:
     return factor(unit, _base(kind)) if unit else 1.0, False
 
 
-def unit_name(column: Quantity) -> str:
+def unit_name(column: ImpedanceQuantity) -> str:
     """Unit for a statement: the base unit, or the file's own if it differs."""
     base = {"deg": "degrees"}.get(_base(column.kind), _base(column.kind))
     if column.per_area:
@@ -189,4 +189,4 @@ def _with_unit(kind, electrode, sign, written, in_row):
     if written and in_row and unit_factor(kind, in_row) != (scale, per_area):
         scale = None
         written = f"{written} in the header and {in_row} in the row of units"
-    return Quantity(kind, electrode, sign, written or in_row, scale, per_area)
+    return ImpedanceQuantity(kind, electrode, sign, written or in_row, scale, per_area)

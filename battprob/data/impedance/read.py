@@ -8,7 +8,7 @@ from typing import Literal, TypedDict, Unpack
 from battprob._errors import DataError
 from battprob.data.impedance.blocks import side_by_side
 from battprob.data.impedance.columns import (
-    Columns,
+    ImpedanceColumns,
     NamedColumns,
     find_columns,
     has_impedance,
@@ -83,7 +83,7 @@ def read_spectra(
 
     The format is recognised by the content: Gamry, ZPlot, EC-Lab, Autolab, CHI,
     VersaStudio and other text with or without a header line, spreadsheets, and the
-    binary formats whose packages are installed. Columns of real and imaginary part, or
+    binary formats whose packages are installed. ImpedanceColumns of real and imaginary part, or
     of modulus and phase, are recognised by their names, with units (Hz, ohm, with a
     prefix) and signs (`-Im(Z)`, `-Z''`) in the header or in a row of units. A file
     without header must have the columns frequency in Hz, real and signed imaginary part
@@ -204,7 +204,13 @@ def _no_impedance(path, tables):
 
 
 def _spectra(
-    table: RawTable, columns: Columns, points: Measured, name, statements, by, sign
+    table: RawTable,
+    columns: ImpedanceColumns,
+    points: Measured,
+    name,
+    statements,
+    by,
+    sign,
 ):
     statements = (
         *table.statements,

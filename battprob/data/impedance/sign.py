@@ -3,7 +3,7 @@
 import numpy as np
 
 from battprob._errors import DataError
-from battprob.data.impedance.columns import Column
+from battprob.data.impedance.columns import ImpedanceColumn
 from battprob.data.impedance.consistency import opposite, sign_is_reversed
 
 _MOST = 0.9  # of the frequencies; the others may be inductive or noise
@@ -13,7 +13,7 @@ _FEWEST = 3  # frequencies; one or two may be inductive
 
 def signed(
     place: object,
-    column: Column,
+    column: ImpedanceColumn,
     frequency_hz: np.ndarray,
     impedance_ohm: np.ndarray,
     phase: tuple[str, np.ndarray] | None,

@@ -15,7 +15,7 @@ _OVERLAP = 0.5  # of the shorter of two ranges of ln f; parts of one sweep overl
 # Changes of direction per point above which a list is in no order: a random one has 2/3,
 # sweeps of six points have 1/3.
 _UNORDERED = 1 / 3
-# Columns that number or name spectra. Other columns of numbers, such as potentials, may
+# ImpedanceColumns that number or name spectra. Other columns of numbers, such as potentials, may
 # also change inside a sweep.
 _LABEL = re.compile(
     r"(cycle|loop|sweep|scan|spectr(um|a)|repeat|repetition|replicate|run|battery|cell|"
@@ -192,7 +192,7 @@ def _jumps(x):
 
 
 def _label_columns(table, rows, frequency, measured):
-    """Columns that number or name spectra; one that adds no group is left out."""
+    """ImpedanceColumns that number or name spectra; one that adds no group is left out."""
     labels, num_groups = [], 1
     for index, header in enumerate(table.header):
         name = re.sub(r"[\s_.,:;#()/\-\[\]]", "", header.lower())
@@ -225,7 +225,7 @@ def _are_sweeps(groups, x, fewest):
 
 
 def _interleaved(table, rows, frequency, measured):
-    """Column that distinguishes spectra whose rows alternate, in a list of its index.
+    """ImpedanceColumn that distinguishes spectra whose rows alternate, in a list of its index.
 
     Empty if no frequency repeats, or if there is no such column. In a column of numbers
     each value must have the same frequencies, since it could be a measured quantity.
@@ -273,7 +273,7 @@ def _keys(keys, num_groups):
 def _constants(table, rows, measured, labels):
     """Values of the columns that are constant in these rows.
 
-    Columns of zeros are left out: software writes them for quantities not measured.
+    ImpedanceColumns of zeros are left out: software writes them for quantities not measured.
     """
     constants = {}
     for index, header in enumerate(table.header):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from battprob._errors import DataError
-from battprob.data.impedance.columns import Columns, numbers
+from battprob.data.impedance.columns import ImpedanceColumns, numbers
 from battprob.data.impedance.consistency import phase_factor
 from battprob.data.tables.table import RawTable
 
@@ -27,7 +27,7 @@ class Measured(NamedTuple):
 
 
 def measured(
-    table: RawTable, columns: Columns, area_cm2: float | None = None
+    table: RawTable, columns: ImpedanceColumns, area_cm2: float | None = None
 ) -> Measured:
     """Points of the spectra of a table.
 
